@@ -1,0 +1,1 @@
+"""Clear a backlog of security findings with Devin, wave by wave, as Dagster assets."""

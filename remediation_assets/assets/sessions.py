@@ -1,0 +1,168 @@
+"""The assets that spend and collect: Devin sessions of a wave, and what came of them."""
+
+import asyncio
+
+import dagster as dg
+
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.resources import Pipeline, told_to_people
+from remediation_assets.sessions.advance import Step, advance, follow, utc_now
+from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.rounds import mark_collected, open_round
+from remediation_assets.settings import Settings
+
+from .previews import preview
+from .waves import register_partition, wave_partitions, wave_plan
+
+KINDS = {"devin", "duckdb"}
+
+
+class DispatchConfig(dg.Config):
+    """How to dispatch."""
+
+    ignore_gate: bool = False
+    """Start the wave although the one before it has not passed its gate; leaves a trace."""
+
+
+@dg.asset(group_name="sessions", kinds=KINDS, deps=[wave_plan], partitions_def=wave_partitions)
+def devin_sessions(
+    context: dg.AssetExecutionContext, config: DispatchConfig, pipeline: Pipeline
+) -> dg.MaterializeResult[None]:
+    """One row per attempt of the wave: the Devin session that carries it out. Spends money.
+
+    Opens the wave's next round, or goes on with the one not yet collected, and sends what fits the
+    free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
+    """
+    wave = context.partition_key
+    with told_to_people():
+        settings = pipeline.settings()
+        ledger = pipeline.ledger(settings)
+        with ledger.transaction() as tx:
+            find_wave(tx, wave)
+        register_partition(context)
+        timeline = Timeline(utc_now())
+        with ledger.transaction() as tx:
+            opening = open_round(
+                tx,
+                wave,
+                ignore_gate=config.ignore_gate,
+                run_id=context.run_id,
+                playbooks=read_playbooks(),
+                timeline=timeline,
+            )
+        for message in timeline.messages:
+            context.log.info(message)
+        if opening.attempts == 0 and not opening.is_new:
+            context.log.info(f"{wave}: every finding has succeeded; nothing is started.")
+        elif not opening.is_new:
+            context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
+        step = asyncio.run(_dispatch(context, pipeline, ledger, settings))
+        with ledger.transaction() as tx:
+            shown = preview(
+                tx,
+                """
+                SELECT p.finding_id, a.attempt, a.status, a.session_url, a.dispatched_at
+                FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+                WHERE p.wave = ? ORDER BY p.position, a.attempt
+                """,
+                [wave],
+            )
+            count = tx.execute(
+                """
+                SELECT count(*), count(*) FILTER (claimed_at IS NULL AND outcome IS NULL)
+                FROM attempts SEMI JOIN waves w ON w.wave_number = attempts.wave_number AND w.wave = ?
+                """,
+                [wave],
+            ).fetchone() or (0, 0)
+        ledger.publish(force=True)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/partition_row_count": count[0],
+            "round": opening.round,
+            "new sessions": step.started,
+            "waiting for a slot": count[1],
+            "gate overruled": opening.ignored_gate,
+            "holds": "; ".join(hold.sentence for hold in step.holds) or "none",
+            "preview": shown,
+        }
+    )
+
+
+@dg.asset(group_name="sessions", kinds=KINDS, deps=[devin_sessions], partitions_def=wave_partitions)
+def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding of the wave: its last attempt, how it ended, and its pull request.
+
+    Waits until the wave's round has settled: follows its sessions, tops up and retries.
+    """
+    wave = context.partition_key
+    with told_to_people():
+        settings = pipeline.settings()
+        ledger = pipeline.ledger(settings)
+        with ledger.transaction() as tx:
+            wave_number = find_wave(tx, wave).wave_number
+        register_partition(context)
+        try:
+            asyncio.run(_follow(context, pipeline, ledger, settings))
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            context.log.warning(
+                f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
+            )
+            raise
+        with ledger.transaction() as tx:
+            mark_collected(tx, wave_number, utc_now())
+            shown = preview(
+                tx,
+                """
+                SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_url,
+                    error_message
+                FROM session_results WHERE wave = ? ORDER BY position
+                """,
+                [wave],
+            )
+            counts = tx.execute(
+                """
+                SELECT count(*), count(*) FILTER (outcome = 'success'), count(pr_url), coalesce(sum(acus_consumed), 0)
+                FROM session_results WHERE wave = ?
+                """,
+                [wave],
+            ).fetchone() or (0, 0, 0, 0.0)
+        ledger.publish(force=True)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/partition_row_count": counts[0],
+            "succeeded": counts[1],
+            "pull requests": counts[2],
+            "ACUs": float(counts[3]),
+            "success rate": counts[1] / counts[0] if counts[0] else 0.0,
+            "published results": dg.MetadataValue.path(str(ledger.published_path)),
+            "preview": shown,
+        }
+    )
+
+
+async def _dispatch(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings
+) -> Step:
+    """Take one step; where another process has the fence, that one dispatches what we opened."""
+    async with pipeline.devin(settings) as devin:
+        try:
+            step = await advance(ledger, devin, settings)
+        except DevinError as error:
+            # Nothing was dispatched. A run that waits, or the sensor, tries again.
+            context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
+            return Step()
+    for message in step.messages:
+        context.log.info(message)
+    if step.busy:
+        context.log.info(f"Another process carries the waves and dispatches this one too: {step.busy}")
+    return step
+
+
+async def _follow(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings
+) -> None:
+    async with pipeline.devin(settings) as devin:
+        await follow(ledger, devin, settings, context.partition_key, log=context.log.info)

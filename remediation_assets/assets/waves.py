@@ -1,0 +1,111 @@
+"""The assets that plan: which findings go into which wave, and what each session is told."""
+
+import dagster as dg
+
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import find_wave, plan_sessions
+from remediation_assets.planning.waves import plan_waves
+from remediation_assets.resources import Pipeline, told_to_people
+from remediation_assets.sessions.advance import utc_now
+
+from .findings import prioritized_findings
+from .previews import preview
+
+wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+class WavesConfig(dg.Config):
+    """How to cut the waves."""
+
+    wave_size: int | None = None
+    """Findings per wave; WAVE_SIZE by default."""
+
+
+@dg.asset(group_name="planning", kinds={"duckdb", "sql"}, deps=[prioritized_findings])
+def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per wave: every finding that needs work is in exactly one, best score first.
+
+    Waves that have started are frozen; the rest is cut anew. Registers the `wave` partitions.
+    """
+    with told_to_people():
+        settings = pipeline.settings()
+        ledger = pipeline.ledger(settings)
+        with ledger.transaction() as tx:
+            plan = plan_waves(tx, wave_size=config.wave_size or settings.wave_size, now=utc_now())
+            shown = preview(
+                tx,
+                """
+                SELECT w.wave, count(f.finding_key) AS findings, max(p.priority_score) AS best_score,
+                    min(p.priority_score) AS worst_score, w.frozen_at IS NOT NULL AS started
+                FROM waves w
+                LEFT JOIN wave_findings f USING (wave_number)
+                LEFT JOIN finding_scores p USING (finding_key)
+                GROUP BY ALL ORDER BY w.wave
+                """,
+            )
+        ledger.publish(force=True)
+    context.instance.add_dynamic_partitions(wave_partitions.name or "wave", list(plan.waves))
+    kept = _remove_partitions(context, set(plan.waves))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(plan.waves),
+            "findings planned": plan.planned_findings,
+            "waves started": plan.frozen,
+            "waves changed": len(plan.changed),
+            "waves removed": ", ".join(plan.removed) or "none",
+            **({"kept for a run in progress": ", ".join(kept)} if kept else {}),
+            "preview": shown,
+        }
+    )
+
+
+@dg.asset(group_name="planning", kinds={"duckdb", "python"}, deps=[waves], partitions_def=wave_partitions)
+def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding of the wave: its playbook and the prompt its session will get."""
+    with told_to_people():
+        settings = pipeline.settings()
+        ledger = pipeline.ledger(settings)
+        with ledger.transaction() as tx:
+            find_wave(tx, context.partition_key)
+        register_partition(context)
+        with ledger.transaction() as tx:
+            count = plan_sessions(tx, context.partition_key, read_playbooks(), ledger_id=ledger.ledger_id)
+            shown = preview(
+                tx,
+                """
+                SELECT position, finding_id, priority_score, severity, category, title, playbook, playbook_version
+                FROM wave_plan WHERE wave = ? ORDER BY position
+                """,
+                [context.partition_key],
+            )
+        ledger.publish(force=True)
+    return dg.MaterializeResult(metadata={"dagster/partition_row_count": count, "preview": shown})
+
+
+def register_partition(context: dg.AssetExecutionContext) -> None:
+    """Register the run's wave with Dagster; the ledger knows it, so it exists."""
+    context.instance.add_dynamic_partitions(wave_partitions.name or "wave", [context.partition_key])
+
+
+def _remove_partitions(context: dg.AssetExecutionContext, existing: set[str]) -> list[str]:
+    """Remove the partitions of waves that are no more; return those kept because a run needs them."""
+    name = wave_partitions.name or "wave"
+    gone = set(context.instance.get_dynamic_partitions(name)) - existing
+    kept = []
+    for wave in sorted(gone):
+        runs = context.instance.get_runs(
+            dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED), limit=1
+        )
+        if runs:
+            kept.append(wave)
+        else:
+            context.instance.delete_dynamic_partition(name, wave)
+    return kept

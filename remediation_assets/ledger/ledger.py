@@ -1,0 +1,207 @@
+"""The ledger: the pipeline's own DuckDB file, opened for milliseconds at a time.
+
+`transaction()` is the only door to it. Nothing else in this software may open the file: closing any
+other descriptor of it drops DuckDB's own lock, and another process's commit would then be lost.
+"""
+
+import os
+import random
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from . import publishing, schema
+from .errors import LedgerBusy, LedgerMismatch, LedgerTooNew, LedgerUnusable, TransactionLost
+from .locks import held
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Whose results a ledger holds; another's are refused."""
+
+    mode: str
+    api_origin: str
+    org_id: str
+
+    def admits(self, other: "Stamp") -> bool:
+        """Say whether the other's results may go here; an organisation that is not set fits any."""
+        return (self.mode, self.api_origin) == (other.mode, other.api_origin) and (
+            not self.org_id or not other.org_id or self.org_id == other.org_id
+        )
+
+
+class Ledger:
+    """The ledger in a data directory, made on first use."""
+
+    def __init__(
+        self, data_dir: Path, stamp: Stamp, *, lock_timeout: float = 60.0, publish_interval: float = 5.0
+    ) -> None:
+        self.data_dir = data_dir
+        self.path = data_dir / "ledger.duckdb"
+        self.published_path = data_dir / "remediation.duckdb"
+        self._stamp = stamp
+        self._lock_timeout = lock_timeout
+        self._publish_interval = publish_interval
+        self._publish_seconds = 0.0
+        self._id = ""
+
+    @property
+    def ledger_id(self) -> str:
+        """Give the ledger's own id, which stands in every tag and prompt."""
+        if not self._id:
+            with self.transaction():
+                pass
+        return self._id
+
+    @contextmanager
+    def transaction(self, *, attach: Mapping[str, Path] | None = None) -> Iterator[DuckDBPyConnection]:
+        """Run one transaction: lock, open, commit (or roll back on any error), close, unlock.
+
+        `attach` makes other DuckDB files readable inside under the given names. Raises LedgerBusy
+        after the lock timeout and TransactionLost if a failed statement's error was swallowed
+        inside, for DuckDB then commits nothing without a word.
+        """
+        with self._locked():
+            connection = self._open()
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                self._check_stamp(connection)
+                for name, path in (attach or {}).items():
+                    quoted = str(path).replace("'", "''")
+                    connection.execute(f"ATTACH '{quoted}' AS {name} (READ_ONLY)")
+                connection.execute("BEGIN TRANSACTION")
+                try:
+                    yield connection
+                except BaseException:
+                    # An aborted transaction is rolled back already; the first error is the one to tell.
+                    with suppress(duckdb.Error):
+                        connection.execute("ROLLBACK")
+                    raise
+                _commit(connection)
+            finally:
+                connection.close()
+
+    def publish(self, *, force: bool = False) -> bool:
+        """Replace the published results if they are stale; return whether they were replaced.
+
+        Without `force` this happens at most every publish interval, or every 20 times the last
+        publication's duration where that is longer.
+        """
+        least = max(self._publish_interval, 20 * self._publish_seconds)
+        if not force and publishing.age_seconds(self.published_path) < least:
+            return False
+        if not publishing.is_stale(self.path, self.published_path):
+            return False
+        with self._locked():
+            started = time.monotonic()
+            self._fold_write_ahead_log()
+            replaced = publishing.publish(self.path, self.published_path)
+            self._publish_seconds = time.monotonic() - started
+        return replaced
+
+    def delete(self) -> None:
+        """Delete the ledger and its published results; the caller has made sure that nobody wants them."""
+        with self._locked():
+            for path in (self.path, self.published_path):
+                path.unlink(missing_ok=True)
+                Path(f"{path}.wal").unlink(missing_ok=True)
+        self._id = ""
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerUnusable(f"{self.data_dir} cannot be made ({error.strerror}); set REMEDIATION_DATA_DIR.") from None
+        with ExitStack() as stack:
+            # Two locks in a row make waiting fair: only the first in the queue waits for the ledger itself.
+            with held(self.data_dir / "queue.lock", timeout=self._lock_timeout):
+                stack.enter_context(held(self.data_dir / "ledger.lock", timeout=self._lock_timeout))
+            yield
+
+    def _open(self) -> DuckDBPyConnection:
+        if not self.path.exists():
+            self._create()
+        deadline = time.monotonic() + self._lock_timeout
+        wait = 0.05
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.IOException as error:
+                # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
+                if "lock" not in str(error):
+                    raise LedgerUnusable(f"{self.path} cannot be opened: {_first_line(error)}") from None
+                if time.monotonic() > deadline:
+                    raise LedgerBusy(
+                        f"{self.path} is open in another program ({_first_line(error)}); close it. "
+                        f"To look at results, open {self.published_path.name} with `duckdb -readonly`."
+                    ) from None
+                time.sleep(random.uniform(wait / 2, wait))
+                wait = min(wait * 2, 1.0)
+
+    def _fold_write_ahead_log(self) -> None:
+        # Left by a killed process; opening and closing writes it into the file.
+        if Path(f"{self.path}.wal").exists():
+            with suppress(duckdb.IOException):  # a foreign program is writing: stay stale
+                duckdb.connect(str(self.path)).close()
+
+    def _create(self) -> None:
+        # Built whole under another name: a kill while DuckDB creates a file can leave one it refuses for ever.
+        building = self.data_dir / "ledger.building.duckdb"
+        for leftover in (building, Path(f"{building}.wal")):
+            leftover.unlink(missing_ok=True)
+        connection = duckdb.connect(str(building))
+        try:
+            schema.create(connection)
+            connection.execute(
+                "INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    uuid.uuid4().hex[:12],
+                    schema.SCHEMA_VERSION,
+                    self._stamp.mode,
+                    self._stamp.api_origin,
+                    self._stamp.org_id,
+                    datetime.now(UTC),
+                ],
+            )
+        finally:
+            connection.close()
+        with open(building, "rb+") as file:
+            os.fsync(file.fileno())
+        building.rename(self.path)
+
+    def _check_stamp(self, connection: DuckDBPyConnection) -> None:
+        row = connection.execute("SELECT ledger_id, schema_version, mode, api_origin, org_id FROM stamp").fetchone()
+        if row is None:
+            raise LedgerUnusable(f"{self.path} has no stamp; restore it from a backup or move it away.")
+        if row[1] > schema.SCHEMA_VERSION:
+            raise LedgerTooNew(f"{self.path} was written by a later version; upgrade this software.")
+        found = Stamp(*row[2:])
+        if not found.admits(self._stamp):
+            raise LedgerMismatch(
+                f"{self.path} holds {found.mode} results of {found.api_origin} {found.org_id}".rstrip()
+                + f", not {self._stamp.mode} results of {self._stamp.api_origin} {self._stamp.org_id}".rstrip()
+                + "; set REMEDIATION_DATA_DIR to another folder, or the settings back."
+            )
+        self._id = row[0]
+
+
+def _commit(connection: DuckDBPyConnection) -> None:
+    try:
+        connection.execute("SELECT 1")
+    except duckdb.Error as error:
+        connection.execute("ROLLBACK")
+        raise TransactionLost(f"nothing was written: {_first_line(error)}") from error
+    connection.execute("COMMIT")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+

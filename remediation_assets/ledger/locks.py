@@ -1,0 +1,60 @@
+"""The pipeline's file locks, and which process holds one.
+
+They are kernel locks (`flock`): freed when a process dies, binding for threads too because each
+use opens the file anew. Lock files are never deleted.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .errors import LedgerBusy, LedgerUnusable
+
+
+@contextmanager
+def held(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold the lock at `path`; raise LedgerBusy, naming the holder, after `timeout` seconds (0: at once)."""
+    # A soft lock would survive its process, so a file system without flock is refused.
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
+    try:
+        lock.acquire(timeout=timeout, poll_interval=0.01)
+    except Timeout:
+        raise LedgerBusy(f"{path.name} is held by {holder_of(path)}; wait for it, or end it.") from None
+    except (OSError, NotImplementedError) as error:
+        raise LedgerUnusable(
+            f"{path} cannot be locked ({error}); use a data directory on a local disk that you may write to."
+        ) from error
+    try:
+        _note_holder(path)
+        yield
+    finally:
+        lock.release()
+
+
+def holder_of(path: Path) -> str:
+    """Name the process that noted itself last as holder of the lock at `path`."""
+    try:
+        note = json.loads(_note_of(path).read_text())
+        return f"process {note['pid']} on {note['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def this_process() -> str:
+    """Name this process the way claims and holders are named."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_suffix(".holder")
+
+
+def _note_holder(path: Path) -> None:
+    # Only a help for people, so a full disk must not stop the holder.
+    with suppress(OSError):
+        _note_of(path).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))

@@ -1,0 +1,65 @@
+"""Publishing: replacing `remediation.duckdb` by a read-only copy of the ledger in one rename.
+
+Called with the ledger's lock held and DuckDB closed in this process.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+
+def is_stale(ledger: Path, published: Path) -> bool:
+    """Say whether the ledger has changed since it was published: another mtime or size, or a write-ahead log."""
+    try:
+        source = ledger.stat()
+    except FileNotFoundError:
+        return False
+    if _wal(ledger).exists():
+        return True
+    try:
+        copy = published.stat()
+    except FileNotFoundError:
+        return True
+    return (source.st_mtime_ns, source.st_size) != (copy.st_mtime_ns, copy.st_size)
+
+
+def age_seconds(published: Path) -> float:
+    """Give the seconds since the last publication; infinite where there was none."""
+    try:
+        # The modification time is the ledger's; the rename sets the change time.
+        return max(0.0, time.time() - published.stat().st_ctime)
+    except FileNotFoundError:
+        return float("inf")
+
+
+def publish(ledger: Path, published: Path) -> bool:
+    """Copy the ledger beside the published results and rename it over them; return whether it was done.
+
+    Not done while a foreign program writes to the ledger: what is published then stays as it was.
+    """
+    if not ledger.exists() or _wal(ledger).exists():
+        return False
+    building = published.with_suffix(".publishing")
+    with open(ledger, "rb") as source:
+        try:
+            fcntl.lockf(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        stat = os.fstat(source.fileno())
+        building.unlink(missing_ok=True)
+        with open(building, "wb") as target:
+            shutil.copyfileobj(source, target, 1024 * 1024)
+            target.flush()
+            os.fsync(target.fileno())
+    os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    building.chmod(0o444)
+    # A new reader would replay a leftover log of the old file into the new one.
+    _wal(published).unlink(missing_ok=True)
+    building.rename(published)
+    return True
+
+
+def _wal(path: Path) -> Path:
+    return Path(f"{path}.wal")

@@ -1,0 +1,140 @@
+"""The types every floor shares: what a finding, a session, a wave and a batch run are.
+
+Only shapes and enums belong here; rules about them live on the floor that decides.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Severity(StrEnum):
+    """How bad a finding is, worst first; the order is the ranking."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class FindingCategory(StrEnum):
+    """The kind of weakness; each has its own playbook."""
+
+    DEPENDENCY_VULNERABILITY = "dependency_vulnerability"
+    SQL_INJECTION = "sql_injection"
+    HARDCODED_SECRET = "hardcoded_secret"
+    PII_LOGGING = "pii_logging"
+    MISSING_ENCRYPTION = "missing_encryption"
+    ACCESS_LOGGING = "access_logging"
+    XSS = "xss"
+    PATH_TRAVERSAL = "path_traversal"
+    OTHER = "other"
+
+
+class Finding(BaseModel):
+    """One row of a scanner's export; the columns of every findings table are taken from here."""
+
+    finding_id: str
+    scanner: str
+    category: FindingCategory
+    severity: Severity
+    title: str
+    description: str
+    service_name: str
+    repo_url: str
+    file_path: str
+    line_number: int | None = None
+    cwe_id: str | None = None
+    dependency_name: str | None = None
+    current_version: str | None = None
+    fixed_version: str | None = None
+    language: str | None = None
+    rule_id: str | None = None
+    fingerprint: str | None = None
+    priority_score: float = 0.0
+
+
+class SessionStatus(StrEnum):
+    """Where an attempt stands."""
+
+    PENDING = "pending"
+    DISPATCHED = "dispatched"
+    WORKING = "working"
+    BLOCKED = "blocked"
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; it never changes once written."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    VANISHED = "vanished"
+
+    @property
+    def answerable(self) -> bool:
+        """Say whether the agent answers for it: only then it counts for a gate."""
+        return self not in (Outcome.CANCELLED, Outcome.VANISHED)
+
+    @property
+    def status(self) -> SessionStatus:
+        """Give the session status that people see for this outcome."""
+        if self is Outcome.SUCCESS:
+            return SessionStatus.SUCCESS
+        if self is Outcome.TIMEOUT:
+            return SessionStatus.TIMEOUT
+        return SessionStatus.FAILED
+
+
+class RemediationSession(BaseModel):
+    """One attempt at one finding, as it stands in the batch run's JSON."""
+
+    session_id: str | None = None
+    finding: Finding
+    playbook_id: str
+    status: SessionStatus = SessionStatus.PENDING
+    devin_url: str | None = None
+    pr_url: str | None = None
+    structured_output: dict[str, Any] | None = None
+    wave_number: int = 0
+    attempt: int = 1
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    error_message: str | None = None
+
+
+class Wave(BaseModel):
+    """A numbered batch of findings and how far it got."""
+
+    wave_number: int
+    sessions: list[RemediationSession]
+    status: str = "pending"
+    success_count: int = 0
+    failure_count: int = 0
+
+    @property
+    def total_count(self) -> int:
+        """Count the sessions of the wave."""
+        return len(self.sessions)
+
+
+class BatchRun(BaseModel):
+    """Everything at a glance: all waves, totals and the timeline."""
+
+    run_id: str
+    started_at: datetime
+    waves: list[Wave]
+    total_findings: int
+    completed: int = 0
+    successful: int = 0
+    failed: int = 0
+    prs_created: int = 0
+    status: str = "pending"
+    events: list[dict[str, Any]] = []

@@ -1,0 +1,64 @@
+"""The playbooks: one file per category of finding, and the version that its text makes."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.models import FindingCategory
+from remediation_assets.settings import CHECKOUT
+
+PLAYBOOK_FILES: dict[FindingCategory, str] = {
+    FindingCategory.DEPENDENCY_VULNERABILITY: "dependency_vulnerability.devin.md",
+    FindingCategory.SQL_INJECTION: "sql_injection.devin.md",
+    FindingCategory.HARDCODED_SECRET: "hardcoded_secrets.devin.md",
+    FindingCategory.PII_LOGGING: "pii_logging.devin.md",
+    FindingCategory.MISSING_ENCRYPTION: "missing_encryption.devin.md",
+    FindingCategory.ACCESS_LOGGING: "access_logging.devin.md",
+    FindingCategory.XSS: "xss.devin.md",
+    FindingCategory.PATH_TRAVERSAL: "path_traversal.devin.md",
+    FindingCategory.OTHER: "general.devin.md",
+}
+
+
+class PlaybookMissing(RemediationError):
+    """A playbook file cannot be read; the text names it."""
+
+
+@dataclass(frozen=True)
+class PlaybookText:
+    """A playbook as it stands on disk; an edited text is another version."""
+
+    name: str
+    body: str
+
+    @property
+    def version(self) -> str:
+        """Give the first twelve hex digits of the text's SHA-256."""
+        return hashlib.sha256(self.body.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """Give the title under which Devin knows this version."""
+        return f"Remediation: {self.name} ({self.version})"
+
+
+def playbook_folder() -> Path:
+    """Find the playbooks: in the checkout, or beside the installed package's modules."""
+    in_checkout = CHECKOUT / "playbooks"
+    return in_checkout if in_checkout.is_dir() else Path(__file__).parent.parent / "playbooks"
+
+
+def read_playbooks() -> dict[FindingCategory, PlaybookText]:
+    """Read every category's playbook, or raise PlaybookMissing."""
+    folder = playbook_folder()
+    playbooks = {}
+    for category, file_name in PLAYBOOK_FILES.items():
+        try:
+            body = (folder / file_name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise PlaybookMissing(
+                f"playbook {folder / file_name} cannot be read ({error.strerror}); restore it."
+            ) from None
+        playbooks[category] = PlaybookText(name=file_name.removesuffix(".devin.md"), body=body)
+    return playbooks

@@ -1,0 +1,132 @@
+"""The plan of one wave: the playbook and the prompt of each of its sessions."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.schema import FINDING_COLUMNS
+from remediation_assets.models import Finding, FindingCategory
+
+from .playbooks import PlaybookText
+from .prompts import build_remediation_prompt
+
+
+class UnknownWave(RemediationError):
+    """A wave that the ledger does not know; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class PlannedWave:
+    """A wave as the ledger has it."""
+
+    wave: str
+    wave_number: int
+    plan_number: int
+    frozen: bool
+
+
+def find_wave(tx: DuckDBPyConnection, wave: str) -> PlannedWave:
+    """Look a wave up, or raise UnknownWave."""
+    row = tx.execute(
+        "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL FROM waves WHERE wave = ?", [wave]
+    ).fetchone()
+    if row is None:
+        known = tx.execute("SELECT count(*), min(wave), max(wave) FROM waves").fetchone() or (0, None, None)
+        there = f"there are {known[0]} waves, {known[1]} to {known[2]}" if known[0] else "nothing is planned yet"
+        raise UnknownWave(f"{wave} is not a wave of the plan ({there}); run plan_waves, or name one of its waves.")
+    return PlannedWave(*row)
+
+
+def plan_sessions(
+    tx: DuckDBPyConnection,
+    wave: str,
+    playbooks: Mapping[FindingCategory, PlaybookText],
+    *,
+    ledger_id: str,
+    draw_delimiter: Callable[[], str] = secrets.token_hex,
+) -> int:
+    """Write the wave's plan, one row per finding, and return the count; a frozen wave keeps what is stored.
+
+    The stored prompt is the next attempt's, but for the delimiter: each attempt draws its own when
+    it is claimed, so that no text seen before can contain it.
+    """
+    planned = find_wave(tx, wave)
+    if not planned.frozen:
+        _write(tx, planned, playbooks, ledger_id, draw_delimiter)
+    row = tx.execute("SELECT count(*) FROM wave_plan WHERE wave_number = ?", [planned.wave_number]).fetchone()
+    return row[0] if row else 0
+
+
+def finding_of(row: Mapping[str, Any]) -> Finding:
+    """Build the finding from a row that has its columns."""
+    return Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")})
+
+
+def _write(
+    tx: DuckDBPyConnection,
+    planned: PlannedWave,
+    playbooks: Mapping[FindingCategory, PlaybookText],
+    ledger_id: str,
+    draw_delimiter: Callable[[], str],
+) -> None:
+    cursor = tx.execute(
+        """
+        SELECT w.position, p.* EXCLUDE (position), coalesce(a.attempt, 0) + 1 AS next_attempt
+        FROM wave_findings w
+        JOIN prioritized_findings p ON p.finding_key = w.finding_key
+        LEFT JOIN (SELECT finding_key, max(attempt) AS attempt FROM attempts WHERE claimed_at IS NOT NULL GROUP BY ALL) a
+            ON a.finding_key = w.finding_key
+        WHERE w.wave_number = ?
+        ORDER BY w.position
+        """,
+        [planned.wave_number],
+    )
+    names = [column[0] for column in cursor.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    tx.execute("DELETE FROM wave_plan WHERE wave_number = ?", [planned.wave_number])
+    for row in rows:
+        finding = finding_of(row)
+        playbook = playbooks[finding.category]
+        _remember(tx, playbook)
+        prompt = build_remediation_prompt(
+            finding,
+            finding_key=row["finding_key"],
+            ledger_id=ledger_id,
+            attempt=row["next_attempt"],
+            delimiter=draw_delimiter(),
+        )
+        values = {
+            "wave": planned.wave,
+            "wave_number": planned.wave_number,
+            "position": row["position"],
+            "plan_number": planned.plan_number,
+            "finding_key": row["finding_key"],
+            **{name: row[name] for name in (*FINDING_COLUMNS, "priority_score")},
+            "playbook": playbook.name,
+            "playbook_version": playbook.version,
+            "prompt": prompt,
+        }
+        places = ", ".join("?" for _ in values)
+        tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({places})", list(values.values()))
+
+
+def remember_playbooks(tx: DuckDBPyConnection, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:
+    """Keep the text of every playbook version, so that results can say what they ran with."""
+    for playbook in playbooks.values():
+        _remember(tx, playbook)
+
+
+def _remember(tx: DuckDBPyConnection, playbook: PlaybookText) -> None:
+    tx.execute(
+        """
+        INSERT INTO playbook_versions
+        SELECT $name, $version, $title, $body, NULL, NULL
+        WHERE NOT EXISTS (
+            FROM playbook_versions WHERE playbook = $name AND playbook_version = $version)
+        """,
+        {"name": playbook.name, "version": playbook.version, "title": playbook.title, "body": playbook.body},
+    )

@@ -1,0 +1,96 @@
+"""Ranked findings into waves: every finding that needs work, best score first.
+
+A wave is frozen for ever by its first claim. Planning again leaves frozen waves alone and cuts the
+rest anew after them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+
+def wave_name(number: int) -> str:
+    """Give the partition key of a wave; padded, for backfills run in the order of keys."""
+    return f"wave-{number:04d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The waves after planning, in order, and what planning changed."""
+
+    waves: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    frozen: int
+    planned_findings: int
+
+
+def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan:
+    """Cut all ranked findings outside frozen waves into waves of `wave_size` after the last frozen one.
+
+    The same input gives the same plan: waves whose findings stay the same keep their plan number.
+    What was opened but never claimed in a wave that changes is forgotten; nothing was sent for it.
+    """
+    tx.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE cut AS
+        WITH frozen AS (SELECT wave_number FROM waves WHERE frozen_at IS NOT NULL),
+        open_findings AS (
+            SELECT s.finding_key, row_number() OVER (ORDER BY s.priority_rank) - 1 AS place
+            FROM finding_scores s
+            ANTI JOIN (SELECT finding_key FROM wave_findings SEMI JOIN frozen USING (wave_number)) f USING (finding_key))
+        SELECT finding_key,
+            CAST((SELECT coalesce(max(wave_number), 0) FROM frozen) + place // $size + 1 AS INTEGER) AS wave_number,
+            CAST(place % $size + 1 AS INTEGER) AS position
+        FROM open_findings
+        """,
+        {"size": wave_size},
+    )
+    changed = _numbers(
+        tx,
+        """
+        WITH old AS (
+            SELECT finding_key, wave_number, position
+            FROM wave_findings SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) USING (wave_number)),
+        new AS (SELECT finding_key, wave_number, position FROM cut)
+        SELECT DISTINCT wave_number FROM ((FROM old EXCEPT FROM new) UNION ALL (FROM new EXCEPT FROM old))
+        UNION
+        SELECT wave_number FROM waves
+        WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
+        """,
+    )
+    if changed:
+        _replace(tx, changed, now)
+    rows = tx.execute("SELECT wave, wave_number, frozen_at IS NOT NULL FROM waves ORDER BY wave_number").fetchall()
+    numbers = {number for _, number, _ in rows}
+    count = tx.execute("SELECT count(*) FROM cut").fetchone()
+    return Plan(
+        waves=tuple(wave for wave, _, _ in rows),
+        changed=tuple(wave_name(number) for number in changed if number in numbers),
+        removed=tuple(wave_name(number) for number in changed if number not in numbers),
+        frozen=sum(frozen for _, _, frozen in rows),
+        planned_findings=count[0] if count else 0,
+    )
+
+
+def _replace(tx: DuckDBPyConnection, numbers: list[int], now: datetime) -> None:
+    for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
+        tx.execute(f"DELETE FROM {table} WHERE list_contains(?, wave_number)", [numbers])
+    tx.execute("UPDATE state SET plan_number = plan_number + 1")
+    tx.execute("INSERT INTO wave_findings SELECT * FROM cut WHERE list_contains(?, wave_number)", [numbers])
+    tx.execute(
+        """
+        INSERT INTO waves
+        SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state), ?::TIMESTAMPTZ,
+            NULL::TIMESTAMPTZ
+        FROM cut
+        WHERE list_contains(?, wave_number)
+        ORDER BY wave_number
+        """,
+        [now, numbers],
+    )
+
+
+def _numbers(tx: DuckDBPyConnection, sql: str) -> list[int]:
+    return sorted(row[0] for row in tx.execute(sql).fetchall())

@@ -1,0 +1,38 @@
+"""What the assets work with: settings, ledger and Devin client, opened when they are needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.connect import connect
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.settings import Settings, load_settings
+
+
+class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The pipeline's own door to its surroundings; everything it needs comes from the environment."""
+
+    def settings(self) -> Settings:
+        """Read the settings."""
+        return load_settings()
+
+    def ledger(self, settings: Settings) -> Ledger:
+        """Open the ledger."""
+        return open_ledger(settings)
+
+    def devin(self, settings: Settings) -> DevinClient:
+        """Connect to Devin, or to the simulator in mock mode; close it with `async with`."""
+        return connect(settings)
+
+
+@contextmanager
+def told_to_people() -> Iterator[None]:
+    """Turn an error that a person can mend into a Dagster failure that says just that."""
+    try:
+        yield
+    except RemediationError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None

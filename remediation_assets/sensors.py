@@ -1,0 +1,81 @@
+"""The sensor that follows sessions while no run waits for them."""
+
+import asyncio
+
+import dagster as dg
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.jobs import collect_wave
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.resources import Pipeline
+from remediation_assets.sessions.advance import Step, advance
+from remediation_assets.settings import Settings, SettingsError, load_settings
+
+TICK_LOCK_SECONDS = 10.0
+"""A tick must end well inside Dagster's deadline of 60 seconds, so it waits less for the ledger."""
+
+
+def _interval_seconds() -> int:
+    # Read when the definitions load; a wrong setting is told by the first run, with its sentence.
+    try:
+        return max(1, round(load_settings().poll_interval_seconds))
+    except SettingsError:
+        return 30
+
+
+@dg.sensor(
+    job=collect_wave,
+    minimum_interval_seconds=_interval_seconds(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
+    """Poll Devin, top up, retry and settle, then collect what has settled. Starts only what a person opened."""
+    try:
+        settings = pipeline.settings()
+        settings = settings.model_copy(
+            update={"ledger_lock_timeout_seconds": min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)}
+        )
+        ledger = pipeline.ledger(settings)
+        if not ledger.path.exists():
+            return dg.SkipReason("Nothing is planned yet.")
+        collectable, live = _waves(ledger)
+        if not live and not collectable:
+            return dg.SkipReason("No wave is under way.")
+        step = asyncio.run(_step(pipeline, ledger, settings)) if live else Step()
+    except RemediationError as error:
+        return dg.SkipReason(str(error))
+    for message in step.messages:
+        context.log.info(message)
+    if not collectable:
+        holds = "; ".join(hold.sentence for hold in step.holds)
+        return dg.SkipReason(step.busy or holds or f"{live} attempts are under way.")
+    # A run that waits for the wave collects it itself, so what settled in this tick is left to the next.
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"{wave}-round-{number}", partition_key=wave) for wave, number in collectable
+        ]
+    )
+
+
+def _waves(ledger: Ledger) -> tuple[list[tuple[str, int]], int]:
+    """Load the settled rounds that nobody has collected, and how many attempts or endings are open."""
+    with ledger.transaction() as tx:
+        collectable = tx.execute(
+            """
+            SELECT w.wave, r.round FROM rounds r JOIN waves w USING (wave_number)
+            WHERE r.settled_at IS NOT NULL AND r.collected_at IS NULL ORDER BY w.wave
+            """
+        ).fetchall()
+        row = tx.execute(
+            """
+            SELECT (SELECT count(*) FROM rounds WHERE settled_at IS NULL)
+                + (SELECT count(*) FROM attempts
+                    WHERE end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL)
+            """
+        ).fetchone()
+    return [(wave, number) for wave, number in collectable], row[0] if row else 0
+
+
+async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
+    async with pipeline.devin(settings) as devin:
+        return await advance(ledger, devin, settings)

@@ -1,0 +1,128 @@
+"""One step in the life of all open waves, and the loop that takes steps until a wave has settled.
+
+Whoever carries waves - a run, the sensor, the command line - calls `advance`; the fence makes any
+number of them harmless.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.errors import LedgerBusy
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.locks import held
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.settings import Settings
+
+from .dispatching import dispatch
+from .events import Timeline
+from .holds import Hold, standing_holds
+from .observing import end_sessions, observe
+from .playbook_sync import upload_playbooks
+from .rounds import advance_rounds, last_round
+
+Clock = Callable[[], datetime]
+
+
+class HeldUp(RemediationError):
+    """A wait was given up because a hold or an outage has no known end; nothing is lost."""
+
+
+class NoRound(RemediationError):
+    """A wave has no round to wait for; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did."""
+
+    messages: tuple[str, ...] = ()
+    started: int = 0
+    settled: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    busy: str | None = None
+
+
+def utc_now() -> datetime:
+    """Give the time in UTC."""
+    return datetime.now(UTC)
+
+
+async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now: Clock = utc_now) -> Step:
+    """Take one step: poll, judge, end, retry or settle, dispatch; publish before and after.
+
+    Under an exclusive lock, tried without waiting: who does not get it does nothing and says which
+    process holds it. Raises a DevinError where the poll fails; nothing is dispatched then.
+    """
+    ledger.publish()
+    timeline = Timeline(now())
+    with ExitStack() as fence:
+        try:
+            fence.enter_context(held(ledger.data_dir / "advance.lock", timeout=0))
+        except LedgerBusy as busy:
+            return Step(busy=str(busy))
+        try:
+            await observe(ledger, devin, settings, timeline, now=now)
+            await end_sessions(ledger, devin, timeline, now=now)
+            timeline.now = now()
+            with ledger.transaction() as tx:
+                settled = advance_rounds(
+                    tx,
+                    min_success_rate=settings.min_success_rate,
+                    max_retries=settings.max_retries,
+                    timeline=timeline,
+                )
+            await upload_playbooks(ledger, devin, timeline)
+            started = await dispatch(ledger, devin, settings, timeline, now=now)
+            with ledger.transaction() as tx:
+                holds = standing_holds(tx)
+        finally:
+            ledger.publish(force=timeline.urgent)
+    return Step(tuple(timeline.messages), started, tuple(settled), tuple(holds))
+
+
+async def follow(
+    ledger: Ledger,
+    devin: DevinClient,
+    settings: Settings,
+    wave: str,
+    *,
+    log: Callable[[str], None],
+    now: Clock = utc_now,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Advance until the wave's last round has settled.
+
+    Raises NoRound where it has none, and HeldUp when a hold or outage without a known end has
+    lasted for the settings' `hold_wait_minutes`; the sessions go on and nothing is lost.
+    """
+    stuck_since: datetime | None = None
+    while True:
+        with ledger.transaction() as tx:
+            current = last_round(tx, find_wave(tx, wave).wave_number)
+        if current is None:
+            raise NoRound(f"{wave} has never been dispatched; run remediate_wave or dispatch_wave for it.")
+        if current.settled_at is not None:
+            return
+        reason: str | None = None
+        try:
+            step = await advance(ledger, devin, settings, now=now)
+            for message in step.messages:
+                log(message)
+            if step.busy:
+                log(f"another process carries the waves: {step.busy}")
+            reason = next((hold.sentence for hold in step.holds if hold.ends_at is None), None)
+            if wave in step.settled:
+                continue
+        except DevinError as error:
+            reason = f"Devin cannot be polled: {error}"
+            log(reason)
+        stuck_since = (stuck_since or now()) if reason else None
+        if stuck_since and now() - stuck_since >= timedelta(minutes=settings.hold_wait_minutes):
+            raise HeldUp(f"{wave} still waits: {reason}. Its sessions go on; run it again later, nothing is lost.")
+        await sleep(settings.poll_interval_seconds)

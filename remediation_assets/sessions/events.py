@@ -1,0 +1,52 @@
+"""The timeline: one event per change, kept in order in `session_events`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from .attempts import Attempt
+
+# What people wait for is published at once, not at the next interval.
+_URGENT = {"hold_set", "hold_lifted", "wave_completed", "wave_gated"}
+
+
+@dataclass
+class Timeline:
+    """Writes events and remembers their messages, for the log of whoever is at work."""
+
+    now: datetime
+    messages: list[str] = field(default_factory=list)
+    urgent: bool = False
+
+    def add(
+        self,
+        tx: DuckDBPyConnection,
+        event_type: str,
+        message: str,
+        *,
+        attempt: Attempt | None = None,
+        wave_number: int | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write one event in the transaction of the change it tells of."""
+        self.messages.append(message)
+        self.urgent |= event_type in _URGENT
+        tx.execute(
+            """
+            INSERT INTO session_events ("timestamp", event_type, message, wave_number, finding_key, attempt, details)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                self.now,
+                event_type,
+                message,
+                attempt.wave_number if attempt else wave_number,
+                attempt.finding_key if attempt else None,
+                attempt.attempt if attempt else None,
+                json.dumps(dict(details)) if details else None,
+            ],
+        )

@@ -1,0 +1,64 @@
+"""The gate: whether a wave worked well enough for the next one to start. Pure functions."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from remediation_assets.models import Outcome
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A wave's success rate against its threshold; `rate` is None where nothing counts."""
+
+    findings: int
+    succeeded: int
+    answerable: int
+    threshold: float
+    rate: float | None
+    interval: tuple[float, float] | None
+
+    @property
+    def passed(self) -> bool:
+        """Say whether the next wave may start; a wave without outcomes has not passed."""
+        return self.rate is not None and self.rate >= self.threshold
+
+    @property
+    def sentence(self) -> str:
+        """Tell the verdict in one sentence part."""
+        return describe(self.succeeded, self.answerable, self.rate, self.threshold)
+
+
+def describe(succeeded: int, answerable: int, rate: float | None, threshold: float) -> str:
+    """Tell a rate against its threshold."""
+    if rate is None:
+        return f"no outcome that counts, needed {threshold:.0%}"
+    return f"{succeeded} of {answerable} succeeded, {rate:.0%}, needed {threshold:.0%}"
+
+
+def judge_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Verdict:
+    """Judge a wave by the outcomes of each of its findings' attempts, over all rounds.
+
+    A finding has succeeded if any attempt has; it counts if any of its outcomes is the agent's to
+    answer for. Cancelled attempts and vanished sessions never count.
+    """
+    findings = [list(of_one) for of_one in outcomes]
+    succeeded = sum(Outcome.SUCCESS in of_one for of_one in findings)
+    answerable = sum(any(outcome.answerable for outcome in of_one) for of_one in findings)
+    return Verdict(
+        findings=len(findings),
+        succeeded=succeeded,
+        answerable=answerable,
+        threshold=threshold,
+        rate=succeeded / answerable if answerable else None,
+        interval=wilson_interval(succeeded, answerable) if answerable else None,
+    )
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Give the 95 % score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    z = 1.959963984540054
+    rate = successes / trials
+    middle = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,133 @@
+"""What an observation of a session means: the one mapping from the API's words to ours.
+
+Pure functions. Evidence decides, never the API's status alone: a success needs a pull request.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import urlsplit
+
+from remediation_assets.devin.types import DevinSession, PullRequest
+from remediation_assets.models import Outcome, SessionStatus
+from remediation_assets.planning.output_schema import is_valid_output
+
+_QUEUED = {"new", "creating", "claimed", "resuming"}
+_WAITING_DETAILS = {"waiting_for_user", "waiting_for_approval"}
+_SLEEPING_DETAILS = {"inactivity", "user_request"}
+# The API's list of account reasons grows with every revision, so they are known by their words.
+_ACCOUNT_WORDS = re.compile(r"quota|limit|credit|payment|contract")
+
+
+class Phase(Enum):
+    """What the API's words say, before any evidence is weighed."""
+
+    QUEUED = auto()
+    WORKING = auto()
+    FINISHED = auto()
+    WAITING = auto()
+    DEAD = auto()
+    HALTED = auto()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one observation makes of an attempt; `outcome` is None while it goes on."""
+
+    status: SessionStatus
+    outcome: Outcome | None = None
+    pr_url: str | None = None
+    reason: str | None = None
+    account_reason: str | None = None
+
+
+def phase_of(status: str, detail: str | None) -> Phase:
+    """Read the API's status words; unknown ones mean that the session is still at work."""
+    match status, detail or "":
+        case (word, _) if word in _QUEUED:
+            return Phase.QUEUED
+        case ("exit", _) | ("running", "finished"):
+            return Phase.FINISHED
+        case ("running", word) if word in _WAITING_DETAILS:
+            return Phase.WAITING
+        case ("suspended", word) if word in _SLEEPING_DETAILS:
+            return Phase.WAITING
+        case ("error", _) | ("suspended", "error"):
+            return Phase.DEAD
+        case ("suspended", word) if _ACCOUNT_WORDS.search(word):
+            return Phase.HALTED
+        case _:
+            return Phase.WORKING
+
+
+def judge(
+    session: DevinSession,
+    *,
+    repo_url: str,
+    blocked_since: datetime | None,
+    polled_at: datetime,
+    confirm_seconds: float,
+) -> Judgement:
+    """Judge an attempt by what its session shows at a poll begun at `polled_at`.
+
+    `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
+    since has seen the same.
+    """
+    output = session.structured_output if is_valid_output(session.structured_output) else None
+    stage = output["status"] if output else None
+    said = _text(output, "error_message")
+    good = good_pull_request(session.pull_requests, repo_url)
+    phase = phase_of(session.status, session.status_detail)
+    if stage == "failed":
+        return _failed(said or "Devin reported failure without a reason")
+    if phase is Phase.HALTED:
+        return Judgement(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
+    if phase is Phase.DEAD:
+        return _failed(said or f"the session ended in an error ({session.status} {session.status_detail or ''})".strip())
+    if phase in (Phase.FINISHED, Phase.WAITING) and good and stage in (None, "completed"):
+        return Judgement(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
+    if phase is Phase.FINISHED:
+        return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
+    if phase is Phase.WAITING:
+        if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
+            return _failed("needs a person" + (f": {said}" if said else ""))
+        return Judgement(SessionStatus.BLOCKED, pr_url=good.url if good else None)
+    working = SessionStatus.DISPATCHED if phase is Phase.QUEUED else SessionStatus.WORKING
+    return Judgement(working, pr_url=good.url if good else None)
+
+
+def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> PullRequest | None:
+    """Find a pull request that can count: an https URL in the repository, not closed unmerged; the newest."""
+    for pull_request in reversed(pull_requests):
+        if (pull_request.state or "").lower() != "closed" and _is_within(pull_request.url, repo_url):
+            return pull_request
+    return None
+
+
+def _is_within(url: str, repo_url: str) -> bool:
+    try:
+        there, repo = urlsplit(url), urlsplit(repo_url)
+        same_host = (there.hostname, there.port) == (repo.hostname, repo.port)
+    except ValueError:
+        return False
+    path = repo.path.rstrip("/").removesuffix(".git").lower() + "/"
+    return (
+        there.scheme == "https"
+        and same_host
+        and "@" not in there.netloc
+        and ".." not in there.path
+        and "%" not in there.path
+        and re.search(r"[\x00-\x20\x7f-\x9f<>\"'`\\]", url) is None
+        and there.path.lower().startswith(path)
+        and len(there.path) > len(path)
+    )
+
+
+def _failed(reason: str) -> Judgement:
+    return Judgement(SessionStatus.FAILED, Outcome.FAILED, reason=reason)
+
+
+def _text(output: dict[str, Any] | None, name: str) -> str | None:
+    return str(output[name]) if output and output.get(name) else None

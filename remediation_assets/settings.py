@@ -1,0 +1,162 @@
+"""Every environment variable, once: its name, type, default and meaning.
+
+Nothing else reads the environment. Values come from it first, then from `.env` in the working
+directory.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from remediation_assets.errors import RemediationError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LIVE_ORIGIN = "https://api.devin.ai"
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(RemediationError):
+    """A setting that cannot be used; the text says which, why, and what to do."""
+
+
+class Settings(BaseSettings):
+    """The pipeline's settings; each field is the environment variable of the same name."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    devin_api_key: SecretStr = Field(SecretStr(""), description="Devin API key; may be empty in mock mode.")
+    devin_api_base_url: str = Field(
+        f"{LIVE_ORIGIN}/v1", description="Where the Devin API is; a trailing /v1 or /v3 is ignored."
+    )
+    devin_org_id: str = Field("", description="Devin organisation; asked of the API where empty.")
+    devin_secret_ids: CommaSeparated = Field(
+        (), description="Secrets of the organisation a session may use, comma-separated; none by default."
+    )
+    devin_knowledge_ids: CommaSeparated = Field(
+        (), description="Knowledge notes a session may use, comma-separated; none by default."
+    )
+    mock_mode: bool = Field(True, description="Work against the simulator instead of Devin.")
+    mock_seed: int = Field(7, description="Seed of the simulator's chance.")
+    mock_time_scale: float = Field(1.0, gt=0, description="How much faster the simulator's clock runs.")
+
+    findings_path: str = Field("", description="The findings file; the sample in mock mode.")
+    service_weights: dict[str, float] = Field(
+        {"payment-service": 20.0, "user-service": 15.0, "catalog-service": 10.0, "default": 10.0},
+        description="Points per service as a JSON object; `default` is for all others.",
+    )
+    max_rejected_share: float = Field(
+        0.5, ge=0, le=1, description="Share of set-aside rows above which a file is refused."
+    )
+    allowed_repo_hosts: CommaSeparated = Field(
+        (), description="Hosts whose repositories may be dispatched, comma-separated; any by default."
+    )
+
+    wave_size: int = Field(10, ge=1, description="Findings per wave.")
+    min_success_rate: float = Field(0.7, ge=0, le=1, description="Success rate a wave needs to pass.")
+    max_parallel_sessions: int = Field(10, ge=1, description="Sessions without an outcome at a time.")
+    max_acu_per_session: int = Field(5, ge=1, description="ACU limit sent with each session.")
+    max_retries: int = Field(2, ge=0, description="Further attempts at a finding within a round.")
+    poll_interval_seconds: float = Field(20.0, gt=0, description="Seconds between two polls.")
+    session_timeout_minutes: float = Field(90.0, gt=0, description="Minutes a session may take.")
+    blocked_confirm_seconds: float = Field(
+        60.0, ge=0, description="How long a waiting session must stay so before it counts as failed."
+    )
+    create_settle_seconds: float | None = Field(
+        None, ge=0, description="Wait before an unanswered creation is tried again; 120 live, 5 in mock mode."
+    )
+    hold_probe_minutes: float = Field(5.0, gt=0, description="Minutes between probes of a hold.")
+    hold_wait_minutes: float = Field(
+        10.0, ge=0, description="How long a waiting run bears a hold that has no known end."
+    )
+
+    remediation_data_dir: str = Field("", description="Ledger and results; `data/` in DAGSTER_HOME by default.")
+    ledger_lock_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the ledger.")
+    publish_interval_seconds: float = Field(5.0, ge=0, description="Seconds between two publications.")
+    slack_webhook_url: SecretStr = Field(SecretStr(""), description="Slack webhook for wave results.")
+    state_file_path: str = Field("", description="Where the batch run's JSON goes; nowhere by default.")
+
+    dagster_home: str = Field("", description="Dagster's home; absolute.")
+
+    @field_validator("devin_secret_ids", "devin_knowledge_ids", "allowed_repo_hosts", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("devin_api_base_url")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected an http or https URL")
+        return value
+
+    @field_validator("service_weights")
+    @classmethod
+    def _has_default_weight(cls, value: dict[str, float]) -> dict[str, float]:
+        return {"default": 10.0, **value}
+
+    @property
+    def api_origin(self) -> str:
+        """Give the API's base URL without a trailing slash or version."""
+        return self.devin_api_base_url.rstrip("/").removesuffix("/v1").removesuffix("/v3").rstrip("/")
+
+    @property
+    def simulates_in_process(self) -> bool:
+        """Say whether the simulator runs in this process: mock mode without a simulator's address."""
+        return self.mock_mode and self.api_origin == LIVE_ORIGIN
+
+    @property
+    def settle_seconds(self) -> float:
+        """Give the seconds an unanswered creation must rest before it is tried again."""
+        if self.create_settle_seconds is not None:
+            return self.create_settle_seconds
+        return 5.0 if self.mock_mode else 120.0
+
+    @property
+    def data_dir(self) -> Path:
+        """Give the folder of ledger, published results and simulator world."""
+        if self.remediation_data_dir:
+            return Path(self.remediation_data_dir).expanduser().absolute()
+        home = Path(self.dagster_home).expanduser() if self.dagster_home else CHECKOUT / "dagster_home"
+        return home.absolute() / "data"
+
+
+def load_settings() -> Settings:
+    """Read the settings, or raise SettingsError with one line for each that is wrong."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(e) for e in error.errors())) from None
+    except Exception as error:  # a JSON setting that is no JSON: pydantic-settings' own error
+        raise SettingsError(f"A setting cannot be read ({error}); correct it in the environment or .env.") from None
+    if not settings.mock_mode and not settings.devin_api_key.get_secret_value():
+        raise SettingsError("MOCK_MODE is off and DEVIN_API_KEY is empty; set the key, or MOCK_MODE=true.")
+    return settings
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
+    shown = "" if name in _SECRET else f"={str(error.get('input'))[:80]!r}"
+    return f"{name}{shown} cannot be used: {error['msg']}; correct it in the environment or .env."
+
+
+_SECRET = {"DEVIN_API_KEY", "SLACK_WEBHOOK_URL", "A setting"}
+
+
+def dagster_home_is_set() -> bool:
+    """Say whether Dagster will keep what it records."""
+    return bool(os.environ.get("DAGSTER_HOME"))
