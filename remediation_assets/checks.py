@@ -11,7 +11,7 @@ from remediation_assets.sessions.gate import describe
 
 @dg.asset_check(asset=session_results, blocking=True, partitions_def=wave_partitions)
 def success_rate_gate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.AssetCheckResult:
-    """The wave's success rate is at least MIN_SUCCESS_RATE; the next wave starts only then."""
+    """Compare the wave's success rate with MIN_SUCCESS_RATE; the next wave starts only if it is reached."""
     wave = context.partition_key
     with told_to_people():
         ledger = pipeline.ledger(pipeline.settings())

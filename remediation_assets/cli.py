@@ -1,2 +1,219 @@
-"""`remediate`."""
-def main() -> None: ...
+"""`remediate`: the pipeline from a shell. Exit codes: 0 done, 1 error, 2 usage, 3 paused at a gate or hold."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec
+
+import click
+from rich.console import Console
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.locks import held
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.progress import Progress, own_console, plain, wave_table
+from remediation_assets.runs import FinishedRun, RunFailed, delete_partitions, find_dagster_home, run_job
+from remediation_assets.sessions.overview import Decision, decide, totals, wave_states
+from remediation_assets.sessions.rounds import gate_before
+from remediation_assets.settings import Settings, load_settings
+
+PAUSED = 3
+
+Parameters = ParamSpec("Parameters")
+
+
+def _told_to_people(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    @wraps(command)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RemediationError as error:
+            for line in str(error).splitlines():
+                click.echo(f"Error: {plain(line)}", err=True)
+            sys.exit(1)
+
+    return told
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="remediation-assets")
+def main() -> None:
+    """Clear a backlog of security findings with Devin, wave by wave."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_told_to_people
+def ingest(file: Path) -> None:
+    """Read FILE into the ledger and rank its findings; say what was set aside."""
+    ledger = _prepare()[1]
+    names = ["findings", "normalized_findings", "prioritized_findings"]
+    _must_succeed(run_job("plan_waves", config={"findings": {"path": _absolute(file)}}, assets=names))
+    with ledger.published() as connection:
+        rows_in, accepted, set_aside = connection.execute(
+            "SELECT rows_in, accepted, set_aside FROM scans ORDER BY scan_id DESC LIMIT 1"
+        ).fetchone() or (0, 0, 0)
+        rejected = connection.execute(
+            """
+            SELECT line_number, finding_id, reason FROM rejected_findings
+            WHERE scan_id = (SELECT max(scan_id) FROM scans) ORDER BY line_number LIMIT 20
+            """
+        ).fetchall()
+        total, duplicates = connection.execute(
+            "SELECT (SELECT count(*) FROM prioritized_findings), (SELECT count(*) FROM duplicate_findings)"
+        ).fetchone() or (0, 0)
+    click.echo(f"{rows_in} rows read: {accepted} accepted, {set_aside} set aside.")
+    for line_number, finding_id, reason in rejected:
+        click.echo(f"  line {line_number}: {plain(reason)}" + (f" ({plain(finding_id)})" if finding_id else ""))
+    if set_aside > len(rejected):
+        click.echo(f"  and {set_aside - len(rejected)} more, in rejected_findings.")
+    click.echo(f"{total} findings are known, {duplicates} further rows merged into them.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
+@_told_to_people
+def plan(file: Path, wave_size: int | None) -> None:
+    """Read FILE, rank its findings and cut them into waves. Starts nothing."""
+    ledger = _prepare()[1]
+    _plan(file, wave_size)
+    _show_waves(ledger)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
+@click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
+@click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
+@click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
+@_told_to_people
+def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool) -> None:
+    """Plan FILE, then run its waves one after the other until one fails its gate."""
+    _, ledger = _prepare()
+    _plan(file, wave_size)
+    with ledger.published() as connection:
+        states = {state.wave: state for state in wave_states(connection)}
+        if wave and (closed := gate_before(connection, find_wave(connection, wave))) and not ignore_gate:
+            _pause(ledger, closed)
+    if not states:
+        click.echo("No finding needs work; no session is started.")
+    decisions = {
+        name: Decision(run=True) if wave else decide(state, ignore_gate=ignore_gate)
+        for name, state in states.items()
+        if wave in (None, name)
+    }
+    if dry_run:
+        _show_waves(ledger)
+    console = own_console()
+    for name, decision in decisions.items():
+        if decision.reason:
+            click.echo(decision.reason)
+        if decision.stop:
+            _pause(ledger, "No session is started.")
+        if decision.run and dry_run:
+            click.echo(f"{name} would be started.")
+        elif decision.run:
+            _run_wave(ledger, name, ignore_gate, console)
+    if decisions and not any(decision.run for decision in decisions.values()):
+        click.echo("Every wave has been run; no session is started.")
+    _summarize(ledger)
+
+
+def _run_wave(ledger: Ledger, wave: str, ignore_gate: bool, console: Console) -> None:
+    """Run one wave to its gate; ends the program where that does not pass."""
+    with Progress(ledger, console).shown():
+        finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": {"ignore_gate": ignore_gate}})
+    with ledger.published() as connection:
+        state = next(state for state in wave_states(connection) if state.wave == wave)
+        holds = totals(connection).holds
+    if finished.failed_steps and state.unfinished:
+        if holds:
+            _pause(ledger, finished.reason)
+        raise RunFailed(finished.reason)
+    if not state.passed and not ignore_gate:
+        _pause(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
+
+
+@main.command()
+@_told_to_people
+def status() -> None:
+    """Show waves, sessions, holds and the last poll."""
+    ledger = open_ledger(load_settings())
+    ledger.publish(force=True)
+    _show_waves(ledger)
+    with ledger.published() as connection:
+        figures = totals(connection)
+    click.echo(f"{figures.live} live sessions, {figures.unanswered} creations without an answer.")
+    for hold in figures.holds:
+        click.echo(plain(hold))
+    polled = figures.last_poll_at
+    click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
+
+
+@main.command()
+@_told_to_people
+def reset() -> None:
+    """Delete a mock ledger, its results, the simulator's world and the wave partitions."""
+    settings, ledger = _prepare()
+    if not settings.mock_mode:
+        raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
+    if ledger.path.exists():
+        with ledger.transaction():
+            pass  # refuses a file that holds another mode's results
+        with held(ledger.data_dir / "advance.lock", timeout=0):
+            ledger.delete()
+            for leftover in ledger.data_dir.glob("simulator.sqlite*"):
+                leftover.unlink()
+    delete_partitions()
+    click.echo(f"{ledger.data_dir} holds no ledger any more.")
+
+
+def _prepare() -> tuple[Settings, Ledger]:
+    find_dagster_home()
+    settings = load_settings()
+    return settings, open_ledger(settings)
+
+
+def _absolute(file: Path) -> str:
+    return str(file.expanduser().absolute())
+
+
+def _plan(file: Path, wave_size: int | None) -> None:
+    config: dict[str, dict[str, Any]] = {"findings": {"path": _absolute(file)}}
+    if wave_size:
+        config["waves"] = {"wave_size": wave_size}
+    _must_succeed(run_job("plan_waves", config=config))
+
+
+def _must_succeed(finished: FinishedRun) -> None:
+    if finished.failed_steps:
+        raise RunFailed(finished.reason)
+
+
+def _pause(ledger: Ledger, reason: str) -> NoReturn:
+    click.echo(plain(reason))
+    _summarize(ledger)
+    sys.exit(PAUSED)
+
+
+def _show_waves(ledger: Ledger) -> None:
+    with ledger.published() as connection:
+        Console(highlight=False).print(wave_table(connection))
+
+
+def _summarize(ledger: Ledger) -> None:
+    with ledger.published() as connection:
+        figures = totals(connection)
+    done = figures.succeeded + figures.failed
+    rate = f" ({figures.succeeded / done:.0%} of {done})" if done else ""
+    click.echo(
+        f"{figures.succeeded} findings fixed{rate}, {figures.pull_requests} pull requests, "
+        f"{figures.planned - done} of {figures.planned} planned findings to go, {figures.acus:.1f} ACUs."
+    )
+    click.echo(f"Results: duckdb -readonly {shlex.quote(str(ledger.published_path))}")
+    click.echo("Runs, waves and gates in the Dagster UI: make dev, then http://127.0.0.1:3000")

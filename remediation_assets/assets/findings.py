@@ -1,7 +1,6 @@
 """The assets from a scanner's file to ranked findings; none of them is partitioned."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import dagster as dg
@@ -38,10 +37,10 @@ def findings(
         _warn_without_home(context, settings)
         ledger.publish(force=True)
         source = _source(config.path, settings, ledger)
-        with tempfile.TemporaryDirectory(dir=ledger.data_dir) as folder:
+        with ledger.staging() as staging:
             scan = stage(
                 source,
-                Path(folder) / "staging.duckdb",
+                staging,
                 allow_reserved_hosts=settings.mock_mode,
                 allowed_hosts=settings.allowed_repo_hosts,
             )
@@ -53,7 +52,7 @@ def findings(
                 )
                 rejected = preview(
                     tx,
-                    "SELECT line_number, finding_id, reason FROM rejected_findings WHERE scan_id = ? ORDER BY line_number",
+                    "FROM rejected_findings SELECT line_number, finding_id, reason WHERE scan_id = ? ORDER BY ALL",
                     [scan_id],
                 )
         if scan.set_aside:

@@ -143,9 +143,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
     )
 
 
-async def _dispatch(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings
-) -> Step:
+async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
     """Take one step; where another process has the fence, that one dispatches what we opened."""
     async with pipeline.devin(settings) as devin:
         try:
@@ -161,8 +159,6 @@ async def _dispatch(
     return step
 
 
-async def _follow(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings
-) -> None:
+async def _follow(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> None:
     async with pipeline.devin(settings) as devin:
         await follow(ledger, devin, settings, context.partition_key, log=context.log.info)

@@ -101,9 +101,7 @@ def _remove_partitions(context: dg.AssetExecutionContext, existing: set[str]) ->
     gone = set(context.instance.get_dynamic_partitions(name)) - existing
     kept = []
     for wave in sorted(gone):
-        runs = context.instance.get_runs(
-            dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED), limit=1
-        )
+        runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED), limit=1)
         if runs:
             kept.append(wave)
         else:

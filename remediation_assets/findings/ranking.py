@@ -42,7 +42,8 @@ def normalize(tx: DuckDBPyConnection) -> Merged:
         f"""
         INSERT INTO kept_findings
         WITH standing AS (
-            SELECT finding_key, arg_min((scan_id, row_number), (CASE severity {ranks} END, scan_id, row_number)) AS row_id
+            SELECT finding_key,
+                arg_min((scan_id, row_number), (CASE severity {ranks} END, scan_id, row_number)) AS row_id
             FROM finding_rows
             GROUP BY finding_key)
         SELECT finding_key, row_id[1], row_id[2], row_number() OVER (ORDER BY row_id)

@@ -125,9 +125,7 @@ def _load_text(connection: DuckDBPyConnection, source: Path, header: list[str]) 
     connection.execute(f"CREATE TEMP TABLE texts AS SELECT rowid + 1 AS row_number, {picked} FROM raw")
 
 
-def _judge_rows(
-    connection: DuckDBPyConnection, allow_reserved_hosts: bool, allowed_hosts: tuple[str, ...]
-) -> None:
+def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allowed_hosts: tuple[str, ...]) -> None:
     """Split the rows into `accepted`, with types and key, and `rejected`, with the first reason found."""
     categories, severities = (tuple(str(member) for member in enum) for enum in (FindingCategory, Severity))
     missing = " ".join(f"WHEN {name} IS NULL THEN 'missing required field {name}'" for name in MUST_BE_FILLED)
@@ -138,11 +136,11 @@ def _judge_rows(
             SELECT * REPLACE (
                 lower(category) AS category, lower(severity) AS severity, coalesce(description, '') AS description,
                 regexp_replace(repo_url, '(\.git)?/*$', '') AS repo_url),
-                lower(regexp_extract(repo_url, '^https://([^/?#@\s:]+)(:\d+)?/[^?#\s]*[^/?#\s]', 1)) AS host
+                lower(regexp_extract(repo_url, '^https://([A-Za-z0-9.-]+)(:\d+)?(/[A-Za-z0-9._~%+-]+)+$', 1)) AS host
             FROM texts)
         SELECT * EXCLUDE (host) REPLACE (
-                regexp_replace(repo_url, '^https://[^/]+', 'https://' || lower(regexp_extract(repo_url, '//([^/]+)', 1)))
-                AS repo_url),
+                'https://' || lower(regexp_extract(repo_url, '//([^/]+)', 1))
+                    || regexp_extract(repo_url, '//[^/]+(/.*)', 1) AS repo_url),
             CASE {missing}
                 WHEN category NOT IN $categories THEN 'unknown category'
                 WHEN severity NOT IN $severities THEN 'unknown severity'
@@ -215,9 +213,7 @@ def _locate_rejected_rows(connection: DuckDBPyConnection, source: Path) -> None:
                 if row_number in rows:
                     located.append((starts_at, row_number, None))
             starts_at = reader.line_num + 1
-    connection.executemany(
-        "UPDATE rejected SET line_number = ? WHERE row_number = ? OR record_number = ?", located
-    )
+    connection.executemany("UPDATE rejected SET line_number = ? WHERE row_number = ? OR record_number = ?", located)
 
 
 def _hash_of(source: Path) -> str:

@@ -5,6 +5,7 @@ LedgerError
 ├── LedgerMismatch   it belongs to another mode, origin or organisation; use another data directory
 ├── LedgerTooNew     it was written by a later version; upgrade
 ├── LedgerUnusable   the folder or file cannot be read or written; the text says why
+├── NothingPublished there are no results to read yet; run the pipeline
 └── TransactionLost  a statement failed inside and was swallowed, so nothing was written
 """
 
@@ -29,6 +30,10 @@ class LedgerTooNew(LedgerError):
 
 class LedgerUnusable(LedgerError):
     """The ledger's folder or file cannot be used."""
+
+
+class NothingPublished(LedgerError):
+    """There are no published results yet."""
 
 
 class TransactionLost(LedgerError):

@@ -6,6 +6,7 @@ other descriptor of it drops DuckDB's own lock, and another process's commit wou
 
 import os
 import random
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,14 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from . import publishing, schema
-from .errors import LedgerBusy, LedgerMismatch, LedgerTooNew, LedgerUnusable, TransactionLost
+from .errors import (
+    LedgerBusy,
+    LedgerMismatch,
+    LedgerTooNew,
+    LedgerUnusable,
+    NothingPublished,
+    TransactionLost,
+)
 from .locks import held
 
 
@@ -88,6 +96,13 @@ class Ledger:
             finally:
                 connection.close()
 
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Give the path for a staging database beside the ledger; it is deleted afterwards."""
+        self._make_folder()
+        with tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir) as folder:
+            yield Path(folder) / "staging.duckdb"
+
     def publish(self, *, force: bool = False) -> bool:
         """Replace the published results if they are stale; return whether they were replaced.
 
@@ -106,6 +121,18 @@ class Ledger:
             self._publish_seconds = time.monotonic() - started
         return replaced
 
+    @contextmanager
+    def published(self) -> Iterator[DuckDBPyConnection]:
+        """Open the published results for reading, afresh; raises NothingPublished where there are none."""
+        if not self.published_path.exists():
+            raise NothingPublished(f"{self.published_path} does not exist yet; run `remediate run FILE` first.")
+        connection = duckdb.connect(str(self.published_path), read_only=True)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
     def delete(self) -> None:
         """Delete the ledger and its published results; the caller has made sure that nobody wants them."""
         with self._locked():
@@ -116,15 +143,20 @@ class Ledger:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        try:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LedgerUnusable(f"{self.data_dir} cannot be made ({error.strerror}); set REMEDIATION_DATA_DIR.") from None
+        self._make_folder()
         with ExitStack() as stack:
             # Two locks in a row make waiting fair: only the first in the queue waits for the ledger itself.
             with held(self.data_dir / "queue.lock", timeout=self._lock_timeout):
                 stack.enter_context(held(self.data_dir / "ledger.lock", timeout=self._lock_timeout))
             yield
+
+    def _make_folder(self) -> None:
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerUnusable(
+                f"{self.data_dir} cannot be made ({error.strerror}); set REMEDIATION_DATA_DIR."
+            ) from None
 
     def _open(self) -> DuckDBPyConnection:
         if not self.path.exists():
@@ -204,4 +236,3 @@ def _commit(connection: DuckDBPyConnection) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-

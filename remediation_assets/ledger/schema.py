@@ -96,7 +96,8 @@ CREATE TABLE holds (
     ends_at TIMESTAMPTZ, probe_at TIMESTAMPTZ, lifted_at TIMESTAMPTZ);
 CREATE SEQUENCE event_ids;
 CREATE TABLE session_events (
-    event_id BIGINT NOT NULL DEFAULT nextval('event_ids'), "timestamp" TIMESTAMPTZ NOT NULL, event_type VARCHAR NOT NULL,
+    event_id BIGINT NOT NULL DEFAULT nextval('event_ids'), "timestamp" TIMESTAMPTZ NOT NULL,
+    event_type VARCHAR NOT NULL,
     message VARCHAR NOT NULL, wave_number INTEGER, finding_key VARCHAR, attempt INTEGER, details VARCHAR);
 """
 

@@ -78,7 +78,8 @@ def _write(
         SELECT w.position, p.* EXCLUDE (position), coalesce(a.attempt, 0) + 1 AS next_attempt
         FROM wave_findings w
         JOIN prioritized_findings p ON p.finding_key = w.finding_key
-        LEFT JOIN (SELECT finding_key, max(attempt) AS attempt FROM attempts WHERE claimed_at IS NOT NULL GROUP BY ALL) a
+        LEFT JOIN (
+            SELECT finding_key, max(attempt) AS attempt FROM attempts WHERE claimed_at IS NOT NULL GROUP BY ALL) a
             ON a.finding_key = w.finding_key
         WHERE w.wave_number = ?
         ORDER BY w.position

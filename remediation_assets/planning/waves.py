@@ -39,7 +39,8 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
         open_findings AS (
             SELECT s.finding_key, row_number() OVER (ORDER BY s.priority_rank) - 1 AS place
             FROM finding_scores s
-            ANTI JOIN (SELECT finding_key FROM wave_findings SEMI JOIN frozen USING (wave_number)) f USING (finding_key))
+            ANTI JOIN (SELECT finding_key FROM wave_findings SEMI JOIN frozen USING (wave_number)) f
+                USING (finding_key))
         SELECT finding_key,
             CAST((SELECT coalesce(max(wave_number), 0) FROM frozen) + place // $size + 1 AS INTEGER) AS wave_number,
             CAST(place % $size + 1 AS INTEGER) AS position
@@ -82,8 +83,8 @@ def _replace(tx: DuckDBPyConnection, numbers: list[int], now: datetime) -> None:
     tx.execute(
         """
         INSERT INTO waves
-        SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state), ?::TIMESTAMPTZ,
-            NULL::TIMESTAMPTZ
+        SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state),
+            ?::TIMESTAMPTZ, NULL::TIMESTAMPTZ
         FROM cut
         WHERE list_contains(?, wave_number)
         ORDER BY wave_number

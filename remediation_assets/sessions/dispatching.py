@@ -146,12 +146,14 @@ def _request(
 ) -> dict[str, Any]:
     """Build what is sent for an attempt; a second sending of it sends the same."""
     stored = tx.execute(
-        "SELECT request FROM attempts WHERE finding_key = ? AND attempt = ?", [attempt.finding_key, attempt.attempt]
+        "SELECT request FROM attempts WHERE finding_key = ? AND attempt = ?",
+        [attempt.finding_key, attempt.attempt],
     ).fetchone()
     if stored and stored[0]:
         return dict(json.loads(stored[0]))
     cursor = tx.execute(
-        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [attempt.finding_key, attempt.wave_number]
+        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?",
+        [attempt.finding_key, attempt.wave_number],
     )
     names = [column[0] for column in cursor.description or ()]
     plan = dict(zip(names, cursor.fetchone() or (), strict=True))
@@ -250,9 +252,15 @@ def _record(
         )
         set_hold_for(tx, answer, timeline, probe_minutes=settings.hold_probe_minutes)
     else:
-        tx.execute("UPDATE attempts SET unknown_since = ? WHERE finding_key = ? AND attempt = ?", [timeline.now, *key])
+        tx.execute(
+            "UPDATE attempts SET unknown_since = ? WHERE finding_key = ? AND attempt = ?",
+            [timeline.now, *key],
+        )
         timeline.add(
-            tx, "session_unknown", f"{attempt.label}: no answer to its creation, looked for by its tag", attempt=attempt
+            tx,
+            "session_unknown",
+            f"{attempt.label}: no answer to its creation, looked for by its tag",
+            attempt=attempt,
         )
     return 0
 
@@ -265,7 +273,14 @@ def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSessi
             unknown_since = NULL, watched_from = (SELECT watched_seconds FROM state)
         WHERE finding_key = ? AND attempt = ? AND session_id IS NULL
         """,
-        [session.session_id, session.url, SessionStatus.DISPATCHED, timeline.now, attempt.finding_key, attempt.attempt],
+        [
+            session.session_id,
+            session.url,
+            SessionStatus.DISPATCHED,
+            timeline.now,
+            attempt.finding_key,
+            attempt.attempt,
+        ],
     )
     timeline.add(
         tx,

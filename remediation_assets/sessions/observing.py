@@ -25,7 +25,7 @@ from .attempts import Attempt, ledger_tag, load_attempts, wave_tag
 from .dispatching import record_session
 from .events import Timeline
 from .holds import HoldKind, lift_ended, set_hold, standing_holds
-from .outcomes import Judgement, judge
+from .outcomes import NEEDS_A_PERSON, Judgement, judge
 
 _LOOKUPS_BEFORE_RETURN = 2
 
@@ -115,7 +115,7 @@ async def _last_words(
         if session is None:
             continue
         judgement = _judge(attempt, session, settings, begun)
-        if judgement.outcome is Outcome.FAILED and (judgement.reason or "").startswith("needs a person"):
+        if judgement.outcome is Outcome.FAILED and (judgement.reason or "").startswith(NEEDS_A_PERSON):
             try:
                 async for message in devin.list_messages(session.session_id):
                     if message.source == "devin":
@@ -148,9 +148,7 @@ def _write_sighting(
     if judgement.account_reason and not any(hold.kind is HoldKind.QUOTA for hold in standing_holds(tx)):
         set_hold(tx, HoldKind.QUOTA, judgement.account_reason, timeline, seconds=settings.hold_probe_minutes * 60)
     blocked_since = (attempt.blocked_since or begun) if judgement.status is SessionStatus.BLOCKED else None
-    reason = judgement.reason
-    if reason and last_words:
-        reason = f"{reason} (Devin's last words: {last_words[:2000]})"
+    reason = f"{NEEDS_A_PERSON}: {last_words[:2000]}" if last_words else judgement.reason
     pull_requests = json.dumps([pr.model_dump() for pr in session.pull_requests])
     output = json.dumps(session.structured_output) if session.structured_output is not None else None
     changes: dict[str, Any] = {
@@ -205,7 +203,9 @@ def _settle_unknown(
             _update(tx, attempt, {"fruitless_lookups": lookups})
             continue
         _update(
-            tx, attempt, {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0}
+            tx,
+            attempt,
+            {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0},
         )
         timeline.add(tx, "session_returned", f"{attempt.label} was not created; it will be sent again", attempt=attempt)
 
@@ -241,7 +241,13 @@ def _time_out(tx: DuckDBPyConnection, settings: Settings, timeline: Timeline) ->
         tx, "a.session_id IS NOT NULL AND a.outcome IS NULL AND a.watched_from <= ?", [watched - limit]
     )
     for attempt in late:
-        _end(tx, attempt, Outcome.TIMEOUT, f"no result within {settings.session_timeout_minutes:g} minutes", timeline)
+        _end(
+            tx,
+            attempt,
+            Outcome.TIMEOUT,
+            f"no result within {settings.session_timeout_minutes:g} minutes",
+            timeline,
+        )
 
 
 def _end(tx: DuckDBPyConnection, attempt: Attempt, outcome: Outcome, reason: str, timeline: Timeline) -> None:
@@ -259,9 +265,7 @@ def _end(tx: DuckDBPyConnection, attempt: Attempt, outcome: Outcome, reason: str
     timeline.add(tx, "session_failed", f"{attempt.label} ended as {outcome}: {reason}", attempt=attempt)
 
 
-async def end_sessions(
-    ledger: Ledger, devin: DevinClient, timeline: Timeline, *, now: Callable[[], datetime]
-) -> None:
+async def end_sessions(ledger: Ledger, devin: DevinClient, timeline: Timeline, *, now: Callable[[], datetime]) -> None:
     """Terminate the sessions whose attempts have an outcome that asks for it; failures are tried again later."""
     with ledger.transaction() as tx:
         wanted = load_attempts(

@@ -20,6 +20,8 @@ _SLEEPING_DETAILS = {"inactivity", "user_request"}
 # The API's list of account reasons grows with every revision, so they are known by their words.
 _ACCOUNT_WORDS = re.compile(r"quota|limit|credit|payment|contract")
 
+NEEDS_A_PERSON = "needs a person"
+
 
 class Phase(Enum):
     """What the API's words say, before any evidence is weighed."""
@@ -85,14 +87,16 @@ def judge(
     if phase is Phase.HALTED:
         return Judgement(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
     if phase is Phase.DEAD:
-        return _failed(said or f"the session ended in an error ({session.status} {session.status_detail or ''})".strip())
+        return _failed(
+            said or f"the session ended in an error ({session.status} {session.status_detail or ''})".strip()
+        )
     if phase in (Phase.FINISHED, Phase.WAITING) and good and stage in (None, "completed"):
         return Judgement(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
     if phase is Phase.FINISHED:
         return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
     if phase is Phase.WAITING:
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
-            return _failed("needs a person" + (f": {said}" if said else ""))
+            return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
         return Judgement(SessionStatus.BLOCKED, pr_url=good.url if good else None)
     working = SessionStatus.DISPATCHED if phase is Phase.QUEUED else SessionStatus.WORKING
     return Judgement(working, pr_url=good.url if good else None)
@@ -117,8 +121,7 @@ def _is_within(url: str, repo_url: str) -> bool:
         there.scheme == "https"
         and same_host
         and "@" not in there.netloc
-        and ".." not in there.path
-        and "%" not in there.path
+        and re.search(r"\.\.|%2e|%2f|%5c", there.path, re.IGNORECASE) is None
         and re.search(r"[\x00-\x20\x7f-\x9f<>\"'`\\]", url) is None
         and there.path.lower().startswith(path)
         and len(there.path) > len(path)

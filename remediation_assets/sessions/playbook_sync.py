@@ -32,6 +32,9 @@ async def upload_playbooks(ledger: Ledger, devin: DevinClient, timeline: Timelin
             playbook_id = (await devin.create_playbook(title=title, body=body)).playbook_id
         with ledger.transaction() as tx:
             tx.execute(
-                "UPDATE playbook_versions SET playbook_id = ?, uploaded_at = ? WHERE playbook = ? AND playbook_version = ?",
+                """
+                UPDATE playbook_versions SET playbook_id = ?, uploaded_at = ?
+                WHERE playbook = ? AND playbook_version = ?
+                """,
                 [playbook_id, timeline.now, playbook, version],
             )

@@ -136,7 +136,8 @@ def open_round(
     last = last_round(tx, planned.wave_number)
     if last and last.collected_at is None:
         count = tx.execute(
-            "SELECT count(*) FROM attempts WHERE wave_number = ? AND round = ?", [planned.wave_number, last.round]
+            "SELECT count(*) FROM attempts WHERE wave_number = ? AND round = ?",
+            [planned.wave_number, last.round],
         ).fetchone()
         return Opening(last.round, is_new=False, attempts=count[0] if count else 0)
     _check_plan(tx, planned)
@@ -205,7 +206,9 @@ def _check_plan(tx: DuckDBPyConnection, planned: PlannedWave) -> None:
         {"number": planned.wave_number, "plan": planned.plan_number},
     ).fetchone()
     if row is None or row[0] != row[1]:
-        raise PlanIsStale(f"the plan of {planned.wave} is missing or older than its findings; materialize wave_plan first.")
+        raise PlanIsStale(
+            f"the plan of {planned.wave} is missing or older than its findings; materialize wave_plan first."
+        )
 
 
 def _insert_first_attempts(
@@ -231,7 +234,15 @@ def _insert_first_attempts(
     ).fetchall()
     for finding_key, playbook, version, attempt in rows:
         _insert_attempt(
-            tx, finding_key, attempt, planned.wave_number, number, False, playbook, current.get(playbook, version), now
+            tx,
+            finding_key,
+            attempt,
+            planned.wave_number,
+            number,
+            False,
+            playbook,
+            current.get(playbook, version),
+            now,
         )
     return len(rows)
 
@@ -332,7 +343,8 @@ def _settle(
         ],
     )
     tx.execute(
-        "UPDATE rounds SET settled_at = ? WHERE wave_number = ? AND round = ?", [timeline.now, wave_number, number]
+        "UPDATE rounds SET settled_at = ? WHERE wave_number = ? AND round = ?",
+        [timeline.now, wave_number, number],
     )
     what = "passed" if verdict.passed else "failed"
     timeline.add(

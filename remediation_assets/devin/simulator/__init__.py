@@ -1,0 +1,1 @@
+"""Our own Devin: the same HTTP API over a durable world of simulated sessions."""

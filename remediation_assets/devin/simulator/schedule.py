@@ -1,0 +1,92 @@
+"""What will become of a simulated session, decided once, when it is created.
+
+All chance is a hash of the world's seed and the session's attempt tag: neither the order of calls,
+nor who asks, nor when, changes anything.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+STUCK_SHARE = 0.15
+_BETWEEN = {"analyzing": (5, 10), "fixing": (10, 20), "testing": (8, 15), "creating_pr": (3, 8)}
+
+
+class Schedule(BaseModel):
+    """How long each stage takes, in simulated seconds, and how the session ends."""
+
+    model_config = ConfigDict(frozen=True)
+
+    analyzing: float
+    fixing: float
+    testing: float
+    creating_pr: float
+    gets_stuck: bool
+    parks_as: str
+    pull_request: int
+    tests_added: int
+    confidence: str
+
+
+class Task(BaseModel):
+    """What a session was asked to fix, as far as its request tells."""
+
+    model_config = ConfigDict(frozen=True)
+
+    finding_id: str
+    repository: str
+    file_path: str
+
+
+def schedule_for(seed: int, subject: str) -> Schedule:
+    """Draw a schedule: the same for the same seed and subject, always and everywhere."""
+    chance = _chance(f"{seed}:{subject}")
+    stages = {name: low + (high - low) * next(chance) for name, (low, high) in _BETWEEN.items()}
+    return Schedule(
+        **stages,
+        gets_stuck=next(chance) < STUCK_SHARE,
+        # Both were seen at the real one: it does not end by itself, it parks.
+        parks_as="waiting_for_user" if next(chance) < 0.5 else "finished",
+        pull_request=1 + int(next(chance) * 999_999),
+        tests_added=int(next(chance) * 4),
+        confidence=("high", "high", "medium", "low")[int(next(chance) * 4)],
+    )
+
+
+def subject_of(tags: Sequence[str], prompt: str) -> str:
+    """Give what a session's chance hangs on: its attempt tag, the prompt where there is none."""
+    return next((tag for tag in tags if tag.startswith("attempt-")), prompt)
+
+
+def task_of(prompt: str, repos: Sequence[str]) -> Task:
+    """Read the finding from the JSON in a prompt, the repository else from `repos`."""
+    named = repos[0] if repos else "simulated/repository"
+    fallback = named if "://" in named else f"https://github.com/{named}"
+    told = _field(prompt, "repo_url")
+    repository = told if told.startswith("https://") else fallback
+    return Task(
+        finding_id=_field(prompt, "finding_id"),
+        repository=repository.rstrip("/").removesuffix(".git"),
+        file_path=_field(prompt, "file_path"),
+    )
+
+
+def _chance(text: str) -> Iterator[float]:
+    number = 0
+    while True:
+        digest = hashlib.sha256(text.encode("utf-8", "replace") + bytes([number])).digest()
+        number += 1
+        for start in range(0, len(digest), 8):
+            # 53 bits fill a float exactly, so that the quotient stays below 1.
+            yield (int.from_bytes(digest[start : start + 8]) >> 11) / 2**53
+
+
+def _field(prompt: str, name: str) -> str:
+    found = re.search(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)*")', prompt)
+    try:
+        return str(json.loads(found[1])) if found else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,140 @@
+"""A simulated session's life: the milestones of its schedule, and what it shows at a moment.
+
+Pure functions of a schedule, of what was done to the session, and of the time.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from .schedule import Schedule, Task
+
+# Simulated seconds; the first two are part of the analysis.
+CLAIMED_AT, RUNNING_AT = 1.0, 2.0
+RESUMING = 2.0
+INACTIVITY = 1800.0
+ACUS_PER_SECOND = 0.06  # so that a session of 26 to 53 seconds costs 1.6 to 3.2, as a small real one does
+
+
+class Milestone(BaseModel):
+    """From `at` simulated seconds on a session shows this, until the next milestone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: float
+    status: str
+    detail: str | None = None
+    output: dict[str, Any] | None = None
+    pull_request: str | None = None
+    says: str | None = None
+
+
+class Life(BaseModel):
+    """What was done to a session, in seconds of the world's clock."""
+
+    model_config = ConfigDict(frozen=True)
+
+    created_at: float
+    ended_at: float | None = None
+    asleep_since: float | None = None
+    woken_at: float | None = None
+    last_message_at: float | None = None
+
+
+class Appearance(BaseModel):
+    """What a session shows at a moment; `messages` are Devin's own, each with its time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    detail: str | None
+    output: dict[str, Any] | None
+    pull_request: str | None
+    acus_consumed: float
+    updated_at: float
+    messages: tuple[tuple[float, str], ...]
+
+
+def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
+    """Lay out a session from its creation to where it parks."""
+    link = f"{task.repository}/pull/{schedule.pull_request}"
+    path = task.file_path or "the affected file"
+    notes: dict[str, Any] = {
+        "finding_id": task.finding_id,
+        "files_modified": [],
+        "tests_added": 0,
+        "confidence": schedule.confidence,
+    }
+    fixed = notes | {
+        "fix_approach": f"Replace the vulnerable code in {path} and cover it with a test",
+        "files_modified": [task.file_path] if task.file_path else [],
+        "tests_added": schedule.tests_added,
+    }
+
+    def working(at: float, stage: str, percent: int, step: str, base: dict[str, Any]) -> Milestone:
+        output = {"status": stage, "progress_pct": percent, "current_step": step}
+        return Milestone(at=at, status="running", detail="working", output=base | output, says=f"{step}.")
+
+    testing_at = schedule.analyzing + schedule.fixing
+    start = (
+        Milestone(at=0, status="new"),
+        Milestone(at=CLAIMED_AT, status="claimed"),
+        working(RUNNING_AT, "analyzing", 10, f"Reading {path}", notes),
+        working(schedule.analyzing, "fixing", 35, f"Changing {path}", notes),
+        working(testing_at, "testing", 65, "Running the test suite", fixed),
+    )
+    tested_at = testing_at + schedule.testing
+    if schedule.gets_stuck:
+        why = "The test suite fails in a part that the change does not touch; a person has to look at it"
+        output = (start[-1].output or {}) | {"tests_passed": False, "error_message": why}
+        asks = Milestone(at=tested_at, status="running", detail="waiting_for_user", output=output, says=f"{why}.")
+        return (*start, asks)
+    passed = fixed | {"tests_passed": True}
+    done = passed | {"status": "completed", "progress_pct": 100, "current_step": "Done", "pr_url": link}
+    return (
+        *start,
+        working(tested_at, "creating_pr", 90, "Opening the pull request", passed),
+        Milestone(
+            at=tested_at + schedule.creating_pr,
+            status="running",
+            detail=schedule.parks_as,
+            output=done,
+            pull_request=link,
+            says=f"I have opened {link}; it is ready for review.",
+        ),
+    )
+
+
+def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale: float) -> Appearance:
+    """Show a session as it is now.
+
+    An ended or archived session stays as it was then. A sleep does not shift the course: who wakes an
+    archived session finds its work done.
+    """
+    still = [moment for moment in (life.ended_at, life.asleep_since) if moment is not None]
+    elapsed = max(min([now, *still]) - life.created_at, 0.0) * time_scale
+    reached = [milestone for milestone in course if milestone.at <= elapsed]
+    shown = reached[-1]
+
+    def clock(milestone: Milestone) -> float:
+        return life.created_at + milestone.at / time_scale
+
+    status, detail, since = shown.status, shown.detail, clock(shown)
+    quiet_until = max(since, life.last_message_at or 0.0) + INACTIVITY / time_scale
+    if life.ended_at is not None:
+        status, detail, since = "exit", None, life.ended_at
+    elif life.asleep_since is not None:
+        status, detail, since = "suspended", "user_request", life.asleep_since
+    elif life.woken_at is not None and now < life.woken_at + RESUMING / time_scale:
+        status, detail, since = "resuming", None, life.woken_at
+    elif shown is course[-1] and now >= quiet_until:
+        status, detail, since = "suspended", "inactivity", quiet_until
+    return Appearance(
+        status=status,
+        detail=detail,
+        output=shown.output,
+        pull_request=shown.pull_request,
+        acus_consumed=round(min(elapsed, course[-1].at) * ACUS_PER_SECOND, 2),
+        updated_at=max(since, life.last_message_at or 0.0),
+        messages=tuple((clock(milestone), milestone.says) for milestone in reached if milestone.says),
+    )

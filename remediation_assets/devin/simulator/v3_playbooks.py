@@ -1,0 +1,59 @@
+"""The v3 endpoints of playbooks."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+
+from .access import TheWorld
+from .playbooks import SimulatedPlaybook
+from .v3_wire import WritePlaybook, page_body, place_of, playbook_body
+from .world import World
+
+router = APIRouter(prefix="/v3/organizations/{org_id}/playbooks")
+
+
+@router.get("")
+def list_page(
+    world: TheWorld,
+    org_id: str,
+    first: Annotated[int, Query(ge=1, le=200)] = 100,
+    after: str | None = None,
+) -> dict[str, Any]:
+    """List playbooks, oldest first."""
+    found = world.playbooks.page(org_id, first + 1, place_of(after) or 0)
+    bodies = [playbook_body(playbook) for playbook in found]
+    return page_body(bodies, [playbook.number for playbook in found], first)
+
+
+@router.post("")
+def create(world: TheWorld, org_id: str, request: WritePlaybook) -> dict[str, Any]:
+    """Make a playbook."""
+    return playbook_body(world.playbooks.create(org_id, request.title, request.body, request.macro))
+
+
+@router.get("/{playbook_id}")
+def get(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
+    """Show a playbook."""
+    return playbook_body(_found(world, org_id, playbook_id))
+
+
+@router.put("/{playbook_id}")
+def replace(world: TheWorld, org_id: str, playbook_id: str, request: WritePlaybook) -> dict[str, Any]:
+    """Replace what a playbook says."""
+    found = _found(world, org_id, playbook_id)
+    return playbook_body(world.playbooks.replace(found, request.title, request.body, request.macro))
+
+
+@router.delete("/{playbook_id}")
+def delete(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
+    """Remove a playbook, and show it a last time."""
+    found = _found(world, org_id, playbook_id)
+    world.playbooks.delete(found)
+    return playbook_body(found)
+
+
+def _found(world: World, org_id: str, playbook_id: str) -> SimulatedPlaybook:
+    playbook = world.playbooks.get(org_id, playbook_id)
+    if playbook is None:
+        raise HTTPException(404, "Playbook not found")
+    return playbook

@@ -1,0 +1,95 @@
+"""Progress of a run for people: a live table on a terminal, plain lines without one.
+
+Reads the published results only. Everything shown may come from a scanner or from Devin, so
+control characters are dropped and nothing is read as markup.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import duckdb
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from remediation_assets.ledger.errors import NothingPublished
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.sessions.overview import wave_states
+
+
+def plain(text: object) -> str:
+    """Drop what a terminal would take as an order."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def own_console() -> Console:
+    """Give a console on a descriptor of its own, for Dagster redirects standard output while a step runs."""
+    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1), highlight=False)
+
+
+def wave_table(connection: duckdb.DuckDBPyConnection) -> Table:
+    """Build the table of waves: how many findings, what came of them, the gate."""
+    table = Table("wave", "findings", "succeeded", "failed", "at work", "gate")
+    for state in wave_states(connection):
+        gate = {None: Text(""), True: Text("passed", "green"), False: Text("failed", "red")}[state.passed]
+        counts = (state.findings, state.succeeded, state.failed, state.at_work)
+        table.add_row(state.wave, *map(str, counts), gate)
+    return table
+
+
+class Progress:
+    """Follows the published results in a thread of its own while the run goes on in the main one."""
+
+    def __init__(self, ledger: Ledger, console: Console) -> None:
+        self._ledger = ledger
+        self._console = console
+        self._last_event = self._newest_event()
+        self._stop = threading.Event()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show progress for as long as the block lasts."""
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+            self._tell_events()
+
+    def _watch(self) -> None:
+        if not self._console.is_terminal:
+            while not self._stop.wait(0.5):
+                self._tell_events()
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while not self._stop.wait(0.5):
+                self._tell_events()
+                with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
+                    live.update(Group(wave_table(connection)), refresh=True)
+
+    def _tell_events(self) -> None:
+        # A publication that is just being replaced is read at the next turn.
+        with suppress(NothingPublished, duckdb.Error):
+            for event_id, at, message in self._events():
+                self._last_event = event_id
+                self._console.print(f"{at:%H:%M:%S} {plain(message)}", markup=False, soft_wrap=True)
+
+    def _events(self) -> list[Any]:
+        with self._ledger.published() as connection:
+            return connection.execute(
+                'SELECT event_id, "timestamp", message FROM session_events WHERE event_id > ? ORDER BY event_id',
+                [self._last_event],
+            ).fetchall()
+
+    def _newest_event(self) -> int:
+        with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
+            row = connection.execute("SELECT coalesce(max(event_id), 0) FROM session_events").fetchone()
+            return row[0] if row else 0
+        return 0

@@ -1,0 +1,106 @@
+"""Real Dagster runs in this process, for the command line: the UI shows them like any other.
+
+Imports Dagster only when something is run, so that commands that only read start fast.
+"""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.settings import CHECKOUT
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# Dagster's own log lines would bury ours; they are kept in the run's record.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailed(RemediationError):
+    """A Dagster run failed; the text is its first failure's."""
+
+
+class NoDagsterHome(RemediationError):
+    """DAGSTER_HOME cannot be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that came to its end: whether it succeeded, and which steps failed."""
+
+    run_id: str
+    failed_steps: tuple[str, ...]
+    reason: str
+
+
+def find_dagster_home() -> Path:
+    """Give Dagster's home, made where it is missing: DAGSTER_HOME, else the checkout's `dagster_home`."""
+    home = Path(os.environ.get("DAGSTER_HOME") or CHECKOUT / "dagster_home")
+    if not home.is_absolute():
+        raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be made ({error.strerror}); set it to another.") from None
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run_job(
+    name: str,
+    *,
+    wave: str | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    assets: Sequence[str] | None = None,
+) -> FinishedRun:
+    """Run a job to its end, one wave of it where it is partitioned; `config` is by asset name."""
+    import dagster as dg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets.definitions import defs
+
+        with dg.DagsterInstance.get() as instance:
+            if wave:
+                # The caller has it from the ledger, which is the truth for waves.
+                instance.add_dynamic_partitions("wave", [wave])
+            result = defs.get_job_def(name).execute_in_process(
+                instance=instance,
+                partition_key=wave,
+                run_config={
+                    **_QUIET,
+                    "ops": {asset: {"config": dict(c)} for asset, c in (config or {}).items()},
+                },
+                asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+                raise_on_error=False,
+            )
+    failures = [event for event in result.all_events if event.is_step_failure]
+    return FinishedRun(
+        run_id=result.run_id,
+        failed_steps=tuple(str(event.step_key) for event in failures),
+        reason="" if result.success else _reason(failures),
+    )
+
+
+def delete_partitions() -> None:
+    """Forget every wave partition of the Dagster instance."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        for wave in instance.get_dynamic_partitions("wave"):
+            instance.delete_dynamic_partition("wave", wave)
+
+
+def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
+    for event in failures:
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        if data.error:
+            cause = data.error.cause or data.error
+            return cause.message.strip()
+    return "the run failed; its log in the Dagster UI says why"

@@ -1,0 +1,119 @@
+"""How far every wave got, read from the ledger or its published copy, and what a run does with each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from .gate import describe
+
+
+@dataclass(frozen=True)
+class WaveState:
+    """A wave at a glance; `passed` is None until its last round has settled."""
+
+    wave: str
+    findings: int
+    succeeded: int
+    failed: int
+    at_work: int
+    passed: bool | None
+    collected: bool
+    verdict: str
+
+    @property
+    def unfinished(self) -> bool:
+        """Say whether it has not been run to its end: never, or its last round goes on."""
+        return self.passed is None or not self.collected
+
+
+def wave_states(connection: DuckDBPyConnection) -> list[WaveState]:
+    """Load the state of every wave, in order."""
+    rows = connection.execute(
+        """
+        WITH last_rounds AS (
+            SELECT wave_number, round, collected_at FROM rounds
+            QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1),
+        results AS (
+            SELECT wave_number, count(*) FILTER (outcome = 'success') AS succeeded,
+                count(*) FILTER (outcome != 'success') AS failed,
+                count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
+            FROM session_results GROUP BY wave_number)
+        SELECT w.wave, (SELECT count(*) FROM wave_findings f WHERE f.wave_number = w.wave_number),
+            coalesce(s.succeeded, 0), coalesce(s.failed, 0), coalesce(s.at_work, 0),
+            g.passed, r.collected_at IS NOT NULL, g.succeeded, g.answerable, g.rate, g.threshold
+        FROM waves w
+        LEFT JOIN last_rounds r ON r.wave_number = w.wave_number
+        LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
+        LEFT JOIN results s ON s.wave_number = w.wave_number
+        ORDER BY w.wave_number
+        """
+    ).fetchall()
+    return [WaveState(*(*row[:7], "" if row[5] is None else describe(*row[7:]))) for row in rows]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What `remediate run` does with a wave: run it, pass over it, or stop before it; and why."""
+
+    run: bool
+    stop: bool = False
+    reason: str = ""
+
+
+def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
+    """Decide for one wave: only those that have not been run to their end are run."""
+    if state.unfinished:
+        return Decision(run=True)
+    again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
+    if state.passed:
+        left = state.findings - state.succeeded
+        return Decision(
+            run=False,
+            reason=f"{state.wave} has passed its gate ({state.verdict})"
+            + (f"; {left} did not succeed, {again}." if left else "."),
+        )
+    return Decision(run=False, stop=not ignore_gate, reason=f"{state.wave} failed its gate ({state.verdict}); {again}.")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The ledger in figures."""
+
+    findings: int
+    planned: int
+    succeeded: int
+    failed: int
+    pull_requests: int
+    acus: float
+    live: int
+    unanswered: int
+    last_poll_at: datetime | None
+    holds: tuple[str, ...]
+
+
+def totals(connection: DuckDBPyConnection) -> Totals:
+    """Load the figures of all waves together."""
+    row = connection.execute(
+        """
+        SELECT (SELECT count(*) FROM finding_scores), (SELECT count(*) FROM wave_findings),
+            count(*) FILTER (outcome = 'success'), count(*) FILTER (outcome != 'success'),
+            count(pr_url) FILTER (outcome = 'success')
+        FROM session_results
+        """
+    ).fetchone() or (0, 0, 0, 0, 0)
+    attempts = connection.execute(
+        """
+        SELECT coalesce(sum(acus_consumed), 0), count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL),
+            count(*) FILTER (outcome IS NULL AND session_id IS NULL AND claimed_at IS NOT NULL),
+            (SELECT last_poll_at FROM state)
+        FROM attempts
+        """
+    ).fetchone() or (0.0, 0, 0, None)
+    holds = connection.execute(
+        "SELECT kind, reason, coalesce(ends_at, probe_at) FROM holds WHERE lifted_at IS NULL ORDER BY hold_id"
+    ).fetchall()
+    sentences = tuple(
+        f"on hold ({kind}) until {until:%H:%M:%S} UTC at least: {reason}" for kind, reason, until in holds
+    )
+    return Totals(*(*row, *attempts, sentences))
