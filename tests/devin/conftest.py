@@ -1,0 +1,135 @@
+"""A simulated world on a clock that tests set, and clients that reach it in-process and over HTTP."""
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import stamina
+import stamina.instrumentation
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.simulator.app import create_app
+from remediation_assets.devin.simulator.transport import SimulatorTransport
+from remediation_assets.devin.simulator.world import World
+
+NOON = 1_800_000_000.0
+
+
+class Clock:
+    """Shows the time it was set to."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Recorded(httpx.AsyncBaseTransport):
+    """Gives prepared answers in turn, the last for ever, and keeps the requests."""
+
+    def __init__(self, answers: list[httpx.Response | Exception]) -> None:
+        self.answers = answers
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        # A new one each time, for a response is read only once.
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+Answering = Callable[..., tuple[DevinClient, list[httpx.Request]]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def retries_without_waiting() -> Iterator[None]:
+    stamina.instrumentation.set_on_retry_hooks([])
+    with stamina.set_testing(True, attempts=4, cap=True):
+        yield
+    stamina.instrumentation.set_on_retry_hooks(None)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
+    world = World(tmp_path / "simulator.sqlite", 7, 1.0, clock)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def answering() -> Answering:
+    """Make a client whose API gives prepared answers, and the list of the requests it got."""
+
+    def make(
+        *answers: httpx.Response | Exception, org_id: str = "org-1", key: str = "cog_test"
+    ) -> tuple[DevinClient, list[httpx.Request]]:
+        transport = Recorded(list(answers))
+        api_key = SecretStr(key)
+        client = DevinClient(api_key=api_key, origin="http://api.test", org_id=org_id, transport=transport)
+        return client, transport.requests
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[tuple[FastAPI, str]]:
+    """Serve one app over HTTP; a test puts its own world into it."""
+    app = create_app(None)  # type: ignore[arg-type]
+    # Listening from here on, so that nobody has to wait for the server's start.
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield app, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+async def wire(request: pytest.FixtureRequest, world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Reach the simulator by plain HTTP, with a key."""
+    headers = {"Authorization": "Bearer cog_test"}
+    if request.param == "in process":
+        async with httpx.AsyncClient(
+            base_url="http://simulator", headers=headers, transport=SimulatorTransport(world)
+        ) as http:
+            yield http
+    else:
+        app, origin = request.getfixturevalue("served")
+        app.state.world = world
+        async with httpx.AsyncClient(base_url=origin, headers=headers) as http:
+            yield http
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+async def client(request: pytest.FixtureRequest, world: World) -> AsyncIterator[DevinClient]:
+    """Reach the simulator as the pipeline does."""
+    key = SecretStr("cog_test")
+    if request.param == "in process":
+        transport = SimulatorTransport(world)
+        client = DevinClient(api_key=key, origin="http://simulator", transport=transport)
+    else:
+        app, origin = request.getfixturevalue("served")
+        app.state.world = world
+        client = DevinClient(api_key=key, origin=origin)
+    async with client:
+        yield client

@@ -1,0 +1,79 @@
+"""The API key stays where it belongs: in the header of a request."""
+
+import logging
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+import pytest
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import (
+    DevinError,
+    NotAuthorised,
+)
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "cog_canary-0123456789"
+SESSION = {"session_id": "devin-1", "status": "new"}
+
+Call = Callable[[DevinClient], Coroutine[Any, Any, Any]]
+
+
+def create(client: DevinClient) -> Coroutine[Any, Any, Any]:
+    return client.create_session(prompt="Fix it")
+
+
+def read(client: DevinClient) -> Coroutine[Any, Any, Any]:
+    return client.get_session("1")
+
+
+async def failure_of(call: Coroutine[Any, Any, Any]) -> DevinError:
+    with pytest.raises(DevinError) as caught:
+        await call
+    return caught.value
+
+
+def echo(key: str, where: str) -> httpx.Response | Exception:
+    answers: dict[str, httpx.Response | Exception] = {
+        "401": httpx.Response(401, json={"detail": f"Key {key} is revoked"}),
+        "422": httpx.Response(422, json={"detail": [{"loc": ["header"], "msg": f"Bearer {key}"}]}),
+        "500": httpx.Response(500, content=f"<html>{key}".encode()),
+        "no JSON": httpx.Response(200, content=f"Bearer {key}".encode()),
+        "redirect": httpx.Response(302, headers={"location": f"https://x.test/?key={key}"}),
+        "never sent": httpx.ConnectError(f"Illegal header value b'Bearer {key}'"),
+        "lost": httpx.LocalProtocolError(f"Illegal header value b'Bearer {key}'"),
+    }
+    return answers[where]
+
+
+@pytest.mark.parametrize("where", ["401", "422", "500", "no JSON", "redirect", "never sent", "lost"])
+@pytest.mark.parametrize("call", [create, read])
+@pytest.mark.parametrize("key", [CANARY, "apk_user_0123456789", "no-prefix-0123456789"])
+async def test_the_key_is_nowhere_in_error_log_or_repr(
+    answering: Any, where: str, call: Call, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client, _ = answering(echo(key, where), key=key)
+    error = await failure_of(call(client))
+    shown = [str(error), repr(error), error.words, repr(client), repr(vars(client)), caplog.text]
+    shown += traceback.format_exception(error)
+    assert not [text for text in shown if "0123456789" in text]
+
+
+async def test_someone_elses_key_is_not_shown_either(answering: Any) -> None:
+    client, _ = answering(httpx.Response(400, json={"detail": f"{CANARY} and apk_user_x-y are keys"}))
+    assert (await failure_of(read(client))).words == "cog_[redacted] and apk_[redacted] are keys"
+
+
+@pytest.mark.parametrize("key", ["", "cog_0123456789\n", "cog_0123456789\N{SNOWMAN}", "cog_01234 56789"])
+async def test_a_key_that_cannot_be_one_is_never_sent_nor_shown(answering: Any, key: str) -> None:
+    client, requests = answering(httpx.Response(200, json=SESSION), key=key)
+    for call in (create, read):
+        error = await failure_of(call(client))
+        assert isinstance(error, NotAuthorised)
+        assert "DEVIN_API_KEY" in str(error)
+        assert "01234" not in "".join(traceback.format_exception(error))
+    assert requests == []
