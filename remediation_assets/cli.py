@@ -16,7 +16,7 @@ from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, plain, wave_table
-from remediation_assets.runs import FinishedRun, RunFailed, delete_partitions, find_dagster_home, run_job
+from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, find_dagster_home, run_job
 from remediation_assets.sessions.overview import Decision, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before
 from remediation_assets.settings import Settings, load_settings
@@ -158,7 +158,7 @@ def status() -> None:
 @main.command()
 @_told_to_people
 def reset() -> None:
-    """Delete a mock ledger, its results, the simulator's world and the wave partitions."""
+    """Delete a mock ledger, its results, the simulator's world the wave partitions and their history."""
     settings, ledger = _prepare()
     if not settings.mock_mode:
         raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
@@ -169,7 +169,7 @@ def reset() -> None:
             ledger.delete()
             for leftover in ledger.data_dir.glob("simulator.sqlite*"):
                 leftover.unlink()
-    delete_partitions()
+    forget_materializations()
     click.echo(f"{ledger.data_dir} holds no ledger any more.")
 
 

@@ -68,7 +68,7 @@ def run_job(
             if wave:
                 # The caller has it from the ledger, which is the truth for waves.
                 instance.add_dynamic_partitions("wave", [wave])
-            result = defs.get_job_def(name).execute_in_process(
+            result = defs.resolve_job_def(name).execute_in_process(
                 instance=instance,
                 partition_key=wave,
                 run_config={
@@ -86,21 +86,33 @@ def run_job(
     )
 
 
-def delete_partitions() -> None:
-    """Forget every wave partition of the Dagster instance."""
+def forget_materializations() -> None:
+    """Forget in Dagster every wave partition and what was materialized; the record of runs stays."""
     import dagster as dg
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets.definitions import defs
+
     with dg.DagsterInstance.get() as instance:
+        instance.wipe_assets(list(defs.resolve_asset_graph().get_all_asset_keys()))
         for wave in instance.get_dynamic_partitions("wave"):
             instance.delete_dynamic_partition("wave", wave)
 
 
 def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
+    import dagster as dg
+
     for event in failures:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return data.user_failure_data.description
         if data.error:
             cause = data.error.cause or data.error
+            if cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                return (
+                    "Stopped waiting. Sessions go on at Devin: `remediate status` shows them, "
+                    "`remediate run FILE` goes on with them."
+                )
             return cause.message.strip()
     return "the run failed; its log in the Dagster UI says why"

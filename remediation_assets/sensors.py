@@ -48,7 +48,7 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         context.log.info(message)
     if not collectable:
         holds = "; ".join(hold.sentence for hold in step.holds)
-        return dg.SkipReason(step.busy or holds or f"{live} attempts are under way.")
+        return dg.SkipReason(step.busy or holds or "Sessions are under way.")
     # A run that waits for the wave collects it itself, so what settled in this tick is left to the next.
     return dg.SensorResult(
         run_requests=[

@@ -10,8 +10,10 @@ _LONGEST_CELL = 200
 
 def preview(tx: DuckDBPyConnection, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
     """Run a query and give its first rows as a table; cells are plain text, so nothing in them is markup."""
-    frame: pd.DataFrame = tx.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or []).df()
-    columns = [str(name) for name in frame.columns]
+    cursor = tx.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or [])
+    columns = [column[0] for column in cursor.description or ()]
+    # As objects, for pandas' own types would turn an empty whole number into a fraction.
+    frame = pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object)
     return dg.MetadataValue.table(
         records=[
             dg.TableRecord({name: _cell(value) for name, value in zip(columns, row, strict=True)})
@@ -22,7 +24,7 @@ def preview(tx: DuckDBPyConnection, sql: str, values: list[object] | None = None
 
 
 def _cell(value: object) -> str:
-    if value is None or value is pd.NaT or (isinstance(value, float) and pd.isna(value)):
+    if value is None:
         return ""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"

@@ -49,7 +49,7 @@ def devin_sessions(
                 tx,
                 wave,
                 ignore_gate=config.ignore_gate,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 playbooks=read_playbooks(),
                 timeline=timeline,
             )

@@ -1,0 +1,56 @@
+"""What Dagster loads: the graph as people know it, and nothing that spends by itself."""
+
+import dagster as dg
+
+from remediation_assets.definitions import defs
+
+GRAPH = """
+findings             [findings]  ()  <- -
+normalized_findings  [findings]  ()  <- findings
+prioritized_findings [findings]  ()  <- normalized_findings
+waves                [planning]  ()  <- prioritized_findings
+wave_plan            [planning]  (wave)  <- waves
+devin_sessions       [sessions]  (wave)  <- wave_plan
+session_results      [sessions]  (wave)  <- devin_sessions
+"""
+
+
+def test_the_definitions_load() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_asset_graph_is_as_documented() -> None:
+    graph = defs.resolve_asset_graph()
+    lines = []
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        partitions = getattr(node.partitions_def, "name", None) or ""
+        parents = ", ".join(parent.to_user_string() for parent in node.parent_keys) or "-"
+        lines.append(f"{key.to_user_string():<20} [{node.group_name}]  ({partitions})  <- {parents}")
+    assert "\n".join(lines) == GRAPH.strip()
+
+
+def test_jobs_and_sensors_keep_their_names() -> None:
+    jobs = {job.name for job in defs.resolve_all_job_defs()} - {"__ASSET_JOB"}
+    assert jobs == {"plan_waves", "remediate_wave", "dispatch_wave", "collect_wave"}
+    assert [sensor.name for sensor in defs.sensors or []] == ["devin_session_sensor"]
+
+
+def test_no_asset_materializes_by_itself() -> None:
+    graph = defs.resolve_asset_graph()
+    assert all(graph.get(key).automation_condition is None for key in graph.get_all_asset_keys())
+
+
+def test_every_asset_says_what_one_row_is() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        assert (graph.get(key).description or "").startswith("One row per"), key
+
+
+def test_the_gate_is_a_blocking_check_of_each_wave() -> None:
+    (check,) = defs.asset_checks or []
+    assert isinstance(check, dg.AssetChecksDefinition)
+    (spec,) = check.check_specs
+    assert spec.blocking
+    assert spec.partitions_def == dg.DynamicPartitionsDefinition(name="wave")
+    assert spec.asset_key == dg.AssetKey("session_results")

@@ -1,0 +1,110 @@
+"""From a file to planned waves, as Dagster runs it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from remediation_assets.definitions import defs
+from remediation_assets.ledger.ledger import Ledger
+
+HEADER = "finding_id,scanner,category,severity,title,description,service_name,repo_url,file_path,line_number\n"
+ROW = "F{n},semgrep,xss,high,t,d,shop,https://git.example.com/acme/shop,src/a.py,{n}\n"
+
+Execute = Callable[..., Any]
+
+
+def test_planning_the_sample_registers_its_waves(execute: Execute, instance: dg.DagsterInstance) -> None:
+    finished = execute("plan_waves")
+    assert finished.success
+    assert instance.get_dynamic_partitions("wave") == ["wave-0001", "wave-0002", "wave-0003", "wave-0004"]
+    assert finished.metadata("waves")["findings planned"] == 20
+
+
+@pytest.mark.parametrize("asset", ["findings", "normalized_findings", "prioritized_findings"])
+def test_each_findings_asset_shows_its_row_count_and_a_preview(execute: Execute, asset: str) -> None:
+    metadata = execute("plan_waves").metadata(asset)
+    assert metadata["dagster/row_count"] == 20
+    assert len(metadata["preview"].records if hasattr(metadata["preview"], "records") else metadata["preview"]) == 20
+
+
+def test_rows_are_accepted_or_set_aside_and_kept_or_merged(execute: Execute, home: Path) -> None:
+    lines = [ROW.format(n=1), ROW.format(n=2), ROW.format(n=1), ROW.format(n=3).replace("high", "terrible")]
+    (home / "mixed.csv").write_text(HEADER + "".join(lines))
+    finished = execute("plan_waves", findings={"path": "mixed.csv"})
+    read, merged = finished.metadata("findings"), finished.metadata("normalized_findings")
+    assert (read["rows in file"], read["accepted"], read["set aside"]) == (4, 3, 1)
+    assert (merged["accepted"], merged["kept"], merged["merged"]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "does not exist; give the path"),
+        ("", "is empty; expected a CSV file"),
+        ("a,b\n1,2\n", "has no column finding_id"),
+        (HEADER + ROW.format(n="x") * 3, "3 of 3 rows cannot be used (bad line number: 3)"),
+    ],
+)
+def test_an_unusable_file_fails_with_a_sentence_and_changes_nothing(
+    execute: Execute, home: Path, ledger: Ledger, content: str | None, said: str
+) -> None:
+    execute("plan_waves")
+    if content is not None:
+        (home / "bad.csv").write_text(content)
+    finished = execute("plan_waves", findings={"path": "bad.csv"})
+    assert not finished.success
+    assert said in finished.reason
+    with ledger.transaction() as tx:
+        assert tx.execute("SELECT count(*) FROM findings").fetchone() == (20,)
+        assert tx.execute("SELECT count(*) FROM rejected_findings").fetchone() == (0,)
+
+
+def test_the_file_read_last_is_read_again_where_none_is_named(execute: Execute, home: Path) -> None:
+    (home / "mine.csv").write_text(HEADER + ROW.format(n=1))
+    execute("plan_waves", findings={"path": "mine.csv"})
+    assert execute("plan_waves").metadata("findings")["source"] == str(home / "mine.csv")
+
+
+def test_findings_path_names_the_file(execute: Execute, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "mine.csv").write_text(HEADER + ROW.format(n=1))
+    monkeypatch.setenv("FINDINGS_PATH", "mine.csv")
+    assert execute("plan_waves").metadata("findings")["accepted"] == 1
+
+
+def test_a_setting_that_does_not_parse_is_told_in_one_sentence(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAVE_SIZE", "many")
+    assert "WAVE_SIZE='many' cannot be used" in execute("plan_waves").reason
+
+
+def test_another_wave_size_moves_the_partitions(execute: Execute, instance: dg.DagsterInstance) -> None:
+    execute("plan_waves")
+    finished = execute("plan_waves", waves={"wave_size": 10})
+    assert instance.get_dynamic_partitions("wave") == ["wave-0001", "wave-0002"]
+    assert finished.metadata("waves")["waves removed"] == "wave-0003, wave-0004"
+
+
+def test_a_partition_stays_while_a_run_for_it_is_under_way(execute: Execute, instance: dg.DagsterInstance) -> None:
+    execute("plan_waves")
+    instance.create_run_for_job(
+        defs.resolve_job_def("remediate_wave"),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": "wave-0004"},
+    )
+    execute("plan_waves", waves={"wave_size": 10})
+    assert instance.get_dynamic_partitions("wave") == ["wave-0001", "wave-0002", "wave-0004"]
+
+
+def test_the_plan_of_a_wave_shows_playbook_and_prompt(execute: Execute, ledger: Ledger) -> None:
+    execute("plan_waves")
+    finished = execute("dispatch_wave", "wave-0001", assets=["wave_plan"])
+    assert finished.metadata("wave_plan")["dagster/partition_row_count"] == 5
+    with ledger.transaction() as tx:
+        rows = tx.execute("SELECT playbook, prompt, finding_id FROM wave_plan ORDER BY position").fetchall()
+    assert rows[0][2] == "FIND-0003"
+    assert rows[0][0] == "sql_injection"
+    assert all(finding_id in prompt for _, prompt, finding_id in rows)

@@ -1,0 +1,86 @@
+"""The real thing: commands in processes of their own, on a Dagster home of their own."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+SAMPLE = str(CHECKOUT / "sample_data" / "findings.csv")
+
+FAST = {
+    "MOCK_TIME_SCALE": "200",
+    "POLL_INTERVAL_SECONDS": "0.1",
+    "BLOCKED_CONFIRM_SECONDS": "0",
+    "PUBLISH_INTERVAL_SECONDS": "0",
+    "WAVE_SIZE": "5",
+}
+
+
+class Shell:
+    """Runs commands as a person or a CI job would, in a folder and a Dagster home of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.data = home / "data"
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "DAGSTER_HOME": str(home), **FAST}
+
+    def start(self, *command: str, **env: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        program = Path(sys.executable).with_name(command[0])
+        return subprocess.Popen(
+            [str(program), *command[1:]],
+            cwd=self.home,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        with self.start(*command, **env) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def remediate(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `remediate`."""
+        return self.run("remediate", *arguments, **env)
+
+    def job(self, name: str, wave: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a job the way CI does."""
+        tags = ["--tags", f'{{"dagster/partition": "{wave}"}}'] if wave else []
+        return self.run("dagster", "job", "execute", "-m", "remediation_assets.definitions", "-j", name, *tags, **env)
+
+    def sessions_at_devin(self) -> int:
+        """Count the sessions that the simulator has."""
+        world = self.data / "simulator.sqlite"
+        if not world.exists():
+            return 0
+        with sqlite3.connect(world) as connection:
+            return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shutil.copy(CHECKOUT / "dagster_home" / "dagster.yaml", tmp_path)
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def sample() -> str:
+    return SAMPLE
+
+
+@pytest.fixture
+def traceback_free() -> Callable[[subprocess.CompletedProcess[str]], None]:
+    def check(finished: subprocess.CompletedProcess[str]) -> None:
+        assert "Traceback" not in finished.stdout + finished.stderr
+        assert 'File "' not in finished.stdout + finished.stderr
+
+    return check

@@ -1,0 +1,133 @@
+"""The `remediate` command, as a person runs it."""
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import pytest
+
+ONE_STAYS_FAILED = "1045"
+GATE_FAILS_THEN_MENDS = "1003"
+
+
+def test_the_sample_runs_to_the_end_and_a_second_run_starts_nothing(shell: Any, sample: str) -> None:
+    first = shell.remediate("run", sample)
+    assert first.returncode == 0, first.stderr
+    assert "wave-0004 round 1 settled, gate passed" in first.stdout
+    assert "to be tried again" in first.stdout
+    assert f"duckdb -readonly {shell.data / 'remediation.duckdb'}" in first.stdout
+    sessions = shell.sessions_at_devin()
+    with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
+        assert results.execute("SELECT count(*) FROM session_results").fetchone() == (20,)
+        scores = results.execute("SELECT priority_score FROM session_results ORDER BY wave, position").fetchall()
+        assert results.execute("SELECT count(*) FROM attempts").fetchone() == (sessions,)
+    assert scores == sorted(scores, reverse=True)
+
+    second = shell.remediate("run", sample)
+    assert second.returncode == 0
+    assert "wave-0001 has passed its gate" in second.stdout
+    assert "no session is started" in second.stdout
+    assert shell.sessions_at_devin() == sessions
+
+
+def test_a_second_run_leaves_a_finding_that_stayed_failed_alone(shell: Any, sample: str) -> None:
+    shell.env["MOCK_SEED"] = ONE_STAYS_FAILED
+    shell.remediate("run", sample)
+    sessions = shell.sessions_at_devin()
+    again = shell.remediate("run", sample)
+    assert "1 did not succeed, `remediate run FILE --wave wave-0001` tries again" in again.stdout
+    assert shell.sessions_at_devin() == sessions
+
+
+def test_a_failed_gate_pauses_and_running_the_wave_again_mends_it(shell: Any, sample: str) -> None:
+    shell.env["MOCK_SEED"] = GATE_FAILS_THEN_MENDS
+    first = shell.remediate("run", sample)
+    assert first.returncode == 3
+    assert "wave-0001 failed its gate (3 of 5 succeeded, 60%, needed 70%)" in first.stdout
+    assert shell.sessions_at_devin() == 5
+    assert shell.remediate("run", sample).returncode == 3
+    refused = shell.remediate("run", sample, "--wave", "wave-0002")
+    assert refused.returncode == 3
+    assert "wave-0002 is not started: wave-0001 has not passed its gate" in refused.stdout
+    assert shell.sessions_at_devin() == 5
+    mended = shell.remediate("run", sample, "--wave", "wave-0001")
+    assert mended.returncode == 0, mended.stderr
+    assert "wave-0001 round 2 settled, gate passed" in mended.stdout
+    assert shell.sessions_at_devin() == 7
+
+
+def test_a_run_that_is_interrupted_goes_on_without_new_sessions(shell: Any, sample: str) -> None:
+    slow = {"MOCK_TIME_SCALE": "10", "WAVE_SIZE": "10"}
+    process = shell.start("remediate", "run", sample, "--wave", "wave-0001", **slow)
+    deadline = time.monotonic() + 60
+    while shell.sessions_at_devin() < 10 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Stopped waiting. Sessions go on at Devin" in err
+    assert "Traceback" not in err
+    finished = shell.remediate("run", sample, "--wave", "wave-0001", **slow)
+    assert finished.returncode == 0, finished.stderr
+    with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
+        assert results.execute("SELECT count(*), max(round) FROM rounds").fetchone() == (1, 1)
+        assert results.execute("SELECT count(*) FROM attempts").fetchone() == (shell.sessions_at_devin(),)
+
+
+def test_a_dry_run_shows_the_waves_and_starts_nothing(shell: Any, sample: str) -> None:
+    finished = shell.remediate("run", sample, "--dry-run", "--wave-size", "10")
+    assert finished.returncode == 0
+    assert "wave-0002 would be started" in finished.stdout
+    assert shell.sessions_at_devin() == 0
+
+
+def test_ingest_tells_what_was_set_aside(shell: Any) -> None:
+    header = "finding_id,scanner,category,severity,title,description,service_name,repo_url,file_path\n"
+    row = "F{n},s,xss,{severity},t{n},d,shop,https://git.example.com/a/b,src/a{n}.py\n"
+    rows = [row.format(n=n, severity=s) for n, s in enumerate(["high", "awful", "low"], start=1)]
+    (shell.home / "mine.csv").write_text(header + "".join(rows))
+    finished = shell.remediate("ingest", "mine.csv")
+    assert finished.returncode == 0
+    assert "3 rows read: 2 accepted, 1 set aside." in finished.stdout
+    assert "line 3: unknown severity (F2)" in finished.stdout
+
+
+def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:
+    shell.remediate("plan", sample)
+    status = shell.remediate("status")
+    assert "wave-0004" in status.stdout
+    assert "0 live sessions" in status.stdout
+    assert shell.remediate("reset").returncode == 0
+    assert not (shell.data / "ledger.duckdb").exists()
+    assert "does not exist yet; run `remediate run FILE` first" in shell.remediate("status").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "said"),
+    [
+        (["run", "nowhere.csv"], {}, "does not exist; give the path of a findings file"),
+        (["plan", "empty.csv"], {}, "is empty; expected a CSV file"),
+        (["ingest", "wrong.csv"], {}, "has no column finding_id"),
+        (["run", "SAMPLE", "--wave", "wave-0099"], {}, "wave-0099 is not a wave of the plan"),
+        (["status"], {"WAVE_SIZE": "many"}, "WAVE_SIZE='many' cannot be used"),
+        (["run", "SAMPLE"], {"MOCK_MODE": "false"}, "MOCK_MODE is off and DEVIN_API_KEY is empty"),
+        (["run", "SAMPLE"], {"DAGSTER_HOME": "here"}, "DAGSTER_HOME=here is not absolute"),
+        (["run", "SAMPLE"], {"REMEDIATION_DATA_DIR": "/proc/nowhere"}, "cannot be made"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(
+    shell: Any, sample: str, traceback_free: Callable[..., None], arguments: list[str], env: dict[str, str], said: str
+) -> None:
+    (shell.home / "empty.csv").touch()
+    (shell.home / "wrong.csv").write_text("a,b\n1,2\n")
+    finished = shell.remediate(*[sample if word == "SAMPLE" else word for word in arguments], **env)
+    assert finished.returncode == 1
+    assert said in finished.stderr
+    assert finished.stderr.startswith("Error: ")
+    traceback_free(finished)
+
+
+def test_wrong_usage_ends_in_exit_code_2(shell: Any) -> None:
+    assert shell.remediate("run").returncode == 2
