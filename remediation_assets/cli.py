@@ -16,7 +16,7 @@ from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, plain, wave_table
-from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, find_dagster_home, run_job
+from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
 from remediation_assets.sessions.overview import Decision, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before
 from remediation_assets.settings import Settings, load_settings
@@ -174,8 +174,8 @@ def reset() -> None:
 
 
 def _prepare() -> tuple[Settings, Ledger]:
-    find_dagster_home()
     settings = load_settings()
+    prepare_dagster_home(settings)
     return settings, open_ledger(settings)
 
 

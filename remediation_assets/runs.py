@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.settings import CHECKOUT
+from remediation_assets.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -37,9 +37,9 @@ class FinishedRun:
     reason: str
 
 
-def find_dagster_home() -> Path:
-    """Give Dagster's home, made where it is missing: DAGSTER_HOME, else the checkout's `dagster_home`."""
-    home = Path(os.environ.get("DAGSTER_HOME") or CHECKOUT / "dagster_home")
+def prepare_dagster_home(settings: Settings) -> None:
+    """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the checkout's `dagster_home`."""
+    home = Path(settings.dagster_home or CHECKOUT / "dagster_home")
     if not home.is_absolute():
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
@@ -47,7 +47,6 @@ def find_dagster_home() -> Path:
     except OSError as error:
         raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be made ({error.strerror}); set it to another.") from None
     os.environ["DAGSTER_HOME"] = str(home)
-    return home
 
 
 def run_job(

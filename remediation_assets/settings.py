@@ -86,8 +86,10 @@ class Settings(BaseSettings):
     remediation_data_dir: str = Field("", description="Ledger and results; `data/` in DAGSTER_HOME by default.")
     ledger_lock_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the ledger.")
     publish_interval_seconds: float = Field(5.0, ge=0, description="Seconds between two publications.")
-    slack_webhook_url: SecretStr = Field(SecretStr(""), description="Slack webhook for wave results.")
-    state_file_path: str = Field("", description="Where the batch run's JSON goes; nowhere by default.")
+    slack_webhook_url: SecretStr = Field(
+        SecretStr(""), description="Slack webhook for wave results; nothing is sent yet."
+    )
+    state_file_path: str = Field("", description="Where the batch run's JSON goes; not written yet.")
 
     dagster_home: str = Field("", description="Dagster's home; absolute.")
 

@@ -14,8 +14,6 @@ from .client import DevinClient
 
 logger = logging.getLogger(__name__)
 
-SIMULATED = ("simulator", "org-simulator")
-
 
 def connect(settings: Settings) -> DevinClient:
     """Make a client; nothing is sent yet, but a simulator's world is made where it is missing."""
@@ -31,20 +29,13 @@ def connect(settings: Settings) -> DevinClient:
         return DevinClient(
             api_key=SecretStr("cog_simulator"),  # the real one, if any, has no business here
             origin="http://simulator",
-            org_id=SIMULATED[1],
+            org_id="org-simulator",
             transport=SimulatorTransport(world),
         )
     key = settings.devin_api_key
     if settings.mock_mode and not key.get_secret_value():
         key = SecretStr("cog_simulator")
     return DevinClient(api_key=key, origin=settings.api_origin, org_id=settings.devin_org_id)
-
-
-def api_identity(settings: Settings) -> tuple[str, str]:
-    """Say whose results these are: the API's origin and the configured organisation, which may be ""."""
-    if settings.simulates_in_process:
-        return SIMULATED
-    return settings.api_origin, settings.devin_org_id
 
 
 def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.errors import DevinError
+from remediation_assets.devin.errors import DevinError, Forbidden, NotAuthorised, QuotaExhausted
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.ledger import Ledger
@@ -21,7 +21,7 @@ from remediation_assets.settings import Settings
 
 from .dispatching import dispatch
 from .events import Timeline
-from .holds import Hold, standing_holds
+from .holds import Hold, set_hold_for, standing_holds
 from .observing import end_sessions, observe
 from .playbook_sync import upload_playbooks
 from .rounds import advance_rounds, last_round
@@ -81,6 +81,10 @@ async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now
             started = await dispatch(ledger, devin, settings, timeline, now=now)
             with ledger.transaction() as tx:
                 holds = standing_holds(tx)
+        except (NotAuthorised, Forbidden, QuotaExhausted) as error:
+            with ledger.transaction() as tx:
+                set_hold_for(tx, error, timeline, probe_minutes=settings.hold_probe_minutes)
+            raise
         finally:
             ledger.publish(force=timeline.urgent)
     return Step(tuple(timeline.messages), started, tuple(settled), tuple(holds))

@@ -59,6 +59,8 @@ async def dispatch(
     Returns how many sessions were started.
     """
     started = 0
+    # Asked before anything is claimed: a failure here means that nothing was sent.
+    await devin.org_id()
     while True:
         timeline.now = now()
         with ledger.transaction() as tx:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediation_assets.devin.connect import api_identity, connect
+from remediation_assets.devin.connect import connect
 from remediation_assets.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -35,22 +35,6 @@ async def test_mock_mode_with_an_address_works_on_the_simulator_there_without_a_
     async with connect(settings(tmp_path, devin_api_base_url=f"{origin}/v3")) as client:
         assert await client.org_id() == "org-simulator"
     assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.parametrize(
-    ("values", "identity"),
-    [
-        ({}, ("simulator", "org-simulator")),
-        ({"devin_org_id": "org-1"}, ("simulator", "org-simulator")),
-        ({"devin_api_base_url": "http://127.0.0.1:1/v3"}, ("http://127.0.0.1:1", "")),
-        ({"mock_mode": False, "devin_api_key": "cog_1"}, ("https://api.devin.ai", "")),
-        ({"mock_mode": False, "devin_org_id": "org-1"}, ("https://api.devin.ai", "org-1")),
-    ],
-)
-def test_results_are_stamped_with_where_they_come_from(
-    tmp_path: Path, values: dict[str, Any], identity: tuple[str, str]
-) -> None:
-    assert api_identity(settings(tmp_path, **values)) == identity
 
 
 def test_a_live_client_shows_no_key_and_touches_nothing(tmp_path: Path) -> None:
