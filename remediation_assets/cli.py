@@ -203,7 +203,7 @@ def _pause(ledger: Ledger, reason: str) -> NoReturn:
 
 def _show_waves(ledger: Ledger) -> None:
     with ledger.published() as connection:
-        Console(highlight=False).print(wave_table(connection))
+        Console(highlight=False).print(wave_table(wave_states(connection)))
 
 
 def _summarize(ledger: Ledger) -> None:

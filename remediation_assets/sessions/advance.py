@@ -20,11 +20,13 @@ from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.settings import Settings
 
 from .dispatching import dispatch
+from .ending import end_sessions
 from .events import Timeline
 from .holds import Hold, set_hold_for, standing_holds
-from .observing import end_sessions, observe
+from .observing import observe
 from .playbook_sync import upload_playbooks
-from .rounds import advance_rounds, last_round
+from .rounds import last_round
+from .settling import advance_rounds
 
 Clock = Callable[[], datetime]
 

@@ -1,9 +1,10 @@
 """Attempts as the decisions see them, and the tags by which their sessions are found again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
@@ -93,6 +94,15 @@ def load_attempts(tx: DuckDBPyConnection, condition: str, values: Sequence[objec
         list(values),
     ).fetchall()
     return [_attempt(row) for row in rows]
+
+
+def update_attempt(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[str, Any]) -> None:
+    """Set columns of an attempt; their names are ours, never data."""
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    tx.execute(
+        f"UPDATE attempts SET {assignments} WHERE finding_key = ? AND attempt = ?",
+        [*changes.values(), attempt.finding_key, attempt.attempt],
+    )
 
 
 def _attempt(row: tuple[object, ...]) -> Attempt:

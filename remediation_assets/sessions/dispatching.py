@@ -22,14 +22,12 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import this_process
 from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
-from remediation_assets.planning.prompts import build_remediation_prompt, safe_id
-from remediation_assets.planning.wave_plan import finding_of
-from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, ledger_tag, load_attempts, wave_tag
+from .attempts import Attempt, load_attempts
 from .events import Timeline
 from .holds import lift_probed, postpone_probes, set_hold_for, standing_holds
+from .requests import build_request
 
 CHUNK = 4
 """Attempts claimed at a time: what a death between claim and record can leave behind."""
@@ -93,7 +91,7 @@ def _claim(
     postpone_probes(tx, timeline.now, settings.hold_probe_minutes)
     claims = []
     for attempt in attempts:
-        request = _request(tx, attempt, ledger_id, settings, draw_delimiter)
+        request = build_request(tx, attempt, ledger_id, settings, draw_delimiter)
         text = json.dumps(request, sort_keys=True)
         tx.execute(
             """
@@ -137,67 +135,6 @@ AND EXISTS (
 def _live(tx: DuckDBPyConnection) -> int:
     row = tx.execute("SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND outcome IS NULL").fetchone()
     return row[0] if row else 0
-
-
-def _request(
-    tx: DuckDBPyConnection,
-    attempt: Attempt,
-    ledger_id: str,
-    settings: Settings,
-    draw_delimiter: Callable[[], str],
-) -> dict[str, Any]:
-    """Build what is sent for an attempt; a second sending of it sends the same."""
-    stored = tx.execute(
-        "SELECT request FROM attempts WHERE finding_key = ? AND attempt = ?",
-        [attempt.finding_key, attempt.attempt],
-    ).fetchone()
-    if stored and stored[0]:
-        return dict(json.loads(stored[0]))
-    cursor = tx.execute(
-        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?",
-        [attempt.finding_key, attempt.wave_number],
-    )
-    names = [column[0] for column in cursor.description or ()]
-    plan = dict(zip(names, cursor.fetchone() or (), strict=True))
-    row = tx.execute(
-        """
-        SELECT v.playbook_id,
-            (SELECT e.error_message FROM attempts e WHERE e.finding_key = a.finding_key AND e.attempt = a.attempt - 1)
-        FROM attempts a
-        JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
-        WHERE a.finding_key = ? AND a.attempt = ?
-        """,
-        [attempt.finding_key, attempt.attempt],
-    ).fetchone()
-    playbook_id, last_failure = row or (None, None)
-    finding = finding_of(plan)
-    name = safe_id(finding, attempt.finding_key)
-    return {
-        "prompt": build_remediation_prompt(
-            finding,
-            finding_key=attempt.finding_key,
-            ledger_id=ledger_id,
-            attempt=attempt.attempt,
-            delimiter=draw_delimiter(),
-            last_failure=last_failure,
-        ),
-        "title": f"Remediate {name} (attempt {attempt.attempt})",
-        "tags": [
-            ledger_tag(ledger_id),
-            wave_tag(ledger_id, wave_name(attempt.wave_number)),
-            f"finding-{name}",
-            attempt.tag,
-        ],
-        "playbook_id": playbook_id,
-        "repos": [_repository(finding.repo_url)],
-        "secret_ids": list(settings.devin_secret_ids),
-        "knowledge_ids": list(settings.devin_knowledge_ids),
-        "max_acu_limit": settings.max_acu_per_session,
-    }
-
-
-def _repository(repo_url: str) -> str:
-    return repo_url.split("://", 1)[-1].split("/", 1)[-1]
 
 
 async def _send(devin: DevinClient, claims: Sequence[Claim]) -> list[DevinSession | BaseException]:

@@ -1,42 +1,31 @@
-"""Observation: list the sessions of live waves, judge them, write what changed, end what must end.
+"""Observation: look at the live sessions, judge them, write what changed.
 
 Runs only under the fence of `advance`. Requests happen outside the ledger's transactions.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.errors import DevinError, NotFound
+from remediation_assets.devin.errors import DevinError
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import is_valid_output
-from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, ledger_tag, load_attempts, wave_tag
+from .attempts import Attempt, load_attempts, update_attempt
 from .dispatching import record_session
 from .events import Timeline
 from .holds import HoldKind, lift_ended, set_hold, standing_holds
+from .looking import Sightings, look
 from .outcomes import NEEDS_A_PERSON, Judgement, judge
 
 _LOOKUPS_BEFORE_RETURN = 2
-
-
-@dataclass
-class Sightings:
-    """What one poll brought: sessions by attempt tag, and the attempts sought in vain."""
-
-    by_tag: dict[str, DevinSession] = field(default_factory=dict)
-    sought_in_vain: list[Attempt] = field(default_factory=list)
-    gone: list[Attempt] = field(default_factory=list)
 
 
 async def observe(
@@ -54,8 +43,9 @@ async def observe(
             [begun],
         )
         live = load_attempts(tx, "a.claimed_at IS NOT NULL AND a.outcome IS NULL")
+        was_on_hold = bool(standing_holds(tx))
         lift_ended(tx, timeline)
-    sightings = await _look(devin, live, ledger.ledger_id)
+    sightings = await look(devin, live, ledger.ledger_id)
     last_words = await _last_words(devin, live, sightings, settings, begun)
     timeline.now = now()
     with ledger.transaction() as tx:
@@ -67,42 +57,8 @@ async def observe(
                 _write_sighting(tx, attempt, session, settings, begun, last_words.get(attempt.tag), timeline)
         _settle_unknown(tx, sightings.sought_in_vain, settings, begun, timeline)
         _note_gone(tx, sightings.gone, settings, begun, timeline)
-        _advance_watch(tx, settings, begun)
+        _advance_watch(tx, settings, begun, was_on_hold)
         _time_out(tx, settings, timeline)
-
-
-async def _look(devin: DevinClient, live: list[Attempt], ledger_id: str) -> Sightings:
-    sightings = Sightings()
-    by_wave: dict[int, list[Attempt]] = defaultdict(list)
-    for attempt in live:
-        by_wave[attempt.wave_number].append(attempt)
-    for wave_number, attempts in by_wave.items():
-        async for session in devin.list_sessions(tags=[wave_tag(ledger_id, wave_name(wave_number))]):
-            _sight(sightings, session, attempts, ledger_id)
-    for attempt in live:
-        if attempt.tag in sightings.by_tag:
-            continue
-        if attempt.session_id is None:
-            async for session in devin.list_sessions(tags=[attempt.tag]):
-                _sight(sightings, session, [attempt], ledger_id)
-            if attempt.tag not in sightings.by_tag:
-                sightings.sought_in_vain.append(attempt)
-        else:
-            # Absence from a list is nothing: the list may lag. Only the session's own address tells.
-            try:
-                sightings.by_tag[attempt.tag] = await devin.get_session(attempt.session_id)
-            except NotFound:
-                sightings.gone.append(attempt)
-    return sightings
-
-
-def _sight(sightings: Sightings, session: DevinSession, attempts: list[Attempt], ledger_id: str) -> None:
-    # Tags are compared in the answer: what a filter does with several is not documented.
-    if ledger_tag(ledger_id) not in session.tags:
-        return
-    for attempt in attempts:
-        if attempt.tag in session.tags and attempt.session_id in (None, session.session_id):
-            sightings.by_tag.setdefault(attempt.tag, session)
 
 
 async def _last_words(
@@ -176,7 +132,7 @@ def _write_sighting(
         if judgement.outcome is not Outcome.SUCCESS:
             # Intent and outcome are written before the session is ended; the next attempt waits for that.
             changes["end_wanted_at"] = timeline.now
-    _update(tx, attempt, changes)
+    update_attempt(tx, attempt, changes)
     _tell(tx, attempt, judgement, reason, timeline)
 
 
@@ -200,9 +156,9 @@ def _settle_unknown(
         since = attempt.unknown_since or begun
         lookups = attempt.fruitless_lookups + 1
         if lookups < _LOOKUPS_BEFORE_RETURN or begun - since < timedelta(seconds=settings.settle_seconds):
-            _update(tx, attempt, {"fruitless_lookups": lookups})
+            update_attempt(tx, attempt, {"fruitless_lookups": lookups})
             continue
-        _update(
+        update_attempt(
             tx,
             attempt,
             {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0},
@@ -216,17 +172,17 @@ def _note_gone(
     """Give sessions that the API no longer knows at two polls far enough apart their outcome."""
     for attempt in attempts:
         if attempt.missing_since is None:
-            _update(tx, attempt, {"missing_since": begun})
+            update_attempt(tx, attempt, {"missing_since": begun})
         elif (begun - attempt.missing_since).total_seconds() >= settings.blocked_confirm_seconds:
             reason = "Devin no longer knows the session"
             _end(tx, attempt, Outcome.VANISHED, reason, timeline)
 
 
-def _advance_watch(tx: DuckDBPyConnection, settings: Settings, begun: datetime) -> None:
+def _advance_watch(tx: DuckDBPyConnection, settings: Settings, begun: datetime, was_on_hold: bool) -> None:
     """Let the clock of timeouts go on by the time since the last poll, but not through holds or long gaps."""
     counted = 0.0
     row = tx.execute("SELECT last_poll_at FROM state").fetchone()
-    if row and row[0] and not standing_holds(tx):
+    if row and row[0] and not was_on_hold:
         gap = (begun - row[0]).total_seconds()
         # A longer gap means that nobody was polling, or the API was out of reach.
         counted = gap if 0 < gap <= max(60.0, 3 * settings.poll_interval_seconds) else 0.0
@@ -251,7 +207,7 @@ def _time_out(tx: DuckDBPyConnection, settings: Settings, timeline: Timeline) ->
 
 
 def _end(tx: DuckDBPyConnection, attempt: Attempt, outcome: Outcome, reason: str, timeline: Timeline) -> None:
-    _update(
+    update_attempt(
         tx,
         attempt,
         {
@@ -263,36 +219,3 @@ def _end(tx: DuckDBPyConnection, attempt: Attempt, outcome: Outcome, reason: str
         },
     )
     timeline.add(tx, "session_failed", f"{attempt.label} ended as {outcome}: {reason}", attempt=attempt)
-
-
-async def end_sessions(ledger: Ledger, devin: DevinClient, timeline: Timeline, *, now: Callable[[], datetime]) -> None:
-    """Terminate the sessions whose attempts have an outcome that asks for it; failures are tried again later."""
-    with ledger.transaction() as tx:
-        wanted = load_attempts(
-            tx, "a.end_wanted_at IS NOT NULL AND a.session_ended_at IS NULL AND a.session_id IS NOT NULL"
-        )
-    ended = []
-    for attempt in wanted:
-        try:
-            await devin.terminate_session(attempt.session_id or "")
-        except NotFound:
-            pass  # gone is ended
-        except DevinError as error:
-            timeline.messages.append(f"{attempt.label}: its session could not be ended yet ({error})")
-            continue
-        ended.append(attempt)
-    if ended:
-        timeline.now = now()
-        with ledger.transaction() as tx:
-            for attempt in ended:
-                _update(tx, attempt, {"session_ended_at": timeline.now})
-                timeline.add(tx, "session_ended", f"{attempt.label}: its session is ended", attempt=attempt)
-
-
-def _update(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[str, Any]) -> None:
-    # Column names are ours, never data.
-    assignments = ", ".join(f"{name} = ?" for name in changes)
-    tx.execute(
-        f"UPDATE attempts SET {assignments} WHERE finding_key = ? AND attempt = ?",
-        [*changes.values(), attempt.finding_key, attempt.attempt],
-    )

@@ -1,11 +1,6 @@
-"""Rounds: opening one, deciding what it needs next, settling it with its gate.
+"""Rounds: whether a wave may start, opening its next round, noting that it was collected."""
 
-`next_step` is the decision and is pure; the rest reads and writes the ledger in the caller's
-transaction.
-"""
-
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +11,8 @@ from remediation_assets.models import FindingCategory, Outcome, SessionStatus
 from remediation_assets.planning.playbooks import PlaybookText
 from remediation_assets.planning.wave_plan import PlannedWave, find_wave, remember_playbooks
 
-from .attempts import Attempt, load_attempts
 from .events import Timeline
-from .gate import Verdict, describe, judge_wave
-
-RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
+from .gate import describe
 
 
 class GateClosed(RemediationError):
@@ -39,70 +31,6 @@ class Round:
     round: int
     settled_at: datetime | None
     collected_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Retry:
-    """A further attempt that is due."""
-
-    of: Attempt
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """What a round needs: nothing yet, retries, or its verdict."""
-
-    retries: tuple[Retry, ...] = ()
-    verdict: Verdict | None = None
-
-
-def next_step(
-    wave_attempts: Sequence[Attempt],
-    findings: Sequence[str],
-    round_number: int,
-    *,
-    min_success_rate: float,
-    max_retries: int,
-) -> NextStep:
-    """Decide from all attempts of a wave what its round `round_number` needs.
-
-    Retries are due only once all first attempts have an outcome and these alone pass the gate: a
-    round that misses it has a playbook or agent problem, and retrying would burn money. They can
-    only raise a passing rate, so the verdict is final then.
-    """
-    of_round = [attempt for attempt in wave_attempts if attempt.round == round_number]
-    if any(attempt.outcome is None for attempt in of_round):
-        return NextStep()
-    if _verdict(wave_attempts, findings, round_number, min_success_rate, with_retries=False).passed:
-        by_finding: dict[str, list[Attempt]] = defaultdict(list)
-        for attempt in of_round:
-            by_finding[attempt.finding_key].append(attempt)
-        due = tuple(
-            Retry(of=max(attempts, key=lambda attempt: attempt.attempt))
-            for attempts in by_finding.values()
-            if all(attempt.outcome in RETRIABLE for attempt in attempts) and len(attempts) <= max_retries
-        )
-        if due:
-            return NextStep(retries=due)
-    return NextStep(verdict=_verdict(wave_attempts, findings, round_number, min_success_rate, with_retries=True))
-
-
-def _verdict(
-    wave_attempts: Sequence[Attempt],
-    findings: Sequence[str],
-    round_number: int,
-    min_success_rate: float,
-    *,
-    with_retries: bool,
-) -> Verdict:
-    outcomes: dict[str, list[Outcome]] = {finding: [] for finding in findings}
-    for attempt in wave_attempts:
-        counts = attempt.round < round_number or (
-            attempt.round == round_number and (with_retries or not attempt.is_retry)
-        )
-        if counts and attempt.outcome:
-            outcomes.setdefault(attempt.finding_key, []).append(attempt.outcome)
-    return judge_wave(outcomes.values(), min_success_rate)
 
 
 @dataclass(frozen=True)
@@ -233,7 +161,7 @@ def _insert_first_attempts(
         [planned.wave_number, Outcome.SUCCESS],
     ).fetchall()
     for finding_key, playbook, version, attempt in rows:
-        _insert_attempt(
+        insert_attempt(
             tx,
             finding_key,
             attempt,
@@ -247,7 +175,7 @@ def _insert_first_attempts(
     return len(rows)
 
 
-def _insert_attempt(
+def insert_attempt(
     tx: DuckDBPyConnection,
     finding_key: str,
     attempt: int,
@@ -258,6 +186,7 @@ def _insert_attempt(
     version: str,
     now: datetime,
 ) -> None:
+    """Add a pending attempt to a round; numbers of attempts run on and are never used again."""
     tx.execute(
         """
         INSERT INTO attempts (
@@ -265,93 +194,6 @@ def _insert_attempt(
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         [finding_key, attempt, wave_number, number, is_retry, SessionStatus.PENDING, playbook, version, now],
-    )
-
-
-def advance_rounds(
-    tx: DuckDBPyConnection, *, min_success_rate: float, max_retries: int, timeline: Timeline
-) -> list[str]:
-    """Take every open round its next step; return the waves that settled."""
-    settled = []
-    open_rounds = tx.execute(
-        """
-        SELECT w.wave, r.wave_number, r.round, r.ignored_gate
-        FROM rounds r JOIN waves w ON w.wave_number = r.wave_number
-        WHERE r.settled_at IS NULL
-        ORDER BY r.wave_number
-        """
-    ).fetchall()
-    for wave, wave_number, number, ignored_gate in open_rounds:
-        findings = [
-            row[0]
-            for row in tx.execute("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [wave_number]).fetchall()
-        ]
-        step = next_step(
-            load_attempts(tx, "a.wave_number = ?", [wave_number]),
-            findings,
-            number,
-            min_success_rate=min_success_rate,
-            max_retries=max_retries,
-        )
-        for retry in step.retries:
-            _insert_retry(tx, retry.of, timeline)
-        if step.verdict:
-            _settle(tx, wave, wave_number, number, ignored_gate, step.verdict, timeline)
-            settled.append(wave)
-    return settled
-
-
-def _insert_retry(tx: DuckDBPyConnection, of: Attempt, timeline: Timeline) -> None:
-    row = tx.execute(
-        """
-        SELECT max(attempt) + 1, arg_max(playbook, attempt), arg_max(playbook_version, attempt)
-        FROM attempts WHERE finding_key = ?
-        """,
-        [of.finding_key],
-    ).fetchone()
-    assert row is not None  # an aggregate without GROUP BY always has a row
-    _insert_attempt(tx, of.finding_key, row[0], of.wave_number, of.round, True, row[1], row[2], timeline.now)
-    timeline.add(tx, "session_retried", f"{of.label} {of.status}, to be tried again", attempt=of)
-
-
-def _settle(
-    tx: DuckDBPyConnection,
-    wave: str,
-    wave_number: int,
-    number: int,
-    ignored_gate: bool,
-    verdict: Verdict,
-    timeline: Timeline,
-) -> None:
-    low, high = verdict.interval or (None, None)
-    tx.execute(
-        "INSERT INTO gate_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            wave,
-            wave_number,
-            number,
-            timeline.now,
-            verdict.findings,
-            verdict.succeeded,
-            verdict.answerable,
-            verdict.rate,
-            verdict.threshold,
-            low,
-            high,
-            verdict.passed,
-            ignored_gate,
-        ],
-    )
-    tx.execute(
-        "UPDATE rounds SET settled_at = ? WHERE wave_number = ? AND round = ?",
-        [timeline.now, wave_number, number],
-    )
-    what = "passed" if verdict.passed else "failed"
-    timeline.add(
-        tx,
-        "wave_completed" if verdict.passed else "wave_gated",
-        f"{wave} round {number} settled, gate {what}: {verdict.sentence}",
-        wave_number=wave_number,
     )
 
 

@@ -1,0 +1,74 @@
+"""The sensor carries what a person opened and collects what has settled; it opens nothing itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.locks import held
+from remediation_assets.resources import Pipeline
+from remediation_assets.sensors import devin_session_sensor
+
+ALL_SUCCEED = "100"
+
+Execute = Callable[..., Any]
+Tick = Callable[[], dg.SensorResult | dg.SkipReason]
+
+
+@pytest.fixture
+def tick(instance: dg.DagsterInstance) -> Tick:
+    def evaluate() -> dg.SensorResult | dg.SkipReason:
+        context = dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()})
+        result = devin_session_sensor(context)
+        assert isinstance(result, dg.SensorResult | dg.SkipReason)
+        return result
+
+    return evaluate
+
+
+def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
+    assert isinstance(result, dg.SkipReason)
+    return result.skip_message or ""
+
+
+def test_without_a_plan_there_is_nothing_to_do(tick: Tick) -> None:
+    assert skipped(tick()) == "Nothing is planned yet."
+
+
+def test_a_plan_alone_starts_nothing(execute: Execute, tick: Tick) -> None:
+    execute("plan_waves")
+    assert skipped(tick()) == "No wave is under way."
+
+
+def test_a_dispatched_wave_is_brought_to_its_end_and_collected_once(
+    execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    execute("plan_waves")
+    execute("dispatch_wave", "wave-0001")
+    for _ in range(200):
+        result = tick()
+        if isinstance(result, dg.SensorResult):
+            break
+    assert isinstance(result, dg.SensorResult)
+    assert [(request.partition_key, request.run_key) for request in result.run_requests or []] == [
+        ("wave-0001", "wave-0001-round-1")
+    ]
+    assert execute("collect_wave", "wave-0001").success
+    assert skipped(tick()) == "No wave is under way."
+    with ledger.transaction() as tx:
+        assert tx.execute("SELECT count(*) FROM attempts").fetchone() == (5,)
+
+
+def test_a_tick_beside_another_process_says_who_is_at_work(execute: Execute, tick: Tick, ledger: Ledger) -> None:
+    execute("plan_waves")
+    execute("dispatch_wave", "wave-0001")
+    with held(ledger.data_dir / "advance.lock", timeout=0):
+        assert "advance.lock is held by process" in skipped(tick())
+
+
+def test_a_setting_that_does_not_parse_is_a_skip_with_its_reason(tick: Tick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_RETRIES", "-1")
+    assert "MAX_RETRIES='-1' cannot be used" in skipped(tick())

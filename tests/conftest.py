@@ -1,0 +1,96 @@
+"""What every test may build on: a ledger, settings, a clock, a simulated Devin, and a machine that does not matter."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+import stamina.instrumentation
+from pydantic import SecretStr
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.simulator.world import World
+from remediation_assets.ledger.ledger import Ledger, Stamp
+from remediation_assets.settings import Settings
+from tests.carrier import ORGANISATION, Carrier
+from tests.clock import Clock
+from tests.scripted_devin import ScriptedDevin
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take away the environment's settings and the working directory's `.env`, which may hold a real key."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def retries_without_waiting() -> Iterator[None]:
+    stamina.instrumentation.set_on_retry_hooks([])
+    with stamina.set_testing(True, attempts=4, cap=True):
+        yield
+    stamina.instrumentation.set_on_retry_hooks(None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stamp() -> Stamp:
+    return Stamp("mock", "simulator", "")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, stamp: Stamp) -> Ledger:
+    """Give a ledger that is published only on demand and when a wave settles."""
+    return Ledger(tmp_path / "data", stamp, lock_timeout=10.0, publish_interval=3600.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        remediation_data_dir=str(tmp_path / "data"),
+        wave_size=4,
+        poll_interval_seconds=5.0,
+        blocked_confirm_seconds=10.0,
+        create_settle_seconds=20.0,
+        session_timeout_minutes=10.0,
+        hold_probe_minutes=1.0,
+        hold_wait_minutes=3.0,
+    )
+
+
+@pytest.fixture
+def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
+    # Seed 58 lets two of F-1 to F-12 fail at first, each a different number of times. At this scale every
+    # session is done within one poll interval, the slowest in 2.7 s.
+    world = World(tmp_path / "simulator.sqlite", 58, 20.0, clock.seconds)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def wire(world: World) -> ScriptedDevin:
+    return ScriptedDevin(world)
+
+
+@pytest.fixture
+async def carrier(
+    ledger: Ledger, settings: Settings, clock: Clock, world: World, wire: ScriptedDevin
+) -> AsyncIterator[Carrier]:
+    """Give a carrier of waves over a scripted Devin; nothing is planned yet."""
+    devin = DevinClient(api_key=SecretStr("cog_test"), origin="http://simulator", org_id=ORGANISATION, transport=wire)
+    async with devin:
+        carrier = Carrier(ledger, settings, clock, world, wire, devin)
+        yield carrier
+        carrier.let_go()

@@ -1,0 +1,144 @@
+"""Whole waves on the simulator, followed to their end on a simulated clock."""
+
+import httpx
+import pytest
+
+from remediation_assets.devin.simulator.schedule import schedule_for
+from remediation_assets.planning.wave_plan import UnknownWave
+from remediation_assets.sessions.advance import HeldUp, NoRound
+from remediation_assets.sessions.attempts import attempt_tag
+from tests.carrier import Carrier
+
+pytestmark = pytest.mark.anyio
+
+
+def foreseen(seed: int, key: str, retries: int) -> list[str]:
+    """Give the outcomes that a finding's attempts must have, from the seed alone."""
+    outcomes: list[str] = []
+    for attempt in range(1, retries + 2):
+        stuck = schedule_for(seed, attempt_tag(key, attempt)).gets_stuck
+        outcomes.append("failed" if stuck else "success")
+        if not stuck:
+            break
+    return outcomes
+
+
+async def test_a_wave_runs_to_the_end_that_its_seed_decides(carrier: Carrier) -> None:
+    carrier.set(wave_size=12)
+    carrier.plan(12)
+    carrier.open()
+    await carrier.follow()
+    ended: dict[str, list[str]] = {}
+    for key, outcome in carrier.rows("SELECT finding_key, outcome FROM attempts ORDER BY finding_key, attempt"):
+        ended.setdefault(key, []).append(outcome)
+    assert ended == {key: foreseen(carrier.world.seed, key, 2) for key in ended}
+    assert any(len(outcomes) > 1 for outcomes in ended.values())  # else this seed shows nothing
+    [(findings, succeeded, passed)] = carrier.rows("SELECT findings, succeeded, passed FROM gate_results")
+    assert (findings, succeeded, passed) == (12, sum("success" in of_one for of_one in ended.values()), True)
+
+
+async def test_each_claimed_attempt_has_one_session_and_each_session_one_attempt(carrier: Carrier) -> None:
+    carrier.set(wave_size=12, max_parallel_sessions=5)
+    carrier.plan(12)
+    carrier.wire.fail_create(httpx.ReadTimeout("lost"), "F-2", late=True)
+    carrier.wire.fail_create(httpx.ReadTimeout("lost"), "F-3")
+    carrier.wire.fail_create(429, "F-4")
+    carrier.wire.fail_create(500, "F-5", late=True)
+    carrier.open()
+    await carrier.follow()
+    recorded = [session_id for (session_id,) in carrier.rows("SELECT session_id FROM attempts")]
+    assert sorted(recorded) == sorted(session.session_id for session in carrier.sessions())
+
+
+async def test_every_failed_session_is_ended_and_every_successful_one_stays(carrier: Carrier) -> None:
+    carrier.set(wave_size=12)
+    carrier.plan(12)
+    carrier.open()
+    await carrier.follow()
+    shown = {session.session_id: session.shows.status for session in carrier.sessions()}
+    outcomes = carrier.rows("SELECT session_id, outcome FROM attempts")
+    assert {shown[session_id] for session_id, outcome in outcomes if outcome == "failed"} == {"exit"}
+    assert {shown[session_id] for session_id, outcome in outcomes if outcome == "success"} <= {"running", "suspended"}
+
+
+async def test_a_wave_below_the_gate_is_not_retried(carrier: Carrier) -> None:
+    carrier.plan(4)
+    for number in (1, 2):
+        carrier.wire.fall_over(f"F-{number}")
+    carrier.open()
+    log = await carrier.follow()
+    assert len(carrier.sessions()) == 4
+    assert "wave-0001 round 1 settled, gate failed: 2 of 4 succeeded, 50%, needed 70%" in log
+
+
+async def test_a_finding_that_fails_for_ever_is_tried_three_times(carrier: Carrier) -> None:
+    carrier.plan(4)
+    for attempt in (1, 2, 3):
+        carrier.wire.fall_over("F-1", attempt)
+    carrier.open()
+    await carrier.follow()
+    assert [attempt for finding_id, attempt in carrier.attempts("outcome") if finding_id == "F-1"] == [1, 2, 3]
+    assert carrier.rows("SELECT succeeded, answerable, passed FROM gate_results") == [(3, 4, True)]
+
+
+async def test_a_settled_wave_is_published(carrier: Carrier) -> None:
+    carrier.plan(2)
+    carrier.let_go()
+    carrier.open()
+    await carrier.follow()
+    with carrier.ledger.published() as published:
+        assert published.execute("SELECT count(*) FROM gate_results").fetchone() == (1,)
+        statuses = published.execute("SELECT DISTINCT status FROM session_results").fetchall()
+    assert statuses == [("success",)]
+
+
+async def test_following_a_settled_wave_asks_devin_nothing(carrier: Carrier) -> None:
+    carrier.plan(2)
+    carrier.open()
+    await carrier.follow()
+    carrier.wire.requests.clear()
+    assert await carrier.follow() == []
+    assert carrier.wire.requests == []
+
+
+async def test_a_hold_with_a_known_end_is_waited_through(carrier: Carrier) -> None:
+    carrier.set(poll_interval_seconds=600.0)
+    carrier.plan(2)
+    wait = httpx.Response(429, json={"detail": "slow down"}, headers={"retry-after": "1500"})
+    carrier.wire.fail_create(wait, times=2)
+    carrier.open()
+    await carrier.follow()
+    assert carrier.holds() == [("rate_limit", False)]
+    assert carrier.rows("SELECT passed FROM gate_results") == [(True,)]
+
+
+async def test_a_hold_without_a_known_end_ends_the_waiting_and_loses_nothing(carrier: Carrier) -> None:
+    carrier.set(poll_interval_seconds=60.0)
+    carrier.plan(1)
+    carrier.wire.fail_create(402, times=5)
+    carrier.open()
+    with pytest.raises(HeldUp, match=r"wave-0001 still waits: dispatching is on hold \(quota\)"):
+        await carrier.follow()
+    assert carrier.rows("FROM gate_results") == []
+    await carrier.follow()
+    assert carrier.attempts("outcome") == {("F-1", 1): "success"}
+
+
+async def test_an_api_out_of_reach_ends_the_waiting_and_loses_nothing(carrier: Carrier) -> None:
+    carrier.set(poll_interval_seconds=60.0)
+    carrier.plan(1)
+    carrier.open()
+    await carrier.step()
+    carrier.wire.fail("GET", "/sessions", 503, times=4 * 4)
+    with pytest.raises(HeldUp, match="wave-0001 still waits: Devin cannot be polled"):
+        await carrier.follow()
+    await carrier.follow()
+    assert carrier.attempts("outcome") == {("F-1", 1): "success"}
+
+
+async def test_a_wave_without_a_round_cannot_be_followed(carrier: Carrier) -> None:
+    carrier.plan(1)
+    with pytest.raises(NoRound, match="wave-0001 has never been dispatched"):
+        await carrier.follow()
+    with pytest.raises(UnknownWave, match="there are 1 waves, wave-0001 to wave-0001"):
+        await carrier.follow("wave-0002")
