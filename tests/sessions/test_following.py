@@ -38,8 +38,9 @@ async def test_a_wave_runs_to_the_end_that_its_seed_decides(carrier: Carrier) ->
 
 
 async def test_each_claimed_attempt_has_one_session_and_each_session_one_attempt(carrier: Carrier) -> None:
-    carrier.set(wave_size=12, max_parallel_sessions=5)
-    carrier.plan(12)
+    carrier.set(wave_size=6, max_parallel_sessions=3)
+    carrier.plan(6)
+    carrier.wire.fall_over("F-1")
     carrier.wire.fail_create(httpx.ReadTimeout("lost"), "F-2", late=True)
     carrier.wire.fail_create(httpx.ReadTimeout("lost"), "F-3")
     carrier.wire.fail_create(429, "F-4")
@@ -51,8 +52,8 @@ async def test_each_claimed_attempt_has_one_session_and_each_session_one_attempt
 
 
 async def test_every_failed_session_is_ended_and_every_successful_one_stays(carrier: Carrier) -> None:
-    carrier.set(wave_size=12)
-    carrier.plan(12)
+    carrier.plan(4)
+    carrier.wire.fall_over("F-1")
     carrier.open()
     await carrier.follow()
     shown = {session.session_id: session.shows.status for session in carrier.sessions()}

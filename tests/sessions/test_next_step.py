@@ -107,6 +107,13 @@ def test_a_retry_that_succeeds_raises_the_rate() -> None:
     assert verdict.rate == 1.0
 
 
+def test_retries_that_go_well_do_not_earn_further_ones() -> None:
+    decided = step({"a": [S], "b": [F, S], "c": [F]}, rate=0.6)  # as where the threshold was raised meanwhile
+    assert decided.retries == ()
+    assert decided.verdict is not None
+    assert decided.verdict.passed
+
+
 def test_a_later_round_counts_what_earlier_ones_achieved() -> None:
     verdict = step({"a": [S], "b": [S], "c": [F]}, {"c": [F]}, rate=0.7).verdict
     assert verdict is not None

@@ -1,0 +1,143 @@
+"""Which files are findings files, and what is told of those that are none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.reading import MUST_BE_FILLED, REQUIRED, StagedScan, stage
+from remediation_assets.models import Finding
+from tests.samples import row, rows, write
+
+HEADER = ",".join(row(1))
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str | bytes], StagedScan]:
+    """Read a file with this content."""
+
+    def read(content: str | bytes) -> StagedScan:
+        source = tmp_path / "findings.csv"
+        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return stage(source, tmp_path / "staging.duckdb", allow_reserved_hosts=True)
+
+    return read
+
+
+def line(number: int, **changes: str) -> str:
+    return ",".join(row(number, **changes).values()) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "is empty"),
+        (HEADER.replace("severity", "seriousness") + "\n" + line(1), "has no column severity; expected a CSV file"),
+        (HEADER.replace(",", ";"), "has no column finding_id, scanner"),
+        ("just some words\n", "has no column finding_id"),
+        (HEADER + ",Title\n" + line(1), "has the column title twice; keep one of each"),
+        ((HEADER + "\n" + line(1, title="café")).encode("latin-1"), "is not a CSV file in UTF-8"),
+        ((HEADER + "\n" + line(1)).encode("utf-16"), "is not a CSV file in UTF-8"),
+        (b"PK\x03\x04\xff\xfe\x00\x00", "is not a CSV file in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_findings_file_is_an_error_that_says_why(
+    read: Callable[[str | bytes], StagedScan], content: str | bytes, told: str
+) -> None:
+    with pytest.raises(FindingsFileError) as caught:
+        read(content)
+    assert told in str(caught.value)
+    assert "findings.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "told"), [("missing.csv", "does not exist; give the path"), ("", "is a folder")])
+def test_a_path_without_a_file_is_an_error_that_says_why(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(FindingsFileError, match=told):
+        stage(tmp_path / name, tmp_path / "staging.duckdb", allow_reserved_hosts=True)
+    assert not (tmp_path / "staging.duckdb").exists()
+
+
+def test_a_file_whose_columns_are_missing_names_all_that_are_needed(read: Callable[[str], StagedScan]) -> None:
+    with pytest.raises(FindingsFileError) as caught:
+        read("title\n")
+    for name in REQUIRED:
+        assert name in str(caught.value)
+
+
+def test_the_columns_that_are_needed_are_the_models() -> None:
+    assert [name for name, field in Finding.model_fields.items() if field.is_required()] == REQUIRED
+    assert set(REQUIRED) - set(MUST_BE_FILLED) == {"description"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(HEADER + "\n" + line(1), id="plain"),
+        pytest.param(HEADER + "\n" + line(1).rstrip(), id="no line break at the end"),
+        pytest.param((HEADER + "\n" + line(1)).replace("\n", "\r\n"), id="Windows"),
+        pytest.param((HEADER + "\n" + line(1)).replace("\n", "\r"), id="old Mac"),
+        pytest.param(b"\xef\xbb\xbf" + (HEADER + "\n" + line(1)).encode(), id="byte order mark"),
+        pytest.param(HEADER.upper().replace(",", " , ") + "\n" + line(1), id="header in capitals with blanks"),
+        pytest.param(HEADER + "\n" + line(1).replace(",", " , "), id="blanks around values"),
+        pytest.param(HEADER + "\n" + line(1, category="XSS", severity="High"), id="words in capitals"),
+        pytest.param(HEADER + "\n\n\n" + line(1) + "\n\n", id="blank lines"),
+    ],
+)
+def test_a_file_is_read_however_it_is_written(read: Callable[[str | bytes], StagedScan], content: str | bytes) -> None:
+    scan = read(content)
+    assert (scan.rows_in, scan.accepted, scan.set_aside) == (1, 1, 0)
+    assert accepted(scan) == [("F-1", "xss", "high", "https://git.example.com/acme/shop", 1)]
+
+
+def accepted(scan: StagedScan) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(scan.path), read_only=True) as connection:
+        return connection.execute(
+            "SELECT finding_id, category, severity, repo_url, line_number FROM accepted ORDER BY row_number"
+        ).fetchall()
+
+
+def test_optional_columns_may_be_missing(read: Callable[[str], StagedScan]) -> None:
+    fields = row(1)
+    del fields["line_number"]
+    scan = read(",".join(fields) + "\n" + ",".join(fields.values()) + "\n")
+    assert accepted(scan) == [("F-1", "xss", "high", "https://git.example.com/acme/shop", None)]
+    assert scan.ignored_columns == ()
+
+
+def test_extra_columns_are_named_and_not_read(tmp_path: Path) -> None:
+    source = write(tmp_path / "findings.csv", [row(1) | {"Team Name": "a", "'; DROP TABLE raw; --": "b"}])
+    scan = stage(source, tmp_path / "staging.duckdb", allow_reserved_hosts=True)
+    assert scan.ignored_columns == ("Team Name", "'; DROP TABLE raw; --")
+    assert scan.accepted == 1
+
+
+def test_a_file_with_a_header_alone_has_no_rows(read: Callable[[str], StagedScan]) -> None:
+    scan = read(HEADER + "\n")
+    assert (scan.rows_in, scan.accepted, scan.set_aside) == (0, 0, 0)
+
+
+def test_a_field_may_be_long(read: Callable[[str], StagedScan]) -> None:
+    assert read(HEADER + "\n" + line(1, description="x" * 1_000_000)).accepted == 1
+
+
+@pytest.mark.xfail(strict=True, reason="a field above 16 MB raises csv.Error, which is no sentence for a person")
+def test_a_field_beyond_all_measure_is_set_aside_or_an_error_with_a_sentence(
+    read: Callable[[str], StagedScan],
+) -> None:
+    content = HEADER + "\n" + line(1, description="x" * 17_000_000) + line(2)
+    try:
+        scan = read(content)
+    except FindingsFileError:
+        return
+    assert (scan.accepted, scan.set_aside) == (1, 1)
+
+
+def test_the_same_content_has_the_same_hash(tmp_path: Path) -> None:
+    hashes = [
+        stage(write(tmp_path / name, rows(count)), tmp_path / "s.duckdb", allow_reserved_hosts=True).content_hash
+        for name, count in [("a.csv", 2), ("b.csv", 2), ("c.csv", 3)]
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]

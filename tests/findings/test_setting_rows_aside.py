@@ -1,0 +1,204 @@
+"""Which rows are set aside, why, and from which line; none is lost."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from remediation_assets.findings.reading import MUST_BE_FILLED, stage
+from tests.samples import row
+
+HEADER = ",".join(row(1)) + "\n"
+
+Rejected = list[tuple[int, str | None, str]]
+
+
+def line(number: int, **changes: str) -> str:
+    return ",".join(row(number, **changes).values()) + "\n"
+
+
+def judge(
+    tmp_path: Path, content: str | bytes, *, reserved: bool = True, hosts: tuple[str, ...] = ()
+) -> tuple[list[str], Rejected]:
+    """Read a file; give the ids of the accepted rows, and line, id and reason of the others."""
+    source = tmp_path / "findings.csv"
+    source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    scan = stage(source, tmp_path / "staging.duckdb", allow_reserved_hosts=reserved, allowed_hosts=hosts)
+    with duckdb.connect(str(scan.path), read_only=True) as connection:
+        accepted = [
+            one for (one,) in connection.execute("SELECT finding_id FROM accepted ORDER BY row_number").fetchall()
+        ]
+        rejected = connection.execute("SELECT line_number, finding_id, reason FROM rejected ORDER BY ALL").fetchall()
+    assert (scan.rows_in, scan.accepted, scan.set_aside) == (
+        len(accepted) + len(rejected),
+        len(accepted),
+        len(rejected),
+    )
+    return accepted, rejected
+
+
+def reasons(
+    tmp_path: Path,
+    changes: list[dict[str, str]],
+    *,
+    reserved: bool = True,
+    hosts: tuple[str, ...] = (),
+) -> list[str | None]:
+    """Read a file with a row for each of the changes, and give why each was set aside, None where it was not."""
+    content = HEADER + "".join(line(number, **one) for number, one in enumerate(changes, start=1))
+    accepted, rejected = judge(tmp_path, content, reserved=reserved, hosts=hosts)
+    assert len(accepted) + len(rejected) == len(changes)
+    by_line = {number: why for number, _, why in rejected}
+    return [by_line.get(number) for number in range(2, len(changes) + 2)]
+
+
+def of_repositories(
+    tmp_path: Path, *urls: str, reserved: bool = True, hosts: tuple[str, ...] = ()
+) -> dict[str, str | None]:
+    """Give why a row with each of the repositories was set aside."""
+    told = reasons(tmp_path, [{"repo_url": url} for url in urls], reserved=reserved, hosts=hosts)
+    return dict(zip(urls, told, strict=True))
+
+
+def test_a_row_without_a_required_value_is_set_aside(tmp_path: Path) -> None:
+    for value in ("", "  "):
+        told = reasons(tmp_path, [{name: value} for name in MUST_BE_FILLED])
+        assert told == [f"missing required field {name}" for name in MUST_BE_FILLED]
+
+
+def test_a_row_without_a_description_is_good(tmp_path: Path) -> None:
+    assert reasons(tmp_path, [{"description": ""}]) == [None]
+
+
+def test_a_row_with_a_severity_or_category_that_nobody_knows_is_set_aside(tmp_path: Path) -> None:
+    changes = [{"severity": "catastrophic"}, {"severity": "9.8"}, {"category": "sql injection"}]
+    assert reasons(tmp_path, changes) == ["unknown severity", "unknown severity", "unknown category"]
+
+
+def test_a_line_number_is_a_whole_number_from_1_or_absent(tmp_path: Path) -> None:
+    good, bad = ["", "1", "007", " 7 "], ["abc", "0", "-4", "12-14", "99999999999999999999"]
+    told = reasons(tmp_path, [{"line_number": value} for value in good + bad])
+    assert told == [None] * len(good) + ["bad line number"] * len(bad)
+
+
+@pytest.mark.xfail(strict=True, reason="DuckDB's cast takes 3.7 for 4, 1e2 for 100, 0x10 for 16 and 1_000 for 1000")
+def test_a_line_number_in_another_notation_is_bad(tmp_path: Path) -> None:
+    told = reasons(tmp_path, [{"line_number": value} for value in ("3.7", "1e2", "0x10", "1_000")])
+    assert told == ["bad line number"] * 4
+
+
+def test_a_row_without_a_usable_repository_is_set_aside(tmp_path: Path) -> None:
+    told = of_repositories(
+        tmp_path,
+        "http://git.example.com/acme/shop",
+        "git@git.example.com:acme/shop.git",
+        "ssh://git@git.example.com/acme/shop",
+        "git.example.com/acme/shop",
+        "https://git.example.com",
+        "https://git.example.com/",
+        "https://user:secret@git.example.com/acme/shop",
+        "https://git.example.com/acme/shop?token=1",
+        "https://git.example.com/acme/shop#readme",
+        "https://git.example.com/acme/the shop",
+        "https:///acme/shop",
+        "javascript:alert(1)",
+        "acme/shop",
+    )
+    assert told == dict.fromkeys(told, "repository is not an https URL")
+
+
+@pytest.mark.xfail(strict=True, reason="each part of host and path is only checked for its characters")
+def test_a_repository_with_dots_for_a_name_is_not_usable(tmp_path: Path) -> None:
+    told = of_repositories(tmp_path, "https://.../acme/shop", "https://git.example.com/../shop", "https://-/acme/shop")
+    assert told == dict.fromkeys(told, "repository is not an https URL")
+
+
+def test_a_repository_with_an_https_address_is_usable(tmp_path: Path) -> None:
+    told = of_repositories(
+        tmp_path,
+        "https://git.example.com/acme/shop",
+        "https://git.example.com/acme/shop.git",
+        "https://GIT.example.com/acme/shop",
+        "https://git.example.com:8443/acme/group/shop",
+    )
+    assert told == dict.fromkeys(told)
+
+
+@pytest.mark.xfail(strict=True, reason="the check is of the URL before its last slash is cut off")
+def test_a_slash_at_the_end_of_a_repository_does_no_harm(tmp_path: Path) -> None:
+    told = of_repositories(tmp_path, "https://git.example.com/acme/shop/", "https://git.example.com/acme/shop.git/")
+    assert told == dict.fromkeys(told)
+
+
+def test_example_hosts_are_for_the_simulator_only(tmp_path: Path) -> None:
+    hosts = ["git.example.com", "example.org", "EXAMPLE.NET", "a.test", "b.invalid", "localhost", "an.example"]
+    urls = [f"https://{host}/acme/shop" for host in hosts]
+    assert of_repositories(tmp_path, *urls) == dict.fromkeys(urls)
+    refused = of_repositories(tmp_path, *urls, reserved=False)
+    assert refused == dict.fromkeys(urls, "repository is on an example host")
+
+
+def test_other_hosts_are_for_both(tmp_path: Path) -> None:
+    hosts = ["github.com", "notexample.com", "example.com.evil.org", "localhost.corp.io"]
+    told = of_repositories(tmp_path, *(f"https://{host}/acme/shop" for host in hosts), reserved=False)
+    assert told == dict.fromkeys(told)
+
+
+def test_only_allowed_hosts_are_accepted_where_some_are_named(tmp_path: Path) -> None:
+    hosts = ["github.com", "GitHub.com", "gitlab.com", "github.com.evil.org", "evil-github.com"]
+    urls = [f"https://{host}/acme/shop" for host in hosts]
+    told = of_repositories(tmp_path, *urls, hosts=("GitHub.com",))
+    assert list(told.values()) == [None, None, *["repository host is not allowed"] * 3]
+
+
+def test_the_first_thing_wrong_with_a_row_is_its_reason(tmp_path: Path) -> None:
+    told = reasons(tmp_path, [{"title": "", "severity": "odd", "line_number": "x"}])
+    assert told == ["missing required field title"]
+
+
+def test_ragged_rows_are_set_aside_and_the_rest_is_read(tmp_path: Path) -> None:
+    content = HEADER + line(1) + line(2).replace("\n", ",more\n") + "too,few\n" + line(4)
+    accepted, rejected = judge(tmp_path, content)
+    assert accepted == ["F-1", "F-4"]
+    assert rejected == [
+        (3, None, "malformed row: too many columns"),
+        (4, None, "malformed row: missing columns"),
+    ]
+
+
+def test_a_row_with_broken_quotes_is_set_aside(tmp_path: Path) -> None:
+    accepted, rejected = judge(tmp_path, HEADER + line(1) + line(2, title='"a" quote') + line(3))
+    assert accepted == ["F-1", "F-3"]
+    assert [(number, why.split(":")[0]) for number, _, why in rejected] == [(3, "malformed row")]
+
+
+def test_a_row_that_is_not_utf_8_far_down_the_file_is_set_aside(tmp_path: Path) -> None:
+    content = (HEADER + "".join(line(number) for number in range(1, 1001))).encode()
+    accepted, rejected = judge(tmp_path, content + line(1001, title="café").encode("latin-1") + line(1002).encode())
+    assert (len(accepted), accepted[-1]) == (1001, "F-1002")
+    assert rejected == [(1002, None, "malformed row: invalid encoding")]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_rejected_rows_have_the_number_of_the_line_they_start_at(tmp_path: Path, line_break: str) -> None:
+    content = "".join(
+        [
+            HEADER,  # line 1
+            line(1, title='"in two\nlines"'),  # 2 and 3
+            "\n",  # 4
+            line(2, severity="odd"),  # 5
+            line(3, description='"a\n\nb"', category="odd"),  # 6 to 8
+            "\n\n",  # 9 and 10
+            "ragged\n",  # 11
+            line(4),  # 12
+            line(5, line_number="x"),  # 13
+        ]
+    )
+    accepted, rejected = judge(tmp_path, content.replace("\n", line_break))
+    assert accepted == ["F-1", "F-4"]
+    assert rejected == [
+        (5, "F-2", "unknown severity"),
+        (6, "F-3", "unknown category"),
+        (11, None, "malformed row: missing columns"),
+        (13, "F-5", "bad line number"),
+    ]
