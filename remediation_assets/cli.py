@@ -17,11 +17,12 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, plain, wave_table
 from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
-from remediation_assets.sessions.overview import Decision, decide, totals, wave_states
+from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before
 from remediation_assets.settings import Settings, load_settings
 
 PAUSED = 3
+GATE_STEP = "session_results_success_rate_gate"
 
 Parameters = ParamSpec("Parameters")
 
@@ -102,15 +103,12 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
             _pause(ledger, closed)
     if not states:
         click.echo("No finding needs work; no session is started.")
-    decisions = {
-        name: Decision(run=True) if wave else decide(state, ignore_gate=ignore_gate)
-        for name, state in states.items()
-        if wave in (None, name)
-    }
     if dry_run:
         _show_waves(ledger)
     console = own_console()
-    for name, decision in decisions.items():
+    started = False
+    for name in [wave] if wave else states:
+        decision = Decision(run=True) if wave else decide(_state_of(ledger, name), ignore_gate=ignore_gate)
         if decision.reason:
             click.echo(decision.reason)
         if decision.stop:
@@ -118,25 +116,31 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
         if decision.run and dry_run:
             click.echo(f"{name} would be started.")
         elif decision.run:
-            _run_wave(ledger, name, ignore_gate, console)
-    if decisions and not any(decision.run for decision in decisions.values()):
+            _run_wave(ledger, name, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
+        started |= decision.run
+    if states and not started:
         click.echo("Every wave has been run; no session is started.")
     _summarize(ledger)
 
 
-def _run_wave(ledger: Ledger, wave: str, ignore_gate: bool, console: Console) -> None:
+def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Console) -> None:
     """Run one wave to its gate; ends the program where that does not pass."""
     with Progress(ledger, console).shown():
-        finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": {"ignore_gate": ignore_gate}})
+        finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": config})
+    state = _state_of(ledger, wave)
     with ledger.published() as connection:
-        state = next(state for state in wave_states(connection) if state.wave == wave)
         holds = totals(connection).holds
-    if finished.failed_steps and state.unfinished:
+    if not finished.succeeded and finished.failed_steps != (GATE_STEP,):
         if holds:
             _pause(ledger, finished.reason)
         raise RunFailed(finished.reason)
-    if not state.passed and not ignore_gate:
+    if not state.passed and not config["ignore_gate"]:
         _pause(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
+
+
+def _state_of(ledger: Ledger, wave: str) -> WaveState:
+    with ledger.published() as connection:
+        return next(state for state in wave_states(connection) if state.wave == wave)
 
 
 @main.command()
@@ -144,6 +148,9 @@ def _run_wave(ledger: Ledger, wave: str, ignore_gate: bool, console: Console) ->
 def status() -> None:
     """Show waves, sessions, holds and the last poll."""
     ledger = open_ledger(load_settings())
+    if ledger.path.exists():
+        with ledger.transaction():
+            pass  # refuses a ledger that holds another mode's results
     ledger.publish(force=True)
     _show_waves(ledger)
     with ledger.published() as connection:
@@ -158,7 +165,7 @@ def status() -> None:
 @main.command()
 @_told_to_people
 def reset() -> None:
-    """Delete a mock ledger, its results, the simulator's world the wave partitions and their history."""
+    """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history."""
     settings, ledger = _prepare()
     if not settings.mock_mode:
         raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
@@ -167,9 +174,10 @@ def reset() -> None:
             pass  # refuses a file that holds another mode's results
         with held(ledger.data_dir / "advance.lock", timeout=0):
             ledger.delete()
-            for leftover in ledger.data_dir.glob("simulator.sqlite*"):
-                leftover.unlink()
-    forget_materializations()
+        # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.
+        forget_materializations()
+    for leftover in ledger.data_dir.glob("simulator.sqlite*"):
+        leftover.unlink()
     click.echo(f"{ledger.data_dir} holds no ledger any more.")
 
 
@@ -191,7 +199,7 @@ def _plan(file: Path, wave_size: int | None) -> None:
 
 
 def _must_succeed(finished: FinishedRun) -> None:
-    if finished.failed_steps:
+    if not finished.succeeded:
         raise RunFailed(finished.reason)
 
 

@@ -4,13 +4,16 @@ Imports Dagster only when something is run, so that commands that only read star
 """
 
 import os
+import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.locks import held
 from remediation_assets.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ class NoDagsterHome(RemediationError):
 class FinishedRun:
     """A run that came to its end: whether it succeeded, and which steps failed."""
 
-    run_id: str
+    succeeded: bool
     failed_steps: tuple[str, ...]
     reason: str
 
@@ -44,9 +47,17 @@ def prepare_dagster_home(settings: Settings) -> None:
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
         home.mkdir(parents=True, exist_ok=True)
+        _give_settings(home)
     except OSError as error:
-        raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be made ({error.strerror}); set it to another.") from None
+        raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be used ({error.strerror}); set it to another.") from None
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def _give_settings(home: Path) -> None:
+    """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
+    ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
+    if ours.exists() and not any(home.iterdir()):
+        shutil.copy(ours, theirs)
 
 
 def run_job(
@@ -63,7 +74,7 @@ def run_job(
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs
 
-        with dg.DagsterInstance.get() as instance:
+        with _open_instance() as instance:
             if wave:
                 # The caller has it from the ledger, which is the truth for waves.
                 instance.add_dynamic_partitions("wave", [wave])
@@ -79,7 +90,7 @@ def run_job(
             )
     failures = [event for event in result.all_events if event.is_step_failure]
     return FinishedRun(
-        run_id=result.run_id,
+        succeeded=result.success,
         failed_steps=tuple(str(event.step_key) for event in failures),
         reason="" if result.success else _reason(failures),
     )
@@ -87,16 +98,34 @@ def run_job(
 
 def forget_materializations() -> None:
     """Forget in Dagster every wave partition and what was materialized; the record of runs stays."""
-    import dagster as dg
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs
 
-    with dg.DagsterInstance.get() as instance:
+    with _open_instance() as instance:
         instance.wipe_assets(list(defs.resolve_asset_graph().get_all_asset_keys()))
         for wave in instance.get_dynamic_partitions("wave"):
             instance.delete_dynamic_partition("wave", wave)
+
+
+@contextmanager
+def _open_instance() -> "Iterator[dg.DagsterInstance]":
+    import dagster as dg
+
+    # Dagster makes its databases on first use, and two processes that do so at once fail.
+    with held(Path(os.environ["DAGSTER_HOME"]) / "instance.lock", timeout=60):
+        try:
+            instance = dg.DagsterInstance.get()
+            instance.get_runs_count()
+            instance.get_dynamic_partitions("wave")
+        except Exception as error:  # whatever its storage or the YAML reader may raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise NoDagsterHome(
+                f"Dagster cannot use its home {os.environ['DAGSTER_HOME']} ({reason}); "
+                "correct its dagster.yaml and permissions, or set DAGSTER_HOME to another."
+            ) from None
+    with instance:
+        yield instance
 
 
 def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:

@@ -11,6 +11,8 @@ from remediation_assets.resources import Pipeline
 from remediation_assets.sessions.advance import Step, advance
 from remediation_assets.settings import Settings, SettingsError, load_settings
 
+COLLECT_TRIES = 3
+
 TICK_LOCK_SECONDS = 10.0
 """A tick must end well inside Dagster's deadline of 60 seconds, so it waits less for the ledger."""
 
@@ -52,9 +54,22 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
     # A run that waits for the wave collects it itself, so what settled in this tick is left to the next.
     return dg.SensorResult(
         run_requests=[
-            dg.RunRequest(run_key=f"{wave}-round-{number}", partition_key=wave) for wave, number in collectable
+            request for wave, number in collectable if (request := _request(context, ledger.ledger_id, wave, number))
         ]
     )
+
+
+def _request(context: dg.SensorEvaluationContext, ledger_id: str, wave: str, number: int) -> dg.RunRequest | None:
+    """Ask for one collection of a settled round; again where that failed, a few times."""
+    failed = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    tags = {"dagster/partition": wave, "remediation/round": f"{ledger_id}-{number}"}
+    tries = len(context.instance.get_runs(dg.RunsFilter(job_name=collect_wave.name, tags=tags, statuses=failed)))
+    if tries >= COLLECT_TRIES:
+        context.log.warning(f"{wave} has settled and could not be collected {tries} times; launch collect_wave.")
+        return None
+    # A key is never used twice, so it names the ledger and the try as well as the round.
+    key = f"{ledger_id}-{wave}-round-{number}-try-{tries + 1}"
+    return dg.RunRequest(run_key=key, partition_key=wave, tags=tags)
 
 
 def _waves(ledger: Ledger) -> tuple[list[tuple[str, int]], int]:

@@ -6,6 +6,7 @@ directory.
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
+        allow_inf_nan=False,
         frozen=True,
     )
 
@@ -104,8 +106,18 @@ class Settings(BaseSettings):
     @classmethod
     def _is_http_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected an http or https URL")
+        # Never shown with what may be a password: the value is not repeated here.
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("expected an http or https URL without user and password")
+        if parts.netloc.rpartition("]")[2].count(":") and parts.port is None:
+            raise ValueError("expected a number as the URL's port")
+        return value
+
+    @field_validator("remediation_data_dir")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        if value and not Path(value).expanduser().is_absolute():
+            raise ValueError(f"expected an absolute path, such as {Path(value).absolute()}")
         return value
 
     @field_validator("service_weights", mode="before")
@@ -155,6 +167,8 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(e) for e in error.errors())) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env cannot be read ({error}); save it in UTF-8, readable.") from None
     if not settings.mock_mode and not settings.devin_api_key.get_secret_value():
         raise SettingsError("MOCK_MODE is off and DEVIN_API_KEY is empty; set the key, or MOCK_MODE=true.")
     return settings
@@ -162,7 +176,8 @@ def load_settings() -> Settings:
 
 def _sentence(error: Mapping[str, Any]) -> str:
     name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
-    shown = "" if name in _SECRET else f"={str(error.get('input'))[:80]!r}"
+    hidden = name in _SECRET or re.search("cog_|apk_|@", str(error.get("input")))
+    shown = "" if hidden else f"={str(error.get('input'))[:80]!r}"
     why = str(error["msg"]).removeprefix("Value error, ")
     return f"{name}{shown} cannot be used: {why}; correct it in the environment or .env."
 

@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,8 @@ ROOT = Path(remediation_assets.__file__).parent
 
 # Top to bottom. A room imports from its own floor and those below it.
 FLOORS = (
-    ("definitions", "cli", "dashboard"),
-    ("assets", "checks", "sensors", "jobs", "resources", "runs", "progress"),
+    ("definitions", "cli", "runs", "dashboard"),
+    ("assets", "checks", "sensors", "jobs", "resources", "progress"),
     ("sessions",),
     ("planning",),
     ("findings",),
@@ -100,17 +99,7 @@ def connects(module: Module) -> bool:
     return False
 
 
-# Rooms whose faults are known; a fault that is mended makes its test fail until its line is taken out.
-KNOWN = {"runs": "runs imports the front door, definitions, which is a floor above it"}
-
-
-def case(module: Module) -> Any:
-    reason = KNOWN.get(module.name)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(module, id=module.name, marks=marks)
-
-
-@pytest.mark.parametrize("module", [case(module) for module in modules()])
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
 def test_every_module_keeps_to_its_floor(module: Module) -> None:
     assert faults(module) == []
 

@@ -209,8 +209,12 @@ def test_the_data_directory_is_the_given_one_or_in_dagsters_home(given: str, hom
     assert Settings(_env_file=None, remediation_data_dir=given, dagster_home=home).data_dir == folder
 
 
-def test_a_relative_data_directory_is_below_the_working_directory(tmp_path: Path) -> None:
-    assert Settings(_env_file=None, remediation_data_dir="data").data_dir == tmp_path / "data"
+def test_a_relative_data_directory_is_refused_for_each_folder_would_get_its_own_ledger(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REMEDIATION_DATA_DIR", "data")
+    with pytest.raises(SettingsError, match=f"expected an absolute path, such as {tmp_path / 'data'}"):
+        load_settings()
 
 
 def test_whether_dagster_keeps_its_records_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,17 @@ from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.resources import Pipeline, told_to_people
 from remediation_assets.sessions.advance import Step, advance, follow, utc_now
 from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.holds import standing_holds
 from remediation_assets.sessions.rounds import mark_collected, open_round
 from remediation_assets.settings import Settings
 
+from .interruption import run_interruptibly
 from .previews import preview
-from .waves import register_partition, wave_partitions, wave_plan
+from .waves import register_partition, wave_of, wave_partitions, wave_plan
 
 KINDS = {"devin", "duckdb"}
+
+TRIES_FOR_THE_FENCE = 30  # a second apart
 
 
 class DispatchConfig(dg.Config):
@@ -25,6 +29,9 @@ class DispatchConfig(dg.Config):
 
     ignore_gate: bool = False
     """Start the wave although the one before it has not passed its gate; leaves a trace."""
+
+    again: bool = True
+    """Open another round where the last one has been collected; `remediate run` does so only for --wave."""
 
 
 @dg.asset(group_name="sessions", kinds=KINDS, deps=[wave_plan], partitions_def=wave_partitions)
@@ -36,8 +43,8 @@ def devin_sessions(
     Opens the wave's next round, or goes on with the one not yet collected, and sends what fits the
     free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
     """
-    wave = context.partition_key
     with told_to_people():
+        wave = wave_of(context)
         settings = pipeline.settings()
         ledger = pipeline.ledger(settings)
         with ledger.transaction() as tx:
@@ -49,6 +56,7 @@ def devin_sessions(
                 tx,
                 wave,
                 ignore_gate=config.ignore_gate,
+                again=config.again,
                 run_id=context.run.run_id,
                 playbooks=read_playbooks(),
                 timeline=timeline,
@@ -56,10 +64,10 @@ def devin_sessions(
         for message in timeline.messages:
             context.log.info(message)
         if opening.attempts == 0 and not opening.is_new:
-            context.log.info(f"{wave}: every finding has succeeded; nothing is started.")
+            context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
         elif not opening.is_new:
             context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
-        step = asyncio.run(_dispatch(context, pipeline, ledger, settings))
+        step = run_interruptibly(_dispatch(context, pipeline, ledger, settings))
         with ledger.transaction() as tx:
             shown = preview(
                 tx,
@@ -70,6 +78,7 @@ def devin_sessions(
                 """,
                 [wave],
             )
+            holds = standing_holds(tx)
             count = tx.execute(
                 """
                 SELECT count(*), count(*) FILTER (claimed_at IS NULL AND outcome IS NULL)
@@ -85,7 +94,7 @@ def devin_sessions(
             "new sessions": step.started,
             "waiting for a slot": count[1],
             "gate overruled": opening.ignored_gate,
-            "holds": "; ".join(hold.sentence for hold in step.holds) or "none",
+            "holds": "; ".join(hold.sentence for hold in holds) or "none",
             "preview": shown,
         }
     )
@@ -97,16 +106,16 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
 
     Waits until the wave's round has settled: follows its sessions, tops up and retries.
     """
-    wave = context.partition_key
     with told_to_people():
+        wave = wave_of(context)
         settings = pipeline.settings()
         ledger = pipeline.ledger(settings)
         with ledger.transaction() as tx:
             wave_number = find_wave(tx, wave).wave_number
         register_partition(context)
         try:
-            asyncio.run(_follow(context, pipeline, ledger, settings))
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            run_interruptibly(_follow(context, pipeline, ledger, settings))
+        except dg.DagsterExecutionInterruptedError:
             context.log.warning(
                 f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
             )
@@ -144,18 +153,22 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
 
 
 async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
-    """Take one step; where another process has the fence, that one dispatches what we opened."""
+    """Take one step; where another process is at work, wait for it to end its own."""
     async with pipeline.devin(settings) as devin:
-        try:
-            step = await advance(ledger, devin, settings)
-        except DevinError as error:
-            # Nothing was dispatched. A run that waits, or the sensor, tries again.
-            context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
-            return Step()
-    for message in step.messages:
-        context.log.info(message)
-    if step.busy:
-        context.log.info(f"Another process carries the waves and dispatches this one too: {step.busy}")
+        for _ in range(TRIES_FOR_THE_FENCE):
+            try:
+                step = await advance(ledger, devin, settings)
+            except DevinError as error:
+                # Nothing was dispatched. A run that waits, or the sensor, tries again.
+                context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
+                return Step()
+            for message in step.messages:
+                context.log.info(message)
+            if not step.busy:
+                break
+            await asyncio.sleep(1)
+        else:
+            context.log.warning(f"Whoever is at work dispatches this wave with its next step: {step.busy}")
     return step
 
 

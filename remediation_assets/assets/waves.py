@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from remediation_assets.errors import RemediationError
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave, plan_sessions
 from remediation_assets.planning.waves import plan_waves
@@ -71,23 +72,38 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
 def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding of the wave: its playbook and the prompt its session will get."""
     with told_to_people():
+        wave = wave_of(context)
         settings = pipeline.settings()
         ledger = pipeline.ledger(settings)
         with ledger.transaction() as tx:
-            find_wave(tx, context.partition_key)
+            find_wave(tx, wave)
         register_partition(context)
         with ledger.transaction() as tx:
-            count = plan_sessions(tx, context.partition_key, read_playbooks(), ledger_id=ledger.ledger_id)
+            count = plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
             shown = preview(
                 tx,
                 """
                 SELECT position, finding_id, priority_score, severity, category, title, playbook, playbook_version
                 FROM wave_plan WHERE wave = ? ORDER BY position
                 """,
-                [context.partition_key],
+                [wave],
             )
         ledger.publish(force=True)
     return dg.MaterializeResult(metadata={"dagster/partition_row_count": count, "preview": shown})
+
+
+class NoPartition(RemediationError):
+    """A run of a partitioned asset names no wave; the text says how to."""
+
+
+def wave_of(context: dg.AssetExecutionContext) -> str:
+    """Give the wave that the run is for, or raise NoPartition."""
+    if not context.has_partition_key:
+        raise NoPartition(
+            "The run names no wave; launch it for a partition, in a shell with "
+            """--tags '{"dagster/partition": "wave-0001"}'."""
+        )
+    return str(context.partition_key)
 
 
 def register_partition(context: dg.AssetExecutionContext) -> None:

@@ -35,10 +35,15 @@ def ingest(tx: DuckDBPyConnection, scan: StagedScan, *, max_rejected_share: floa
     )
     tx.execute(
         f"""
-        DELETE FROM finding_rows
-        WHERE (scanner, repo_url) IN (SELECT DISTINCT scanner, repo_url FROM {STAGING}.accepted)
-        """
+        CREATE OR REPLACE TEMP TABLE read_sources AS
+        SELECT DISTINCT a.scanner, a.repo_url, $scan AS scan_id, coalesce(s.first_scan_id, $scan) AS first_scan_id
+        FROM {STAGING}.accepted a
+        LEFT JOIN sources s ON s.scanner = a.scanner AND s.repo_url = a.repo_url
+        """,
+        {"scan": scan_id},
     )
+    tx.execute("DELETE FROM sources WHERE (scanner, repo_url) IN (SELECT (scanner, repo_url) FROM read_sources)")
+    tx.execute("INSERT INTO sources FROM read_sources")
     columns = ", ".join(FINDING_COLUMNS)
     tx.execute(
         f"""

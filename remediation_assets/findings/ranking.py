@@ -35,7 +35,10 @@ class Merged:
 
 
 def normalize(tx: DuckDBPyConnection) -> Merged:
-    """Keep one row of each key: the highest severity, between equals the earliest. Order is kept."""
+    """Keep one row of each key: the highest severity, between equals the earliest. Order is kept.
+
+    The order is that of the file, and of when a source was first read: reading it again moves nothing.
+    """
     ranks = " ".join(f"WHEN '{severity}' THEN {rank}" for rank, severity in enumerate(Severity))
     tx.execute("DELETE FROM kept_findings")
     tx.execute(
@@ -43,15 +46,25 @@ def normalize(tx: DuckDBPyConnection) -> Merged:
         INSERT INTO kept_findings
         WITH standing AS (
             SELECT finding_key,
-                arg_min((scan_id, row_number), (CASE severity {ranks} END, scan_id, row_number)) AS row_id
-            FROM finding_rows
+                arg_min(
+                    (s.first_scan_id, f.row_number, f.scan_id),
+                    (CASE severity {ranks} END, s.first_scan_id, f.row_number)) AS place
+            FROM findings f
+            JOIN sources s ON s.scanner = f.scanner AND s.repo_url = f.repo_url
             GROUP BY finding_key)
-        SELECT finding_key, row_id[1], row_id[2], row_number() OVER (ORDER BY row_id)
+        SELECT finding_key, place[3], place[2], row_number() OVER (ORDER BY place)
         FROM standing
-        ORDER BY row_id
+        ORDER BY place
         """
     )
-    counts = tx.execute("SELECT (SELECT count(*) FROM finding_rows), (SELECT count(*) FROM kept_findings)").fetchone()
+    tx.execute(
+        """
+        DELETE FROM finding_rows
+        WHERE (scan_id, row_number) IN (
+            SELECT scan_id, row_number FROM finding_rows ANTI JOIN sources USING (scanner, repo_url, scan_id))
+        """
+    )
+    counts = tx.execute("SELECT (SELECT count(*) FROM findings), (SELECT count(*) FROM kept_findings)").fetchone()
     return Merged(*(counts or (0, 0)))
 
 

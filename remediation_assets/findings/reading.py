@@ -5,7 +5,9 @@ held for milliseconds.
 """
 
 import csv
+import glob
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,9 @@ REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_req
 MUST_BE_FILLED = [name for name in REQUIRED if name != "description"]
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+
+# A host and at least an owner and a name; a pull request counts only below it.
+REPOSITORY = r"^https://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,4})?(?:/[A-Za-z0-9._~+-]+){2,}$"
 
 # Hosts that exist on no network (RFC 2606, RFC 6761); only mock mode dispatches to them.
 RESERVED_HOST = r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$"
@@ -72,6 +77,12 @@ def stage(
 
 
 def _read_header(source: Path) -> list[str]:
+    try:
+        str(source).encode()
+        if source.exists() and not source.is_file() and not source.is_dir():
+            raise FindingsFileError(f"{source} is not a regular file; save it as a file and give its path.")
+    except UnicodeEncodeError:
+        raise FindingsFileError("The findings file's name is not UTF-8; rename it.") from None
     expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
     try:
         with open(source, encoding="utf-8-sig", newline="") as file:
@@ -84,6 +95,8 @@ def _read_header(source: Path) -> list[str]:
         raise FindingsFileError(f"{source} cannot be read ({error.strerror}); give a file you may read.") from None
     except (UnicodeDecodeError, csv.Error):
         raise FindingsFileError(f"{source} is not a CSV file in UTF-8; {expected}.") from None
+    if not header and source.stat().st_size > 0:
+        raise FindingsFileError(f"{source} begins with a blank line; remove it.")
     if not header:
         raise FindingsFileError(f"{source} is empty; {expected}.")
     names = [_clean_name(name) for name in header]
@@ -112,14 +125,18 @@ def _load_text(connection: DuckDBPyConnection, source: Path, header: list[str]) 
                 quote = '"', escape = '"', null_padding = false, store_rejects = true, rejects_limit = 0,
                 max_line_size = $max_line_size)
             """,
-            {"path": str(source), "columns": columns, "max_line_size": MAX_LINE_BYTES},
+            # The path is a pattern to DuckDB: a bracket in a file's name must stay a bracket.
+            {"path": glob.escape(str(source)), "columns": columns, "max_line_size": MAX_LINE_BYTES},
         )
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise FindingsFileError(f"{source} cannot be read as CSV: {reason}.") from None
+        raise FindingsFileError(
+            f"{source} cannot be read as CSV ({reason.rstrip('.')}); save it again as CSV in UTF-8."
+        ) from None
     by_name = {_clean_name(name): f"c{index}" for index, name in enumerate(header)}
+    blanks = "chr(9) || chr(10) || chr(13) || ' '"
     picked = ", ".join(
-        f"nullif(trim({by_name[name]}), '') AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"
+        f"nullif(trim({by_name[name]}, {blanks}), '') AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"
         for name in FINDING_COLUMNS
     )
     connection.execute(f"CREATE TEMP TABLE texts AS SELECT rowid + 1 AS row_number, {picked} FROM raw")
@@ -135,29 +152,34 @@ def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allo
         WITH cleaned AS (
             SELECT * REPLACE (
                 lower(category) AS category, lower(severity) AS severity, coalesce(description, '') AS description,
-                regexp_replace(repo_url, '(\.git)?/*$', '') AS repo_url),
-                lower(regexp_extract(repo_url, '^https://([A-Za-z0-9.-]+)(:\d+)?(/[A-Za-z0-9._~%+-]+)+$', 1)) AS host
-            FROM texts)
+                regexp_replace(repo_url, '/*(\.git)?/*$', '') AS repo_url)
+            FROM texts),
+        hosted AS (
+            SELECT *,
+                CASE WHEN NOT regexp_matches(repo_url, '/\.\.?(/|$)|%')
+                    THEN lower(regexp_extract(repo_url, $repository, 1)) END AS host
+            FROM cleaned)
         SELECT * EXCLUDE (host) REPLACE (
                 'https://' || lower(regexp_extract(repo_url, '//([^/]+)', 1))
                     || regexp_extract(repo_url, '//[^/]+(/.*)', 1) AS repo_url),
             CASE {missing}
                 WHEN category NOT IN $categories THEN 'unknown category'
                 WHEN severity NOT IN $severities THEN 'unknown severity'
-                WHEN line_number IS NOT NULL AND coalesce(try_cast(line_number AS BIGINT), 0) < 1
+                WHEN NOT regexp_full_match(line_number, '[0-9]{{1,9}}') OR try_cast(line_number AS BIGINT) = 0
                     THEN 'bad line number'
-                WHEN host = '' OR host IS NULL THEN 'repository is not an https URL'
+                WHEN host = '' OR host IS NULL THEN 'not the https URL of a repository'
                 WHEN NOT $allow_reserved AND regexp_matches(host, $reserved)
                     THEN 'repository is on an example host'
                 WHEN len($hosts) > 0 AND NOT list_contains($hosts, host) THEN 'repository host is not allowed'
             END AS reason
-        FROM cleaned
+        FROM hosted
         """,
         {
             "categories": list(categories),
             "severities": list(severities),
             "allow_reserved": allow_reserved_hosts,
             "reserved": RESERVED_HOST,
+            "repository": REPOSITORY,
             "hosts": [host.lower() for host in allowed_hosts],
         },
     )
@@ -203,16 +225,35 @@ def _locate_rejected_rows(connection: DuckDBPyConnection, source: Path) -> None:
     located: list[tuple[int, int | None, int | None]] = []
     csv.field_size_limit(MAX_LINE_BYTES)
     with open(source, encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
+        quotes = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal quotes
+            for line in file:
+                quotes += line.count('"')
+                yield line
+
+        reader = csv.reader(lines())
         row_number, starts_at = 0, 1
-        for record_number, fields in enumerate(reader, start=1):
-            if record_number in malformed:
-                located.append((starts_at, None, record_number))
-            elif fields and record_number > 1:
-                row_number += 1
-                if row_number in rows:
-                    located.append((starts_at, row_number, None))
-            starts_at = reader.line_num + 1
+        try:
+            for record_number, fields in enumerate(reader, start=1):
+                if record_number in malformed:
+                    located.append((starts_at, None, record_number))
+                elif fields and record_number > 1:
+                    row_number += 1
+                    if row_number in rows:
+                        located.append((starts_at, row_number, None))
+                if quotes % 2:
+                    break
+                starts_at = reader.line_num + 1
+        except csv.Error:
+            quotes = 1
+        if quotes % 2:
+            # The rest of the file would count as one bad row.
+            raise FindingsFileError(
+                f"{source}: the row at line {starts_at} opens a quote that is not closed, or has a field over "
+                f"{MAX_LINE_BYTES // 2**20} MB; correct that row."
+            )
     connection.executemany("UPDATE rejected SET line_number = ? WHERE row_number = ? OR record_number = ?", located)
 
 

@@ -59,6 +59,7 @@ class Ledger:
         self._publish_interval = publish_interval
         self._publish_seconds = 0.0
         self._id = ""
+        self._organisation = ""
 
     @property
     def ledger_id(self) -> str:
@@ -96,12 +97,34 @@ class Ledger:
             finally:
                 connection.close()
 
+    def belong_to(self, org_id: str) -> None:
+        """Stamp the ledger with the organisation that the API names; raise LedgerMismatch if it has another.
+
+        The sessions of one organisation cannot be seen from another, so working on would start
+        each of them a second time.
+        """
+        if self._organisation == org_id:
+            return
+        with self.transaction() as tx:
+            row = tx.execute("SELECT org_id FROM stamp").fetchone()
+            if row and row[0] and row[0] != org_id:
+                raise LedgerMismatch(
+                    f"{self.path} holds results of the organisation {row[0]}, and the key belongs to {org_id}; "
+                    "set REMEDIATION_DATA_DIR to another folder, or the key back."
+                )
+            tx.execute("UPDATE stamp SET org_id = ?", [org_id])
+        self._organisation = org_id
+
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """Give the path for a staging database beside the ledger; it is deleted afterwards."""
         self._make_folder()
-        with tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir) as folder:
-            yield Path(folder) / "staging.duckdb"
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir)
+        except OSError as error:
+            raise _unusable(self.data_dir, error) from None
+        with folder as name:
+            yield Path(name) / "staging.duckdb"
 
     def publish(self, *, force: bool = False) -> bool:
         """Replace the published results if they are stale; return whether they were replaced.
@@ -110,15 +133,18 @@ class Ledger:
         publication's duration where that is longer.
         """
         least = max(self._publish_interval, 20 * self._publish_seconds)
-        if not force and publishing.age_seconds(self.published_path) < least:
-            return False
-        if not publishing.is_stale(self.path, self.published_path):
-            return False
-        with self._locked():
-            started = time.monotonic()
-            self._fold_write_ahead_log()
-            replaced = publishing.publish(self.path, self.published_path)
-            self._publish_seconds = time.monotonic() - started
+        try:
+            if not force and publishing.age_seconds(self.published_path) < least:
+                return False
+            if not publishing.is_stale(self.path, self.published_path):
+                return False
+            with self._locked():
+                started = time.monotonic()
+                self._fold_write_ahead_log()
+                replaced = publishing.publish(self.path, self.published_path)
+                self._publish_seconds = time.monotonic() - started
+        except OSError as error:
+            raise _unusable(self.data_dir, error) from None
         return replaced
 
     @contextmanager
@@ -154,9 +180,7 @@ class Ledger:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LedgerUnusable(
-                f"{self.data_dir} cannot be made ({error.strerror}); set REMEDIATION_DATA_DIR."
-            ) from None
+            raise _unusable(self.data_dir, error) from None
 
     def _open(self) -> DuckDBPyConnection:
         if not self.path.exists():
@@ -168,7 +192,7 @@ class Ledger:
                 return duckdb.connect(str(self.path))
             except duckdb.IOException as error:
                 # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
-                if "lock" not in str(error):
+                if "Could not set lock" not in str(error):
                     raise LedgerUnusable(f"{self.path} cannot be opened: {_first_line(error)}") from None
                 if time.monotonic() > deadline:
                     raise LedgerBusy(
@@ -223,6 +247,12 @@ class Ledger:
                 + "; set REMEDIATION_DATA_DIR to another folder, or the settings back."
             )
         self._id = row[0]
+
+
+def _unusable(folder: Path, error: OSError) -> LedgerUnusable:
+    return LedgerUnusable(
+        f"{folder} cannot be used for the ledger ({error.strerror}); make it writable, or set REMEDIATION_DATA_DIR."
+    )
 
 
 def _commit(connection: DuckDBPyConnection) -> None:

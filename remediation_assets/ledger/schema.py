@@ -51,6 +51,9 @@ CREATE TABLE scans (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL,
     ingested_at TIMESTAMPTZ NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, set_aside BIGINT NOT NULL);
 
+-- Whose findings stand: the scan that last read a scanner's findings in a repository. Rows of older
+-- scans stay until the next merging has replaced what points to them.
+CREATE TABLE sources (scanner VARCHAR, repo_url VARCHAR, scan_id INTEGER, first_scan_id INTEGER);
 CREATE TABLE finding_rows (scan_id INTEGER, row_number BIGINT, finding_key VARCHAR, {_wide});
 CREATE TABLE rejected_findings (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, line_number BIGINT, finding_id VARCHAR, reason VARCHAR NOT NULL,
@@ -103,7 +106,8 @@ CREATE TABLE session_events (
 
 _VIEWS = f"""
 CREATE VIEW findings AS
-SELECT finding_key, {_names}, scan_id, row_number FROM finding_rows;
+SELECT finding_key, {_names}, scan_id, row_number
+FROM finding_rows SEMI JOIN sources USING (scanner, repo_url, scan_id);
 
 CREATE VIEW normalized_findings AS
 SELECT k.finding_key, {_f_names}, k.position
@@ -111,7 +115,7 @@ FROM kept_findings k JOIN finding_rows f ON f.scan_id = k.scan_id AND f.row_numb
 
 CREATE VIEW duplicate_findings AS
 SELECT f.finding_key, {_f_names}, f.scan_id, f.row_number, k.scan_id AS kept_scan_id, k.row_number AS kept_row_number
-FROM finding_rows f JOIN kept_findings k ON k.finding_key = f.finding_key
+FROM findings f JOIN kept_findings k ON k.finding_key = f.finding_key
 WHERE (f.scan_id, f.row_number) != (k.scan_id, k.row_number);
 
 CREATE VIEW prioritized_findings AS

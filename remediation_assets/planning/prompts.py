@@ -13,8 +13,10 @@ from remediation_assets.models import Finding
 PROMPT_LIMIT = 30_000
 """Characters a prompt must stay under: the Devin API refuses longer ones with 400."""
 
+_NO_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LONGEST = {"description": 8000, "title": 500, "file_path": 500, "repo_url": 500}
+# Together under half the limit, for JSON may write a character as two.
+_LONGEST = {"description": 7000, "title": 500, "file_path": 500, "repo_url": 500}
 _LONGEST_OTHER = 300
 _LONGEST_FEEDBACK = 2000
 
@@ -77,6 +79,7 @@ def build_remediation_prompt(
 
 
 def _clean(text: str, longest: int) -> str:
-    """Drop control, format and unassigned characters, then cut, marking the cut."""
-    kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
-    return kept if len(kept) <= longest else kept[: longest - 12] + " [truncated]"
+    """Drop characters that are not text - controls, formats, line separators - then cut, marking the cut."""
+    # Looked at only as far as it can matter: a text may be megabytes long.
+    kept = "".join(c for c in text[: 4 * longest] if c in "\n\t" or unicodedata.category(c) not in _NO_TEXT)
+    return kept if len(kept) <= longest and len(text) <= 4 * longest else kept[: longest - 12] + " [truncated]"

@@ -22,7 +22,7 @@ from remediation_assets.settings import Settings
 from .dispatching import dispatch
 from .ending import end_sessions
 from .events import Timeline
-from .holds import Hold, set_hold_for, standing_holds
+from .holds import Hold, lift_credentials, postpone_probes, probe_due, set_hold_for, standing_holds
 from .observing import observe
 from .playbook_sync import upload_playbooks
 from .rounds import last_round
@@ -69,6 +69,8 @@ async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now
         except LedgerBusy as busy:
             return Step(busy=str(busy))
         try:
+            ledger.belong_to(await devin.org_id())
+            await _probe_credentials(ledger, devin, settings, timeline)
             await observe(ledger, devin, settings, timeline, now=now)
             await end_sessions(ledger, devin, timeline, now=now)
             timeline.now = now()
@@ -90,6 +92,18 @@ async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now
         finally:
             ledger.publish(force=timeline.urgent)
     return Step(tuple(timeline.messages), started, tuple(settled), tuple(holds))
+
+
+async def _probe_credentials(ledger: Ledger, devin: DevinClient, settings: Settings, timeline: Timeline) -> None:
+    """Try with a request that costs nothing whether refused credentials work again, once per interval."""
+    with ledger.transaction() as tx:
+        due = probe_due(tx, timeline.now)
+        if due:
+            postpone_probes(tx, timeline.now, settings.hold_probe_minutes)
+    if due:
+        await devin.who_am_i()
+        with ledger.transaction() as tx:
+            lift_credentials(tx, timeline)
 
 
 async def follow(

@@ -27,6 +27,7 @@ from remediation_assets.settings import Settings
 from .attempts import Attempt, load_attempts
 from .events import Timeline
 from .holds import lift_probed, postpone_probes, set_hold_for, standing_holds
+from .outcomes import is_plain_url
 from .requests import build_request
 
 CHUNK = 4
@@ -57,8 +58,6 @@ async def dispatch(
     Returns how many sessions were started.
     """
     started = 0
-    # Asked before anything is claimed: a failure here means that nothing was sent.
-    await devin.org_id()
     while True:
         timeline.now = now()
         with ledger.transaction() as tx:
@@ -68,7 +67,10 @@ async def dispatch(
         answers = await _send(devin, claims)
         timeline.now = now()
         with ledger.transaction() as tx:
-            for claim, answer in zip(claims, answers, strict=True):
+            # Successes first: they may lift an older hold, not the one that a refusal beside them sets.
+            for claim, answer in sorted(
+                zip(claims, answers, strict=True), key=lambda pair: not isinstance(pair[1], DevinSession)
+            ):
                 started += _record(tx, claim.attempt, answer, settings, timeline)
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
@@ -206,6 +208,7 @@ def _record(
 
 def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSession, timeline: Timeline) -> None:
     """Record which session carries out an attempt, where none is recorded yet."""
+    url = session.url if is_plain_url(session.url) else None
     tx.execute(
         """
         UPDATE attempts SET session_id = ?, session_url = ?, status = ?, dispatched_at = ?, request = NULL,
@@ -214,7 +217,7 @@ def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSessi
         """,
         [
             session.session_id,
-            session.url,
+            url,
             SessionStatus.DISPATCHED,
             timeline.now,
             attempt.finding_key,
@@ -224,7 +227,7 @@ def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSessi
     timeline.add(
         tx,
         "session_started",
-        f"{attempt.label} started: {session.url}",
+        f"{attempt.label} started: {url or session.session_id}",
         attempt=attempt,
         details={"finding_id": attempt.finding_id, "wave": attempt.wave_number},
     )

@@ -13,6 +13,8 @@ from .attempts import Attempt
 # What people wait for is published at once, not at the next interval.
 _URGENT = {"hold_set", "hold_lifted", "wave_completed", "wave_gated"}
 
+_LONGEST_MESSAGE = 500
+
 
 @dataclass
 class Timeline:
@@ -32,7 +34,14 @@ class Timeline:
         wave_number: int | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one event in the transaction of the change it tells of."""
+        """Write one event in the transaction of the change it tells of.
+
+        What a scanner or Devin said may be part of the message, which ends in terminals and logs:
+        it becomes one line of printable characters.
+        """
+        message = "".join(c if c.isprintable() else " " for c in message)
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[: _LONGEST_MESSAGE - 1] + "…"
         self.messages.append(message)
         self.urgent |= event_type in _URGENT
         tx.execute(

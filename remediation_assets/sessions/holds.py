@@ -1,7 +1,7 @@
 """Holds: dispatching is paused, with a reason and, where it is known, an end.
 
-A hold with an end lifts itself. One without (quota, credentials) lets one attempt through per probe
-interval and is lifted when that is accepted.
+A hold with an end lifts itself. One without is probed once per interval: refused credentials with a
+request that costs nothing, quota and missing permission with one attempt, whose acceptance lifts it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from duckdb import DuckDBPyConnection
 
-from remediation_assets.devin.errors import DevinError, QuotaExhausted, RateLimited
+from remediation_assets.devin.errors import DevinError, NotAuthorised, QuotaExhausted, RateLimited
 
 from .events import Timeline
 
@@ -24,6 +24,7 @@ class HoldKind(StrEnum):
     RATE_LIMIT = "rate_limit"
     QUOTA = "quota"
     CREDENTIALS = "credentials"
+    PERMISSION = "permission"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Hold:
         """Give how many attempts it lets through now; None for any number."""
         if self.ends_at is not None:
             return 0 if now < self.ends_at else None
+        if self.kind is HoldKind.CREDENTIALS:
+            return 0
         return 0 if self.probe_at is None or now < self.probe_at else 1
 
 
@@ -67,10 +70,25 @@ def lift_ended(tx: DuckDBPyConnection, timeline: Timeline) -> None:
 
 
 def lift_probed(tx: DuckDBPyConnection, timeline: Timeline) -> None:
-    """Lift the holds without an end: an attempt was accepted."""
+    """Lift the holds that an attempt probes: one was accepted."""
     for hold in standing_holds(tx):
-        if hold.ends_at is None:
+        if hold.ends_at is None and hold.kind is not HoldKind.CREDENTIALS:
             _lift(tx, hold, timeline)
+
+
+def lift_credentials(tx: DuckDBPyConnection, timeline: Timeline) -> None:
+    """Lift the holds for refused credentials: they work again."""
+    for hold in standing_holds(tx):
+        if hold.kind is HoldKind.CREDENTIALS:
+            _lift(tx, hold, timeline)
+
+
+def probe_due(tx: DuckDBPyConnection, now: datetime) -> bool:
+    """Say whether refused credentials are to be tried again now."""
+    return any(
+        hold.kind is HoldKind.CREDENTIALS and hold.probe_at is not None and hold.probe_at <= now
+        for hold in standing_holds(tx)
+    )
 
 
 def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float) -> None:
@@ -97,10 +115,16 @@ def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Time
 def set_hold_for(tx: DuckDBPyConnection, error: DevinError, timeline: Timeline, *, probe_minutes: float) -> None:
     """Set the hold that an account's refusal calls for."""
     if isinstance(error, RateLimited):
-        seconds = error.retry_after_seconds or _backoff_seconds(tx)
+        seconds = min(error.retry_after_seconds or _backoff_seconds(tx), _LONGEST_BACKOFF_SECONDS)
         set_hold(tx, HoldKind.RATE_LIMIT, str(error), timeline, seconds=seconds)
     else:
-        kind = HoldKind.QUOTA if isinstance(error, QuotaExhausted) else HoldKind.CREDENTIALS
+        kind = (
+            HoldKind.QUOTA
+            if isinstance(error, QuotaExhausted)
+            else HoldKind.CREDENTIALS
+            if isinstance(error, NotAuthorised)
+            else HoldKind.PERMISSION
+        )
         set_hold(tx, kind, str(error), timeline, seconds=probe_minutes * 60)
 
 

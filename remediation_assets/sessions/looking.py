@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.errors import NotFound
+from remediation_assets.devin.errors import NotFound, Unavailable
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.planning.waves import wave_name
 
@@ -43,6 +43,8 @@ async def look(devin: DevinClient, live: list[Attempt], ledger_id: str) -> Sight
                 sightings.by_tag[attempt.tag] = await devin.get_session(attempt.session_id)
             except NotFound:
                 sightings.gone.append(attempt)
+            except Unavailable:
+                continue  # one that cannot be read must not keep the others from being followed
     return sightings
 
 

@@ -110,6 +110,11 @@ def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> 
     return None
 
 
+def is_plain_url(url: str) -> bool:
+    """Say whether a URL can be shown as a link anywhere: https, and no character that is markup somewhere."""
+    return re.fullmatch(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*/[A-Za-z0-9._~/%+?=&#:@,-]*", url) is not None
+
+
 def _is_within(url: str, repo_url: str) -> bool:
     try:
         there, repo = urlsplit(url), urlsplit(repo_url)
@@ -122,7 +127,7 @@ def _is_within(url: str, repo_url: str) -> bool:
         and same_host
         and "@" not in there.netloc
         and re.search(r"\.\.|%2e|%2f|%5c", there.path, re.IGNORECASE) is None
-        and re.search(r"[\x00-\x20\x7f-\x9f<>\"'`\\]", url) is None
+        and is_plain_url(url)
         and there.path.lower().startswith(path)
         and len(there.path) > len(path)
     )

@@ -48,19 +48,18 @@ def open_round(
     wave: str,
     *,
     ignore_gate: bool,
+    again: bool = True,
     run_id: str,
     playbooks: Mapping[FindingCategory, PlaybookText],
     timeline: Timeline,
 ) -> Opening:
     """Open the wave's next round, or go on with the one that is not yet collected.
 
-    A round takes the wave's findings that have not succeeded; with none left a later round is not
-    opened and `attempts` is 0. Raises GateClosed, PlanIsStale or UnknownWave, writing nothing.
+    A round takes the wave's findings that have not succeeded; with none left, or where `again` is
+    false, a later round is not opened and `attempts` is 0. Raises GateClosed, PlanIsStale or
+    UnknownWave, writing nothing.
     """
     planned = find_wave(tx, wave)
-    closed = gate_before(tx, planned)
-    if closed and not ignore_gate:
-        raise GateClosed(closed)
     last = last_round(tx, planned.wave_number)
     if last and last.collected_at is None:
         count = tx.execute(
@@ -68,6 +67,11 @@ def open_round(
             [planned.wave_number, last.round],
         ).fetchone()
         return Opening(last.round, is_new=False, attempts=count[0] if count else 0)
+    if last and not again:
+        return Opening(last.round, is_new=False, attempts=0)
+    closed = gate_before(tx, planned)
+    if closed and not ignore_gate:
+        raise GateClosed(closed)
     _check_plan(tx, planned)
     number = last.round + 1 if last else 1
     remember_playbooks(tx, playbooks)
@@ -135,7 +139,8 @@ def _check_plan(tx: DuckDBPyConnection, planned: PlannedWave) -> None:
     ).fetchone()
     if row is None or row[0] != row[1]:
         raise PlanIsStale(
-            f"the plan of {planned.wave} is missing or older than its findings; materialize wave_plan first."
+            f"the plan of {planned.wave} is missing or older than its findings; materialize wave_plan first, "
+            "and where that does not help, run plan_waves."
         )
 
 

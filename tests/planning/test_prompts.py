@@ -94,10 +94,8 @@ def test_what_the_last_attempt_said_stays_inside_too(text: str) -> None:
     [
         "letters",
         "wide characters",
-        *(
-            pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason="caps are for text before JSON escapes it"))
-            for kind in ("quotes", "line breaks")
-        ),
+        "quotes",
+        "line breaks",
     ],
 )
 def test_a_prompt_is_below_the_limit_whatever_all_its_fields_hold(kind: str) -> None:
@@ -115,7 +113,6 @@ def test_characters_that_nobody_sees_are_removed() -> None:
     assert block["description"] == "kept:\t\u00e9\u4e2d\U0001f600\n"
 
 
-@pytest.mark.xfail(strict=True, reason="the categories Zl and Zp are kept, and many programs break lines there")
 def test_line_separators_are_removed() -> None:
     prompt = build(finding(title=HOSTILE["line separators"]))
     assert not {unicodedata.category(character) for character in prompt} & {"Zl", "Zp"}

@@ -98,8 +98,8 @@ async def test_a_refused_attempt_ends_with_the_words_of_the_api(carrier: Carrier
     [
         (401, "credentials"),
         (402, "quota"),
-        (403, "credentials"),
-        (404, "credentials"),
+        (403, "permission"),
+        (404, "permission"),
         (429, "rate_limit"),
         (TOO_MANY, "rate_limit"),
     ],

@@ -44,8 +44,8 @@ def later(seconds: float) -> Timeline:
         (ConcurrencyCap, 429, None, "rate_limit", 60, None),
         (QuotaExhausted, 402, None, "quota", None, 300),
         (NotAuthorised, 401, None, "credentials", None, 300),
-        (Forbidden, 403, None, "credentials", None, 300),
-        (NotFound, 404, None, "credentials", None, 300),
+        (Forbidden, 403, None, "permission", None, 300),
+        (NotFound, 404, None, "permission", None, 300),
     ],
 )
 def test_each_refusal_of_the_account_sets_its_hold(
