@@ -8,41 +8,46 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 import dagster as dg
 
 Result = TypeVar("Result")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 def run_interruptibly(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end; a signal cancels it where it waits, and Dagster is told of it then."""
+    """Run a coroutine to its end; a signal cancels it where it waits, and Dagster is told of it then.
+
+    A signal that comes too late to cancel anything is told as well: whoever sent it wants no more.
+    """
     if threading.current_thread() is not threading.main_thread():
         return asyncio.run(coroutine)
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     interrupted = False
 
     async def guarded() -> Result:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
-        def interrupt() -> None:
+        def interrupt(number: int, frame: FrameType | None) -> None:
             nonlocal interrupted
             interrupted = True
-            if task:
-                task.cancel()
+            if task and not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
 
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, interrupt)
+        # Not the loop's own signal handlers: they forget what comes while the loop ends.
+        for number in handlers:
+            signal.signal(number, interrupt)
         return await coroutine
 
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return asyncio.run(guarded())
+        result = asyncio.run(guarded())
     except asyncio.CancelledError:
-        if interrupted:
-            raise dg.DagsterExecutionInterruptedError() from None
-        raise
+        if not interrupted:
+            raise
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+    if interrupted:
+        raise dg.DagsterExecutionInterruptedError()
+    return result

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.resources import Pipeline
@@ -61,6 +62,28 @@ def test_a_dispatched_wave_is_brought_to_its_end_and_collected_once(
     assert skipped(tick()) == "No wave is under way."
     with ledger.transaction() as tx:
         assert tx.execute("SELECT count(*) FROM attempts").fetchone() == (5,)
+
+
+def test_a_collection_that_failed_is_asked_for_again_a_few_times(
+    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    execute("plan_waves")
+    with ledger.transaction() as tx:
+        tx.execute("INSERT INTO rounds VALUES (1, 1, now(), '', 1, false, now(), NULL)")
+    keys = []
+    for _ in range(3):
+        result = tick()
+        assert isinstance(result, dg.SensorResult)
+        (request,) = result.run_requests or []
+        keys.append(request.run_key)
+        run = instance.create_run_for_job(
+            defs.resolve_job_def("collect_wave"), tags=request.tags, status=dg.DagsterRunStatus.STARTED
+        )
+        instance.report_run_failed(run)
+    assert len(set(keys)) == 3
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
 
 
 def test_a_tick_beside_another_process_says_who_is_at_work(execute: Execute, tick: Tick, ledger: Ledger) -> None:

@@ -157,6 +157,11 @@ def test_an_unknown_wave_is_an_error_before_any_session_is_started(
     assert sessions_at_devin() == 0
 
 
+@pytest.mark.parametrize("job", ["remediate_wave", "collect_wave"])
+def test_a_run_without_a_wave_says_how_to_name_one(execute: Execute, planned: None, job: str) -> None:
+    assert "The run names no wave; launch it for a partition" in execute(job).reason
+
+
 def test_a_wave_that_only_the_ledger_knows_is_registered_where_it_is_needed(
     execute: Execute, planned: None, instance: dg.DagsterInstance, seed: Callable[[str], None]
 ) -> None:

@@ -1,5 +1,6 @@
 """The `remediate` command, as a person runs it."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -112,9 +113,14 @@ def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:
         (["ingest", "wrong.csv"], {}, "has no column finding_id"),
         (["run", "SAMPLE", "--wave", "wave-0099"], {}, "wave-0099 is not a wave of the plan"),
         (["status"], {"WAVE_SIZE": "many"}, "WAVE_SIZE='many' cannot be used"),
+        (["status"], {"MOCK_MODE": "cog_canary"}, "MOCK_MODE cannot be used"),
+        (["status"], {"POLL_INTERVAL_SECONDS": "inf"}, "POLL_INTERVAL_SECONDS='inf' cannot be used"),
+        (["status"], {"DEVIN_API_BASE_URL": "http://u:p@host/v1"}, "expected an http or https URL without user"),
+        (["status"], {"REMEDIATION_DATA_DIR": "relative"}, "expected an absolute path"),
+        (["plan", "SAMPLE"], {"DAGSTER_HOME": "BROKEN"}, "correct its dagster.yaml"),
         (["run", "SAMPLE"], {"MOCK_MODE": "false"}, "MOCK_MODE is off and DEVIN_API_KEY is empty"),
         (["run", "SAMPLE"], {"DAGSTER_HOME": "here"}, "DAGSTER_HOME=here is not absolute"),
-        (["run", "SAMPLE"], {"REMEDIATION_DATA_DIR": "/proc/nowhere"}, "cannot be made"),
+        (["run", "SAMPLE"], {"REMEDIATION_DATA_DIR": "/proc/nowhere"}, "cannot be used for the ledger"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_1(
@@ -122,11 +128,41 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
 ) -> None:
     (shell.home / "empty.csv").touch()
     (shell.home / "wrong.csv").write_text("a,b\n1,2\n")
+    broken = shell.home / "broken"
+    broken.mkdir()
+    (broken / "dagster.yaml").write_text("nonsense: [")
+    env = {name: str(broken) if value == "BROKEN" else value for name, value in env.items()}
     finished = shell.remediate(*[sample if word == "SAMPLE" else word for word in arguments], **env)
     assert finished.returncode == 1
     assert said in finished.stderr
     assert finished.stderr.startswith("Error: ")
     traceback_free(finished)
+
+
+def test_an_env_file_that_is_not_utf_8_is_told_of(shell: Any, traceback_free: Callable[..., None]) -> None:
+    (shell.home / ".env").write_bytes(b"FINDINGS_PATH=caf\xe9.csv\n")
+    finished = shell.remediate("status")
+    assert finished.returncode == 1
+    assert ".env cannot be read" in finished.stderr
+    traceback_free(finished)
+
+
+def test_two_runs_at_once_start_each_session_once(shell: Any, sample: str) -> None:
+    shutil.rmtree(shell.home / "history", ignore_errors=True)
+    runs = [shell.start("remediate", "run", sample, MOCK_TIME_SCALE="60") for _ in range(2)]
+    ended = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+    assert [code for _, _, code in ended] == [0, 0], ended
+    with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
+        assert results.execute("SELECT count(*), max(round) FROM rounds").fetchone() == (4, 1)
+        assert results.execute("SELECT count(*) FROM attempts").fetchone() == (shell.sessions_at_devin(),)
+
+
+def test_reset_forgets_the_simulators_world_with_or_without_a_ledger(shell: Any, sample: str) -> None:
+    shell.remediate("run", sample, "--dry-run")
+    shell.data.joinpath("simulator.sqlite").touch()
+    shell.data.joinpath("ledger.duckdb").unlink()
+    assert shell.remediate("reset").returncode == 0
+    assert list(shell.data.glob("simulator.sqlite*")) == []
 
 
 def test_wrong_usage_ends_in_exit_code_2(shell: Any) -> None:
