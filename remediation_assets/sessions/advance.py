@@ -99,7 +99,7 @@ async def _probe_credentials(ledger: Ledger, devin: DevinClient, settings: Setti
     with ledger.transaction() as tx:
         due = probe_due(tx, timeline.now)
         if due:
-            postpone_probes(tx, timeline.now, settings.hold_probe_minutes)
+            postpone_probes(tx, timeline.now, settings.hold_probe_minutes, of_credentials=True)
     if due:
         await devin.who_am_i()
         with ledger.transaction() as tx:

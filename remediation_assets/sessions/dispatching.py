@@ -90,7 +90,7 @@ def _claim(
     attempts = load_attempts(tx, _CLAIMABLE)[: max(0, min(limits))]
     if not attempts:
         return []
-    postpone_probes(tx, timeline.now, settings.hold_probe_minutes)
+    postpone_probes(tx, timeline.now, settings.hold_probe_minutes, of_credentials=False)
     claims = []
     for attempt in attempts:
         request = build_request(tx, attempt, ledger_id, settings, draw_delimiter)

@@ -91,11 +91,17 @@ def probe_due(tx: DuckDBPyConnection, now: datetime) -> bool:
     )
 
 
-def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float) -> None:
-    """Set the next probe of the holds whose probe is being made now, before it is sent."""
+def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float, *, of_credentials: bool) -> None:
+    """Set the next probe of the holds whose probe is being made now, before it is sent.
+
+    Credentials are probed with a request of their own, all other holds with an attempt.
+    """
     tx.execute(
-        "UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND ends_at IS NULL AND probe_at <= ?",
-        [now + timedelta(minutes=probe_minutes), now],
+        """
+        UPDATE holds SET probe_at = ?
+        WHERE lifted_at IS NULL AND ends_at IS NULL AND probe_at <= ? AND (kind = ?) = ?
+        """,
+        [now + timedelta(minutes=probe_minutes), now, HoldKind.CREDENTIALS, of_credentials],
     )
 
 

@@ -112,7 +112,7 @@ def test_a_hold_without_an_end_admits_one_probe_at_a_time(ledger: Ledger, second
         set_hold_for(tx, error(QuotaExhausted, 402), later(0), probe_minutes=5)
         now = later(seconds).now
         assert standing_holds(tx)[0].admits(now) == admitted
-        postpone_probes(tx, now, 5)
+        postpone_probes(tx, now, 5, of_credentials=False)
         assert standing_holds(tx)[0].admits(now) == 0
         lift_ended(tx, later(90_000))
         assert len(standing_holds(tx)) == 1
