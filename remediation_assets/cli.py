@@ -1,5 +1,6 @@
 """`remediate`: the pipeline from a shell. Exit codes: 0 done, 1 error, 2 usage, 3 paused at a gate or hold."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -98,49 +99,50 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
     _, ledger = _prepare()
     _plan(file, wave_size)
     with ledger.published() as connection:
-        states = {state.wave: state for state in wave_states(connection)}
         if wave and (closed := gate_before(connection, find_wave(connection, wave))) and not ignore_gate:
             _pause(ledger, closed)
-    if not states:
-        click.echo("No finding needs work; no session is started.")
     if dry_run:
         _show_waves(ledger)
     console = own_console()
+    handled: set[str] = set()
     started = False
-    for name in [wave] if wave else states:
-        decision = Decision(run=True) if wave else decide(_state_of(ledger, name), ignore_gate=ignore_gate)
+    # Looked up anew each time: somebody may have run a wave, or planned again, meanwhile.
+    while state := _next_wave(ledger, handled, wave):
+        handled.add(state.wave)
+        decision = Decision(run=True) if wave else decide(state, ignore_gate=ignore_gate)
         if decision.reason:
             click.echo(decision.reason)
         if decision.stop:
             _pause(ledger, "No session is started.")
         if decision.run and dry_run:
-            click.echo(f"{name} would be started.")
+            click.echo(f"{state.wave} would be started.")
         elif decision.run:
-            _run_wave(ledger, name, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
+            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
         started |= decision.run
-    if states and not started:
-        click.echo("Every wave has been run; no session is started.")
+    if not started:
+        click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
     _summarize(ledger)
+
+
+def _next_wave(ledger: Ledger, handled: set[str], only: str | None) -> WaveState | None:
+    with ledger.published() as connection:
+        states = wave_states(connection)
+    return next((s for s in states if s.wave not in handled and only in (None, s.wave)), None)
 
 
 def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Console) -> None:
     """Run one wave to its gate; ends the program where that does not pass."""
     with Progress(ledger, console).shown():
         finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": config})
-    state = _state_of(ledger, wave)
+    state = _next_wave(ledger, set(), wave)
     with ledger.published() as connection:
         holds = totals(connection).holds
-    if not finished.succeeded and finished.failed_steps != (GATE_STEP,):
+    if state is None or (not finished.succeeded and finished.failed_steps != (GATE_STEP,)):
         if holds:
             _pause(ledger, finished.reason)
         raise RunFailed(finished.reason)
     if not state.passed and not config["ignore_gate"]:
         _pause(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
-
-
-def _state_of(ledger: Ledger, wave: str) -> WaveState:
-    with ledger.published() as connection:
-        return next(state for state in wave_states(connection) if state.wave == wave)
 
 
 @main.command()
@@ -188,7 +190,7 @@ def _prepare() -> tuple[Settings, Ledger]:
 
 
 def _absolute(file: Path) -> str:
-    return str(file.expanduser().absolute())
+    return str(Path(os.path.expanduser(file)).absolute())
 
 
 def _plan(file: Path, wave_size: int | None) -> None:

@@ -57,7 +57,9 @@ def _give_settings(home: Path) -> None:
     """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
     ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
     if ours.exists() and not any(home.iterdir()):
-        shutil.copy(ours, theirs)
+        building = home / f"dagster.yaml.{os.getpid()}"
+        shutil.copy(ours, building)
+        building.replace(theirs)
 
 
 def run_job(

@@ -43,9 +43,16 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         collectable, live = _waves(ledger)
         if not live and not collectable:
             return dg.SkipReason("No wave is under way.")
-        step = asyncio.run(_step(pipeline, ledger, settings)) if live else Step()
     except RemediationError as error:
         return dg.SkipReason(str(error))
+    try:
+        step = asyncio.run(_step(pipeline, ledger, settings)) if live else Step()
+    except RemediationError as error:
+        if not collectable:
+            return dg.SkipReason(str(error))
+        # Collecting what has settled needs no poll.
+        context.log.warning(str(error))
+        step = Step()
     for message in step.messages:
         context.log.info(message)
     if not collectable:

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     @field_validator("remediation_data_dir")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
-        if value and not Path(value).expanduser().is_absolute():
+        if value and not os.path.isabs(os.path.expanduser(value)):
             raise ValueError(f"expected an absolute path, such as {Path(value).absolute()}")
         return value
 
@@ -156,8 +156,8 @@ class Settings(BaseSettings):
     def data_dir(self) -> Path:
         """Give the folder of ledger, published results and simulator world."""
         if self.remediation_data_dir:
-            return Path(self.remediation_data_dir).expanduser().absolute()
-        home = Path(self.dagster_home).expanduser() if self.dagster_home else CHECKOUT / "dagster_home"
+            return Path(os.path.expanduser(self.remediation_data_dir))
+        home = Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else CHECKOUT / "dagster_home"
         return home.absolute() / "data"
 
 

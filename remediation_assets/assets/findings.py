@@ -126,7 +126,7 @@ def _source(path: str, settings: Settings, ledger: Ledger) -> Path:
         path = str(CHECKOUT / "sample_data" / "findings.csv")
     if not path:
         raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
-    return Path(path).expanduser().absolute()
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:

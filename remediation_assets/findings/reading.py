@@ -7,6 +7,7 @@ held for milliseconds.
 import csv
 import glob
 import hashlib
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ MUST_BE_FILLED = [name for name in REQUIRED if name != "description"]
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 # A host and at least an owner and a name; a pull request counts only below it.
-REPOSITORY = r"^https://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,4})?(?:/[A-Za-z0-9._~+-]+){2,}$"
+REPOSITORY = r"^https://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?(?:/[A-Za-z0-9._~%+-]+){2,}$"
 
 # Hosts that exist on no network (RFC 2606, RFC 6761); only mock mode dispatches to them.
 RESERVED_HOST = r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$"
@@ -59,7 +60,7 @@ def stage(
     try:
         _load_text(connection, source, header)
         _judge_rows(connection, allow_reserved_hosts, allowed_hosts)
-        _locate_rejected_rows(connection, source)
+        _locate_rejected_rows(connection, source, len(header))
         accepted, set_aside = connection.execute(
             "SELECT (SELECT count(*) FROM accepted), (SELECT count(*) FROM rejected)"
         ).fetchone() or (0, 0)
@@ -79,12 +80,13 @@ def stage(
 def _read_header(source: Path) -> list[str]:
     try:
         str(source).encode()
-        if source.exists() and not source.is_file() and not source.is_dir():
-            raise FindingsFileError(f"{source} is not a regular file; save it as a file and give its path.")
     except UnicodeEncodeError:
         raise FindingsFileError("The findings file's name is not UTF-8; rename it.") from None
     expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
     try:
+        # A pipe can be read only once, and opening one without a writer waits for ever.
+        if stat.S_ISFIFO(source.stat().st_mode) or source.is_char_device() or source.is_socket():
+            raise FindingsFileError(f"{source} is not a regular file; save it as a file and give its path.")
         with open(source, encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
     except FileNotFoundError:
@@ -125,8 +127,7 @@ def _load_text(connection: DuckDBPyConnection, source: Path, header: list[str]) 
                 quote = '"', escape = '"', null_padding = false, store_rejects = true, rejects_limit = 0,
                 max_line_size = $max_line_size)
             """,
-            # The path is a pattern to DuckDB: a bracket in a file's name must stay a bracket.
-            {"path": glob.escape(str(source)), "columns": columns, "max_line_size": MAX_LINE_BYTES},
+            {"path": _as_pattern(source), "columns": columns, "max_line_size": MAX_LINE_BYTES},
         )
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -140,6 +141,13 @@ def _load_text(connection: DuckDBPyConnection, source: Path, header: list[str]) 
         for name in FINDING_COLUMNS
     )
     connection.execute(f"CREATE TEMP TABLE texts AS SELECT rowid + 1 AS row_number, {picked} FROM raw")
+
+
+def _as_pattern(source: Path) -> str:
+    """Give the glob pattern that only this path matches, for DuckDB takes any path as a pattern."""
+    if "\\" in str(source) and glob.has_magic(str(source)):
+        raise FindingsFileError(f"{source} has a backslash and one of *?[ in its name; rename it.")
+    return glob.escape(str(source))
 
 
 def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allowed_hosts: tuple[str, ...]) -> None:
@@ -156,11 +164,13 @@ def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allo
             FROM texts),
         hosted AS (
             SELECT *,
-                CASE WHEN NOT regexp_matches(repo_url, '/\.\.?(/|$)|%')
+                -- Of escapes only a blank is known from real addresses; dots would lead elsewhere.
+                CASE WHEN NOT regexp_matches(replace(repo_url, '%20', ''), '/\.\.?(/|$)|%')
+                    AND coalesce(try_cast(regexp_extract(repo_url, '//[^/]+:(\d+)', 1) AS INTEGER), 443) <= 65535
                     THEN lower(regexp_extract(repo_url, $repository, 1)) END AS host
             FROM cleaned)
         SELECT * EXCLUDE (host) REPLACE (
-                'https://' || lower(regexp_extract(repo_url, '//([^/]+)', 1))
+                'https://' || regexp_replace(lower(regexp_extract(repo_url, '//([^/]+)', 1)), ':443$', '')
                     || regexp_extract(repo_url, '//[^/]+(/.*)', 1) AS repo_url),
             CASE {missing}
                 WHEN category NOT IN $categories THEN 'unknown category'
@@ -215,46 +225,58 @@ def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allo
     )
 
 
-def _locate_rejected_rows(connection: DuckDBPyConnection, source: Path) -> None:
-    """Give each rejected row the number of the line it starts at, by reading the file once more."""
-    rejected = connection.execute("SELECT row_number, record_number FROM rejected").fetchall()
-    rows = {row for row, _ in rejected if row is not None}
-    malformed = {record for _, record in rejected if record is not None}
+def _locate_rejected_rows(connection: DuckDBPyConnection, source: Path, width: int) -> None:
+    """Give each rejected row the number of the line it starts at, by reading the file once more.
+
+    Raises FindingsFileError where a quote that is not closed has swallowed other rows: they would
+    count as one.
+    """
+    rejected = connection.execute("SELECT row_number, record_number, reason FROM rejected").fetchall()
     if not rejected:
         return
+    rows = {row for row, _, _ in rejected if row is not None}
+    malformed = {record for _, record, _ in rejected if record is not None}
+    badly_quoted = {record for _, record, reason in rejected if record is not None and "unquoted" in reason}
     located: list[tuple[int, int | None, int | None]] = []
     csv.field_size_limit(MAX_LINE_BYTES)
     with open(source, encoding="utf-8-sig", errors="replace", newline="") as file:
-        quotes = 0
+        record_lines: list[str] = []
 
         def lines() -> Iterator[str]:
-            nonlocal quotes
             for line in file:
-                quotes += line.count('"')
+                record_lines.append(line)
                 yield line
 
         reader = csv.reader(lines())
         row_number, starts_at = 0, 1
         try:
             for record_number, fields in enumerate(reader, start=1):
+                if record_number in badly_quoted and any(_is_a_row(line, width) for line in record_lines[1:]):
+                    raise FindingsFileError(
+                        f"{source}: the row at line {starts_at} opens a quote that is not closed and swallows the "
+                        "rows after it; correct that row."
+                    )
                 if record_number in malformed:
                     located.append((starts_at, None, record_number))
                 elif fields and record_number > 1:
                     row_number += 1
                     if row_number in rows:
                         located.append((starts_at, row_number, None))
-                if quotes % 2:
-                    break
                 starts_at = reader.line_num + 1
+                record_lines.clear()
         except csv.Error:
-            quotes = 1
-        if quotes % 2:
-            # The rest of the file would count as one bad row.
             raise FindingsFileError(
-                f"{source}: the row at line {starts_at} opens a quote that is not closed, or has a field over "
-                f"{MAX_LINE_BYTES // 2**20} MB; correct that row."
-            )
+                f"{source}: the row at line {starts_at} has a field over {MAX_LINE_BYTES // 2**20} MB, or a quote "
+                "that is not closed; correct that row."
+            ) from None
     connection.executemany("UPDATE rejected SET line_number = ? WHERE row_number = ? OR record_number = ?", located)
+
+
+def _is_a_row(line: str, width: int) -> bool:
+    try:
+        return len(next(csv.reader([line]), [])) == width
+    except csv.Error:
+        return False
 
 
 def _hash_of(source: Path) -> str:

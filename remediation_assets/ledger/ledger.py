@@ -112,7 +112,8 @@ class Ledger:
                     f"{self.path} holds results of the organisation {row[0]}, and the key belongs to {org_id}; "
                     "set REMEDIATION_DATA_DIR to another folder, or the key back."
                 )
-            tx.execute("UPDATE stamp SET org_id = ?", [org_id])
+            if row and not row[0]:
+                tx.execute("UPDATE stamp SET org_id = ?", [org_id])
         self._organisation = org_id
 
     @contextmanager
@@ -165,7 +166,7 @@ class Ledger:
             for path in (self.path, self.published_path):
                 path.unlink(missing_ok=True)
                 Path(f"{path}.wal").unlink(missing_ok=True)
-        self._id = ""
+        self._id = self._organisation = ""
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -223,7 +224,7 @@ class Ledger:
                     schema.SCHEMA_VERSION,
                     self._stamp.mode,
                     self._stamp.api_origin,
-                    self._stamp.org_id,
+                    "",  # the API names it; a setting may be mistyped
                     datetime.now(UTC),
                 ],
             )

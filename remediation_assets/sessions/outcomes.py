@@ -122,6 +122,8 @@ def _is_within(url: str, repo_url: str) -> bool:
     except ValueError:
         return False
     path = repo.path.rstrip("/").removesuffix(".git").lower() + "/"
+    # Bitbucket Server clones from /scm/P/r and shows its pull requests at /projects/P/repos/r.
+    path = re.sub(r"^/scm/([^/]+)/([^/]+)/$", r"/projects/\1/repos/\2/", path)
     return (
         there.scheme == "https"
         and same_host

@@ -1,6 +1,7 @@
 """The sensor carries what a person opened and collects what has settled; it opens nothing itself."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -84,6 +85,21 @@ def test_a_collection_that_failed_is_asked_for_again_a_few_times(
     result = tick()
     assert isinstance(result, dg.SensorResult)
     assert not result.run_requests
+
+
+def test_what_has_settled_is_collected_although_devin_cannot_be_polled(
+    execute: Execute, tick: Tick, ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute("plan_waves")
+    execute("dispatch_wave", "wave-0001")
+    with ledger.transaction() as tx:
+        tx.execute("INSERT INTO rounds VALUES (2, 1, now(), '', 1, false, now(), NULL)")
+    for path in (home / "data").glob("simulator.sqlite*"):
+        path.unlink()
+    (home / "data" / "simulator.sqlite").write_bytes(b"no database at all" * 100)
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or []] == ["wave-0002"]
 
 
 def test_a_tick_beside_another_process_says_who_is_at_work(execute: Execute, tick: Tick, ledger: Ledger) -> None:

@@ -118,6 +118,8 @@ def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:
         (["status"], {"DEVIN_API_BASE_URL": "http://u:p@host/v1"}, "expected an http or https URL without user"),
         (["status"], {"REMEDIATION_DATA_DIR": "relative"}, "expected an absolute path"),
         (["plan", "SAMPLE"], {"DAGSTER_HOME": "BROKEN"}, "correct its dagster.yaml"),
+        (["plan", "~nobody-here/f.csv"], {}, "does not exist; give the path"),
+        (["plan", "f" * 300], {}, "cannot be read"),
         (["run", "SAMPLE"], {"MOCK_MODE": "false"}, "MOCK_MODE is off and DEVIN_API_KEY is empty"),
         (["run", "SAMPLE"], {"DAGSTER_HOME": "here"}, "DAGSTER_HOME=here is not absolute"),
         (["run", "SAMPLE"], {"REMEDIATION_DATA_DIR": "/proc/nowhere"}, "cannot be used for the ledger"),
@@ -155,6 +157,21 @@ def test_two_runs_at_once_start_each_session_once(shell: Any, sample: str) -> No
     with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
         assert results.execute("SELECT count(*), max(round) FROM rounds").fetchone() == (4, 1)
         assert results.execute("SELECT count(*) FROM attempts").fetchone() == (shell.sessions_at_devin(),)
+
+
+def test_planning_anew_during_a_run_takes_nothing_from_it(shell: Any, sample: str) -> None:
+    run = shell.start("remediate", "run", sample, MOCK_TIME_SCALE="20")
+    deadline = time.monotonic() + 60
+    while shell.sessions_at_devin() < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert shell.remediate("plan", sample, "--wave-size", "8").returncode == 0
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert "wave-0003 round 1 settled, gate passed" in out
+    with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
+        sizes = results.execute("SELECT count(*) FROM session_results GROUP BY wave ORDER BY wave").fetchall()
+        assert results.execute("SELECT count(*) FROM attempts").fetchone() == (shell.sessions_at_devin(),)
+    assert sizes == [(5,), (8,), (7,)]
 
 
 def test_reset_forgets_the_simulators_world_with_or_without_a_ledger(shell: Any, sample: str) -> None:

@@ -14,7 +14,7 @@ def read(source: Path) -> StagedScan:
     return stage(source, source.parent / "staging.duckdb", allow_reserved_hosts=True)
 
 
-@pytest.mark.parametrize("name", ["f[1].csv", "a*.csv", "what?.csv", "it's.csv", "a file.csv", "{a,b}.csv"])
+@pytest.mark.parametrize("name", ["f[1].csv", "a*.csv", "what?.csv", "it's.csv", "a file.csv", "{a,b}.csv", "a\\b.csv"])
 def test_a_path_is_no_pattern(tmp_path: Path, name: str) -> None:
     for other in ("f1.csv", "ab.csv", "whatx.csv", "a.csv"):
         samples.write(tmp_path / other, samples.rows(5))
@@ -44,6 +44,39 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) 
     source.write_text("".join(lines))
     with pytest.raises(FindingsFileError, match="the row at line 4 opens a quote that is not closed"):
         read(source)
+
+
+def test_two_quotes_that_are_never_closed_swallow_nothing_either(tmp_path: Path) -> None:
+    source = samples.write(tmp_path / "f.csv", samples.rows(40))
+    lines = source.read_text().splitlines(keepends=True)
+    for number in (3, 30):
+        lines[number] = lines[number].replace("A weakness.", '"A weakness.')
+    source.write_text("".join(lines))
+    with pytest.raises(FindingsFileError, match="the row at line 4 opens a quote that is not closed"):
+        read(source)
+
+
+def test_a_quote_in_an_unquoted_text_is_part_of_it(tmp_path: Path) -> None:
+    rows = [samples.row(1), samples.row(2, severity="awful"), samples.row(3)]
+    source = samples.write(tmp_path / "f.csv", rows)
+    source.write_text(source.read_text().replace("A weakness.", 'a 15" pipe', 1))
+    scan = read(source)
+    assert (scan.accepted, scan.set_aside) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/acme/shop",
+        "https://gitlab.com/acme/group/shop",
+        "https://bitbucket.org/acme/shop",
+        "https://dev.azure.com/acme/My%20Project/_git/shop",
+        "https://gitea.internal:30443/acme/shop",
+        "https://git.internal/scm/acme/shop.git",
+    ],
+)
+def test_addresses_of_the_usual_hosts_are_usable(tmp_path: Path, url: str) -> None:
+    assert read(samples.write(tmp_path / "f.csv", [samples.row(1, repo_url=url)])).accepted == 1
 
 
 def test_a_blank_first_line_is_told_of(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ LIVE = {"mock_mode": False, "devin_api_key": "cog_1"}
 
 
 def use(folder: Path, values: dict[str, Any]) -> None:
-    with open_ledger(Settings(_env_file=None, remediation_data_dir=str(folder), **values)).transaction():
-        pass
+    ledger = open_ledger(Settings(_env_file=None, remediation_data_dir=str(folder), **values))
+    ledger.belong_to(values.get("devin_org_id", "org-of-the-key"))
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_a_ledger_refuses_results_from_elsewhere(tmp_path: Path, first: dict[str
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (MOCK, {"devin_org_id": "org-1"}),
-        (LIVE, {**LIVE, "devin_org_id": "org-1"}),
+        (MOCK, {}),
+        (LIVE, {**LIVE, "devin_org_id": "org-of-the-key"}),
         (ELSEWHERE, {"devin_api_base_url": "http://127.0.0.1:1/v1/"}),
     ],
 )

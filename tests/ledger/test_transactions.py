@@ -110,6 +110,7 @@ def test_a_deleted_ledger_begins_anew(ledger: Ledger) -> None:
 )
 def test_a_ledger_refuses_the_results_of_others(tmp_path: Path, other: Stamp, named: str) -> None:
     mine = Ledger(tmp_path, Stamp("mock", "simulator", "org-1"))
+    mine.belong_to("org-1")
     with mine.transaction() as tx:
         tx.execute("UPDATE state SET plan_number = 7")
     with (
