@@ -19,7 +19,7 @@ from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, plain, wave_table
 from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
-from remediation_assets.sessions.rounds import gate_before
+from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
 PAUSED = 3
@@ -98,9 +98,8 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
     """Plan FILE, then run its waves one after the other until one fails its gate."""
     _, ledger = _prepare()
     _plan(file, wave_size)
-    with ledger.published() as connection:
-        if wave and (closed := gate_before(connection, find_wave(connection, wave))) and not ignore_gate:
-            _pause(ledger, closed)
+    if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
+        _pause(ledger, closed)
     if dry_run:
         _show_waves(ledger)
     console = own_console()
@@ -122,6 +121,14 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
     if not started:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
     _summarize(ledger)
+
+
+def _closed_gate(ledger: Ledger, wave: str) -> str | None:
+    """Say why a new round of the wave may not start; one that is under way goes on in any case."""
+    with ledger.published() as connection:
+        planned = find_wave(connection, wave)
+        last = last_round(connection, planned.wave_number)
+        return None if last and last.collected_at is None else gate_before(connection, planned)
 
 
 def _next_wave(ledger: Ledger, handled: set[str], only: str | None) -> WaveState | None:

@@ -77,6 +77,20 @@ def test_a_run_that_is_interrupted_goes_on_without_new_sessions(shell: Any, samp
         assert results.execute("SELECT count(*) FROM attempts").fetchone() == (shell.sessions_at_devin(),)
 
 
+def test_a_wave_that_overruled_the_gate_goes_on_without_overruling_again(shell: Any, sample: str) -> None:
+    shell.job("plan_waves")
+    (shell.home / "run.yaml").write_text("ops: {devin_sessions: {config: {ignore_gate: true}}}")
+    dispatched = shell.run(
+        "dagster", "job", "execute", "-m", "remediation_assets.definitions", "-j", "dispatch_wave",
+        "--tags", '{"dagster/partition": "wave-0002"}',
+        "--config", "run.yaml",
+    )  # fmt: skip
+    assert dispatched.returncode == 0, dispatched.stderr
+    finished = shell.remediate("run", sample, "--wave", "wave-0002")
+    assert "wave-0002 round 1 settled" in finished.stdout, finished.stdout
+    assert shell.sessions_at_devin() >= 5
+
+
 def test_a_dry_run_shows_the_waves_and_starts_nothing(shell: Any, sample: str) -> None:
     finished = shell.remediate("run", sample, "--dry-run", "--wave-size", "10")
     assert finished.returncode == 0
