@@ -7,8 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import stamina
-import stamina.instrumentation
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -48,19 +46,6 @@ class Recorded(httpx.AsyncBaseTransport):
 
 
 Answering = Callable[..., tuple[DevinClient, list[httpx.Request]]]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def retries_without_waiting() -> Iterator[None]:
-    stamina.instrumentation.set_on_retry_hooks([])
-    with stamina.set_testing(True, attempts=4, cap=True):
-        yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Which error an answer becomes, what its text shows, and what is sent again."""
 
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import (
     AccountProblem,
     ConcurrencyCap,
@@ -22,27 +20,9 @@ from remediation_assets.devin.errors import (
     RefusedRequest,
     Unavailable,
 )
+from tests.devin.calls import SESSION, create, failure_of, read
 
 pytestmark = pytest.mark.anyio
-
-CANARY = "cog_canary-0123456789"
-SESSION = {"session_id": "devin-1", "status": "new"}
-
-Call = Callable[[DevinClient], Coroutine[Any, Any, Any]]
-
-
-def create(client: DevinClient) -> Coroutine[Any, Any, Any]:
-    return client.create_session(prompt="Fix it")
-
-
-def read(client: DevinClient) -> Coroutine[Any, Any, Any]:
-    return client.get_session("1")
-
-
-async def failure_of(call: Coroutine[Any, Any, Any]) -> DevinError:
-    with pytest.raises(DevinError) as caught:
-        await call
-    return caught.value
 
 
 @pytest.mark.parametrize(

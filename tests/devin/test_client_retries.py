@@ -1,7 +1,6 @@
 """What the client sends again, what it never does, and when it gives up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -17,27 +16,9 @@ from remediation_assets.devin.errors import (
     RateLimited,
     Unavailable,
 )
+from tests.devin.calls import SESSION, create, failure_of, read
 
 pytestmark = pytest.mark.anyio
-
-CANARY = "cog_canary-0123456789"
-SESSION = {"session_id": "devin-1", "status": "new"}
-
-Call = Callable[[DevinClient], Coroutine[Any, Any, Any]]
-
-
-def create(client: DevinClient) -> Coroutine[Any, Any, Any]:
-    return client.create_session(prompt="Fix it")
-
-
-def read(client: DevinClient) -> Coroutine[Any, Any, Any]:
-    return client.get_session("1")
-
-
-async def failure_of(call: Coroutine[Any, Any, Any]) -> DevinError:
-    with pytest.raises(DevinError) as caught:
-        await call
-    return caught.value
 
 
 @pytest.mark.parametrize(
