@@ -16,8 +16,9 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
-from remediation_assets.progress import Progress, own_console, plain, wave_table
+from remediation_assets.progress import Progress, own_console, wave_table
 from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
+from remediation_assets.sessions.events import plain
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
@@ -158,8 +159,7 @@ def status() -> None:
     """Show waves, sessions, holds and the last poll."""
     ledger = open_ledger(load_settings())
     if ledger.path.exists():
-        with ledger.transaction():
-            pass  # refuses a ledger that holds another mode's results
+        ledger.verify()
     ledger.publish(force=True)
     _show_waves(ledger)
     with ledger.published() as connection:
@@ -179,8 +179,7 @@ def reset() -> None:
     if not settings.mock_mode:
         raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
     if ledger.path.exists():
-        with ledger.transaction():
-            pass  # refuses a file that holds another mode's results
+        ledger.verify()
         with held(ledger.data_dir / "advance.lock", timeout=0):
             ledger.delete()
         # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.

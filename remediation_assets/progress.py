@@ -19,12 +19,8 @@ from rich.text import Text
 
 from remediation_assets.ledger.errors import NothingPublished
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.sessions.events import plain
 from remediation_assets.sessions.overview import WaveState, wave_states
-
-
-def plain(text: object) -> str:
-    """Drop what a terminal would take as an order."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
 
 
 def own_console() -> Console:

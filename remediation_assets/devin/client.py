@@ -17,11 +17,10 @@ from . import v3
 from .answers import as_json, unread
 from .connection import Connection, Params
 from .errors import Forbidden, RefusedRequest, Unavailable
-from .types import DevinSession, Identity, Message, Playbook
+from .types import PROMPT_LIMIT, DevinSession, Identity, Message, Playbook
 
 Parsed = TypeVar("Parsed")
 
-PROMPT_LIMIT = 30_000  # characters, measured on v1: a prompt must be shorter
 SCHEMA_LIMIT = 64 * 1024  # bytes of JSON
 TAGS_LIMIT = 50
 

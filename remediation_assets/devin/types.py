@@ -9,6 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+PROMPT_LIMIT = 30_000
+"""Characters a prompt must stay under: the API refuses longer ones with 400, as measured on v1."""
+
 
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)

@@ -65,9 +65,13 @@ class Ledger:
     def ledger_id(self) -> str:
         """Give the ledger's own id, which stands in every tag and prompt."""
         if not self._id:
-            with self.transaction():
-                pass
+            self.verify()
         return self._id
+
+    def verify(self) -> None:
+        """Open the ledger once, made where it is missing; raise LedgerMismatch where it holds another's results."""
+        with self.transaction():
+            pass
 
     @contextmanager
     def transaction(self, *, attach: Mapping[str, Path] | None = None) -> Iterator[DuckDBPyConnection]:

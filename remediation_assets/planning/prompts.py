@@ -10,9 +10,6 @@ import unicodedata
 
 from remediation_assets.models import Finding
 
-PROMPT_LIMIT = 30_000
-"""Characters a prompt must stay under: the Devin API refuses longer ones with 400."""
-
 _NO_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Together under half the limit, for JSON may write a character as two.
@@ -57,7 +54,7 @@ def build_remediation_prompt(
     delimiter: str,
     last_failure: str | None = None,
 ) -> str:
-    """Build the prompt of one attempt; under PROMPT_LIMIT whatever the finding holds.
+    """Build the prompt of one attempt; under the API's PROMPT_LIMIT whatever the finding holds.
 
     `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is what the
     attempt before said went wrong; it is untrusted like the finding and goes into the block too.

@@ -26,7 +26,6 @@ class Attempt:
     unknown_since: datetime | None
     fruitless_lookups: int
     session_id: str | None
-    session_url: str | None
     watched_from: float | None
     api_status: str | None
     api_detail: str | None
@@ -46,16 +45,6 @@ class Attempt:
     def tag(self) -> str:
         """Give the tag that names this attempt and no other, in any ledger of the same findings."""
         return attempt_tag(self.finding_key, self.attempt)
-
-    @property
-    def is_live(self) -> bool:
-        """Say whether it is claimed and without an outcome."""
-        return self.claimed_at is not None and self.outcome is None
-
-    @property
-    def is_orphan(self) -> bool:
-        """Say whether it is claimed while no session of it is known."""
-        return self.is_live and self.session_id is None
 
     @property
     def label(self) -> str:
@@ -103,6 +92,11 @@ def update_attempt(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[st
         f"UPDATE attempts SET {assignments} WHERE finding_key = ? AND attempt = ?",
         [*changes.values(), attempt.finding_key, attempt.attempt],
     )
+
+
+def return_to_pending(tx: DuckDBPyConnection, attempt: Attempt) -> None:
+    """Take a claim back, unspent; its request stays, so that a second sending sends the same."""
+    update_attempt(tx, attempt, {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0})
 
 
 def _attempt(row: tuple[object, ...]) -> Attempt:

@@ -24,7 +24,7 @@ from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, load_attempts
+from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
 from .events import Timeline
 from .holds import lift_probed, postpone_probes, set_hold_for, standing_holds
 from .outcomes import is_plain_url
@@ -95,20 +95,8 @@ def _claim(
     for attempt in attempts:
         request = build_request(tx, attempt, ledger_id, settings, draw_delimiter)
         text = json.dumps(request, sort_keys=True)
-        tx.execute(
-            """
-            UPDATE attempts SET claimed_at = ?, claimed_by = ?, request = ?, request_hash = ?
-            WHERE finding_key = ? AND attempt = ?
-            """,
-            [
-                timeline.now,
-                this_process(),
-                text,
-                hashlib.sha256(text.encode()).hexdigest(),
-                attempt.finding_key,
-                attempt.attempt,
-            ],
-        )
+        claim = {"claimed_at": timeline.now, "claimed_by": this_process(), "request": text}
+        update_attempt(tx, attempt, {**claim, "request_hash": hashlib.sha256(text.encode()).hexdigest()})
         claims.append(Claim(attempt, request))
     tx.execute(
         "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
@@ -172,31 +160,16 @@ def _record(
         record_session(tx, attempt, answer, timeline)
         lift_probed(tx, timeline)
         return 1
-    key = [attempt.finding_key, attempt.attempt]
     if isinstance(answer, RefusedRequest):
-        tx.execute(
-            """
-            UPDATE attempts SET status = ?, outcome = ?, error_message = ?, completed_at = ?
-            WHERE finding_key = ? AND attempt = ?
-            """,
-            [SessionStatus.FAILED, Outcome.REFUSED, answer.words, timeline.now, *key],
-        )
+        refused = {"status": Outcome.REFUSED.status, "outcome": Outcome.REFUSED, "error_message": answer.words}
+        update_attempt(tx, attempt, {**refused, "completed_at": timeline.now})
         timeline.add(tx, "session_failed", f"{attempt.label} refused by Devin: {answer.words}", attempt=attempt)
     elif isinstance(answer, AccountProblem | NotFound):
         # The account's trouble, not the finding's: no attempt is spent.
-        tx.execute(
-            """
-            UPDATE attempts SET claimed_at = NULL, claimed_by = NULL, unknown_since = NULL, fruitless_lookups = 0
-            WHERE finding_key = ? AND attempt = ?
-            """,
-            key,
-        )
+        return_to_pending(tx, attempt)
         set_hold_for(tx, answer, timeline, probe_minutes=settings.hold_probe_minutes)
     else:
-        tx.execute(
-            "UPDATE attempts SET unknown_since = ? WHERE finding_key = ? AND attempt = ?",
-            [timeline.now, *key],
-        )
+        update_attempt(tx, attempt, {"unknown_since": timeline.now})
         timeline.add(
             tx,
             "session_unknown",

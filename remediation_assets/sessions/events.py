@@ -16,6 +16,11 @@ _URGENT = {"hold_set", "hold_lifted", "wave_completed", "wave_gated"}
 _LONGEST_MESSAGE = 500
 
 
+def plain(text: object) -> str:
+    """Make one line of printable characters, dropping what a terminal would take as an order."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
 @dataclass
 class Timeline:
     """Writes events and remembers their messages, for the log of whoever is at work."""
@@ -39,7 +44,7 @@ class Timeline:
         What a scanner or Devin said may be part of the message, which ends in terminals and logs:
         it becomes one line of printable characters.
         """
-        message = "".join(c if c.isprintable() else " " for c in message)
+        message = plain(message)
         if len(message) > _LONGEST_MESSAGE:
             message = message[: _LONGEST_MESSAGE - 1] + "…"
         self.messages.append(message)

@@ -18,7 +18,7 @@ from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import is_valid_output
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, load_attempts, update_attempt
+from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
 from .dispatching import record_session
 from .events import Timeline
 from .holds import HoldKind, lift_ended, set_hold, standing_holds
@@ -101,7 +101,7 @@ def _write_sighting(
     timeline: Timeline,
 ) -> None:
     judgement = _judge(attempt, session, settings, begun)
-    if judgement.account_reason and not any(hold.kind is HoldKind.QUOTA for hold in standing_holds(tx)):
+    if judgement.account_reason:
         set_hold(tx, HoldKind.QUOTA, judgement.account_reason, timeline, seconds=settings.hold_probe_minutes * 60)
     blocked_since = (attempt.blocked_since or begun) if judgement.status is SessionStatus.BLOCKED else None
     reason = f"{NEEDS_A_PERSON}: {last_words[:2000]}" if last_words else judgement.reason
@@ -158,11 +158,7 @@ def _settle_unknown(
         if lookups < _LOOKUPS_BEFORE_RETURN or begun - since < timedelta(seconds=settings.settle_seconds):
             update_attempt(tx, attempt, {"fruitless_lookups": lookups})
             continue
-        update_attempt(
-            tx,
-            attempt,
-            {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0},
-        )
+        return_to_pending(tx, attempt)
         timeline.add(tx, "session_returned", f"{attempt.label} was not created; it will be sent again", attempt=attempt)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from duckdb import DuckDBPyConnection
 
 from .gate import describe
+from .holds import standing_holds
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,6 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
 class Totals:
     """The ledger in figures."""
 
-    findings: int
     planned: int
     succeeded: int
     failed: int
@@ -96,12 +96,11 @@ def totals(connection: DuckDBPyConnection) -> Totals:
     """Load the figures of all waves together."""
     row = connection.execute(
         """
-        SELECT (SELECT count(*) FROM finding_scores), (SELECT count(*) FROM wave_findings),
-            count(*) FILTER (outcome = 'success'), count(*) FILTER (outcome != 'success'),
-            count(pr_url) FILTER (outcome = 'success')
+        SELECT (SELECT count(*) FROM wave_findings), count(*) FILTER (outcome = 'success'),
+            count(*) FILTER (outcome != 'success'), count(pr_url) FILTER (outcome = 'success')
         FROM session_results
         """
-    ).fetchone() or (0, 0, 0, 0, 0)
+    ).fetchone() or (0, 0, 0, 0)
     attempts = connection.execute(
         """
         SELECT coalesce(sum(acus_consumed), 0), count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL),
@@ -110,10 +109,8 @@ def totals(connection: DuckDBPyConnection) -> Totals:
         FROM attempts
         """
     ).fetchone() or (0.0, 0, 0, None)
-    holds = connection.execute(
-        "SELECT kind, reason, coalesce(ends_at, probe_at) FROM holds WHERE lifted_at IS NULL ORDER BY hold_id"
-    ).fetchall()
     sentences = tuple(
-        f"on hold ({kind}) until {until:%H:%M:%S} UTC at least: {reason}" for kind, reason, until in holds
+        f"on hold ({hold.kind}) until {hold.ends_at or hold.probe_at:%H:%M:%S} UTC at least: {hold.reason}"
+        for hold in standing_holds(connection)
     )
     return Totals(*(*row, *attempts, sentences))

@@ -93,10 +93,8 @@ def gate_before(tx: DuckDBPyConnection, planned: PlannedWave) -> str | None:
     """Say why the wave may not start: the highest wave below it has not passed. None where it may."""
     row = tx.execute(
         """
-        SELECT w.wave, g.passed, g.succeeded, g.answerable, g.rate, g.threshold, r.settled_at
+        SELECT w.wave, g.passed, g.succeeded, g.answerable, g.rate, g.threshold
         FROM waves w
-        LEFT JOIN (FROM rounds QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1) r
-            ON r.wave_number = w.wave_number
         LEFT JOIN (FROM gate_results QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1) g
             ON g.wave_number = w.wave_number
         WHERE w.wave_number < ?

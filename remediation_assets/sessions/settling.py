@@ -21,17 +21,10 @@ RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
 
 
 @dataclass(frozen=True)
-class Retry:
-    """A further attempt that is due."""
-
-    of: Attempt
-
-
-@dataclass(frozen=True)
 class NextStep:
-    """What a round needs: nothing yet, retries, or its verdict."""
+    """What a round needs: nothing yet, a further attempt after each of `retries`, or its verdict."""
 
-    retries: tuple[Retry, ...] = ()
+    retries: tuple[Attempt, ...] = ()
     verdict: Verdict | None = None
 
 
@@ -57,7 +50,7 @@ def next_step(
         for attempt in of_round:
             by_finding[attempt.finding_key].append(attempt)
         due = tuple(
-            Retry(of=max(attempts, key=lambda attempt: attempt.attempt))
+            max(attempts, key=lambda attempt: attempt.attempt)
             for attempts in by_finding.values()
             if all(attempt.outcome in RETRIABLE for attempt in attempts) and len(attempts) <= max_retries
         )
@@ -109,8 +102,8 @@ def advance_rounds(
             min_success_rate=min_success_rate,
             max_retries=max_retries,
         )
-        for retry in step.retries:
-            _insert_retry(tx, retry.of, timeline)
+        for attempt in step.retries:
+            _insert_retry(tx, attempt, timeline)
         if step.verdict:
             _settle(tx, wave, wave_number, number, ignored_gate, step.verdict, timeline)
             settled.append(wave)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from remediation_assets.devin.types import PROMPT_LIMIT
 from remediation_assets.models import Finding, FindingCategory, Severity
-from remediation_assets.planning.prompts import PROMPT_LIMIT, build_remediation_prompt, safe_id
+from remediation_assets.planning.prompts import build_remediation_prompt, safe_id
 
 DELIMITER = "0123456789abcdef0123456789abcdef"
 KEY = "f" * 32

@@ -42,7 +42,7 @@ def step(*rounds: Round, rate: float = 0.5, retries: int = 2) -> NextStep:
 
 
 def retried(decided: NextStep) -> list[tuple[str, int]]:
-    return [(retry.of.finding_key, retry.of.attempt) for retry in decided.retries]
+    return [(retry.finding_key, retry.attempt) for retry in decided.retries]
 
 
 @pytest.mark.parametrize(
