@@ -171,6 +171,41 @@ def status() -> None:
     click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
 
 
+class _FaultsInHelp(click.Command):
+    """Lists the faults that there are below the options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from remediation_assets.devin.simulator.faults import KINDS
+
+        with formatter.section("Faults (NAME=AMOUNT or NAME=AMOUNT/SECONDS)"):
+            seconds = {kind.name: f", /SECONDS {kind.seconds:g} by default" for kind in KINDS.values() if kind.seconds}
+            formatter.write_dl([(k.name, f"{k.meaning} ({k.amount}{seconds.get(k.name, '')})") for k in KINDS.values()])
+
+
+@main.command(cls=_FaultsInHelp)
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
+@click.option("--fault", "faults", multiple=True, help="Let this go wrong; may be given several times.")
+@click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults change the faults meanwhile.")
+@_told_to_people
+def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
+    """Serve the simulated Devin over HTTP, API versions v1 and v3, until interrupted.
+
+    It is the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as it was made. Any
+    key that begins with cog_ (v3) or apk_ (v1) is good.
+    """
+    # Here and not above: a live pipeline never loads the simulator's web framework.
+    from remediation_assets.devin.simulator.opening import open_world
+    from remediation_assets.devin.simulator.serve import serve
+
+    settings = load_settings()
+    world = open_world(settings.model_copy(update={"mock_faults": (*settings.mock_faults, *faults)}))
+
+    def tell(address: str) -> None:
+        click.echo(f"Simulated Devin on {address}; use it with DEVIN_API_BASE_URL={address} and MOCK_MODE=true.")
+
+    serve(world, port, controlled=control, ready=tell)
+
+
 @main.command()
 @_told_to_people
 def reset() -> None:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     devin_api_base_url: str = Field(
         f"{LIVE_ORIGIN}/v1", description="Where the Devin API is; a trailing /v1 or /v3 is ignored."
     )
+    devin_api_version: Literal["", "v1", "v3"] = Field(
+        "", description="v1 or v3; by the key's prefix (apk_, cog_), and v3 in mock mode, where empty."
+    )
     devin_org_id: str = Field("", description="Devin organisation; asked of the API where empty.")
     devin_secret_ids: CommaSeparated = Field(
         (), description="Secrets of the organisation a session may use, comma-separated; none by default."
@@ -54,6 +57,10 @@ class Settings(BaseSettings):
     # 12 shows everything on the sample: failures that are retried and succeed, and gates that pass.
     mock_seed: int = Field(12, description="Seed of the simulator's chance.")
     mock_time_scale: float = Field(1.0, gt=0, description="How much faster the simulator's clock runs.")
+    mock_faults: CommaSeparated = Field(
+        (),
+        description="What goes wrong in the simulator, such as lost_answer=0.1; `remediate simulator --help` lists it.",
+    )
 
     findings_path: str = Field("", description="The findings file; the sample in mock mode.")
     service_weights: Annotated[dict[str, float], NoDecode] = Field(
@@ -95,7 +102,7 @@ class Settings(BaseSettings):
 
     dagster_home: str = Field("", description="Dagster's home; absolute.")
 
-    @field_validator("devin_secret_ids", "devin_knowledge_ids", "allowed_repo_hosts", mode="before")
+    @field_validator("devin_secret_ids", "devin_knowledge_ids", "allowed_repo_hosts", "mock_faults", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -139,6 +146,14 @@ class Settings(BaseSettings):
     def api_origin(self) -> str:
         """Give the API's base URL without a trailing slash or version."""
         return self.devin_api_base_url.rstrip("/").removesuffix("/v1").removesuffix("/v3").rstrip("/")
+
+    @property
+    def api_version(self) -> Literal["v1", "v3"]:
+        """Give the version of the API to speak: the one set, else the one that the key is for."""
+        if self.devin_api_version:
+            return self.devin_api_version
+        is_old = self.devin_api_key.get_secret_value().startswith("apk_")
+        return "v1" if is_old and not self.mock_mode else "v3"
 
     @property
     def simulates_in_process(self) -> bool:

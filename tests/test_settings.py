@@ -17,9 +17,11 @@ VARIABLES: dict[str, tuple[str, Any]] = {
     "DEVIN_ORG_ID": ("org-1", "org-1"),
     "DEVIN_SECRET_IDS": ("a, b,,c ", ("a", "b", "c")),
     "DEVIN_KNOWLEDGE_IDS": ("a", ("a",)),
+    "DEVIN_API_VERSION": ("v1", "v1"),
     "MOCK_MODE": ("false", False),
     "MOCK_SEED": ("42", 42),
     "MOCK_TIME_SCALE": ("15", 15.0),
+    "MOCK_FAULTS": ("late=0.1/3, slow=1", ("late=0.1/3", "slow=1")),
     "FINDINGS_PATH": ("findings.csv", "findings.csv"),
     "SERVICE_WEIGHTS": ('{"shop": 7.5}', {"default": 10.0, "shop": 7.5}),
     "MAX_REJECTED_SHARE": ("0.1", 0.1),
@@ -53,6 +55,7 @@ BAD = [
     ("MAX_RETRIES", "-1"),
     ("MAX_REJECTED_SHARE", "2"),
     ("MOCK_MODE", "perhaps"),
+    ("DEVIN_API_VERSION", "v2"),
     ("MOCK_TIME_SCALE", "0"),
     ("POLL_INTERVAL_SECONDS", "0"),
     ("SESSION_TIMEOUT_MINUTES", "-5"),
@@ -221,3 +224,22 @@ def test_whether_dagster_keeps_its_records_is_known(monkeypatch: pytest.MonkeyPa
     assert not dagster_home_is_set()
     monkeypatch.setenv("DAGSTER_HOME", "/srv/dagster")
     assert dagster_home_is_set()
+
+
+@pytest.mark.parametrize(
+    ("key", "mock", "asked", "version"),
+    [
+        ("cog_0123456789", False, "", "v3"),
+        ("apk_user_0123456789", False, "", "v1"),
+        ("apk_0123456789", False, "", "v1"),
+        ("0123456789", False, "", "v3"),
+        ("apk_0123456789", True, "", "v3"),
+        ("", True, "", "v3"),
+        ("", True, "v1", "v1"),
+        ("cog_0123456789", False, "v1", "v1"),
+        ("apk_0123456789", False, "v3", "v3"),
+    ],
+)
+def test_the_keys_prefix_tells_the_version_where_none_is_set(key: str, mock: bool, asked: Any, version: str) -> None:
+    settings = Settings(_env_file=None, devin_api_key=SecretStr(key), mock_mode=mock, devin_api_version=asked)
+    assert settings.api_version == version

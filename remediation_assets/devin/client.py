@@ -1,25 +1,27 @@
 """The Devin API as the pipeline sees it: one method for each thing we do with it.
 
 Version-neutral: methods take and give our own types. How often a request may be sent is decided in
-`connection`, what the wire looks like in `v3`.
+`connection`, what the wire looks like in `v1` and `v3`.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self
 
 import httpx
 from pydantic import SecretStr
 
-from . import v3
+from . import v1, v3
 from .answers import as_json, unread
-from .connection import Connection, Params
-from .errors import Forbidden, RefusedRequest, Unavailable
+from .connection import Connection
+from .errors import DevinError, Forbidden, OutcomeUnknown, RefusedRequest, Unavailable
+from .fields import playbook
 from .types import PROMPT_LIMIT, DevinSession, Identity, Message, Playbook
+from .wire import Wire
 
-Parsed = TypeVar("Parsed")
+Version = Literal["v1", "v3"]
 
 SCHEMA_LIMIT = 64 * 1024  # bytes of JSON
 TAGS_LIMIT = 50
@@ -33,17 +35,20 @@ class DevinClient:
         *,
         api_key: SecretStr,
         origin: str,
+        version: Version = "v3",
         org_id: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Prepare a client; without `org_id` the API is asked for it when it is first needed."""
+        """Prepare a client; without `org_id`, v3 is asked for it when it is first needed."""
         self._connection = Connection(api_key, origin, transport)
         self._origin = origin
+        self._version = version
         self._org_id = org_id
+        self._known_wire: Wire | None = None
 
     def __repr__(self) -> str:
         """Show where it connects to, never the key."""
-        return f"DevinClient(origin={self._origin!r}, org_id={self._org_id!r})"
+        return f"DevinClient(origin={self._origin!r}, version={self._version!r}, org_id={self._org_id!r})"
 
     async def __aenter__(self) -> Self:
         """Give the client itself."""
@@ -62,13 +67,22 @@ class DevinClient:
         """Close all connections."""
         await self._connection.aclose()
 
+    @property
+    def can_archive(self) -> bool:
+        """Say whether `archive_session` works: v1 has no archive."""
+        return self._version == "v3"
+
     async def who_am_i(self) -> Identity:
-        """Ask whom the key belongs to; the cheapest test of a key."""
-        return await self._connection.repeatable("GET", v3.SELF, as_json(v3.identity))
+        """Test the key, the cheapest way there is; v3 also tells whom it belongs to."""
+        ask = v1.who_am_i if self._version == "v1" else v3.who_am_i
+        return await ask(self._connection)
 
     async def org_id(self) -> str:
-        """Give the organisation: the configured one, else the key's own; Forbidden where it has none."""
-        if not self._org_id:
+        """Give the organisation: the configured one, else on v3 the key's own, else "".
+
+        Forbidden where a v3 key is bound to no single one: v3 cannot be used without.
+        """
+        if not self._org_id and self._version == "v3":
             identity = await self.who_am_i()
             if not identity.org_id:
                 words = "the key is bound to no single organisation; set DEVIN_ORG_ID"
@@ -94,9 +108,10 @@ class DevinClient:
 
         Raises OutcomeUnknown when it may have worked, RefusedRequest when it never will, AccountProblem
         or NotFound when the account cannot now. Unavailable comes only from asking for the organisation
-        first: nothing was sent then.
+        first: nothing was sent then. Where the API answers with an older session of the same prompt
+        (v1 does), it is given only if it has all the tags; else the request counts as refused.
         """
-        body: dict[str, Any] = {
+        wanted: dict[str, Any] = {
             "prompt": prompt,
             "tags": list(tags),
             # Always sent: the API takes a missing list for "all there are", [] for none.
@@ -110,84 +125,96 @@ class DevinClient:
             "max_acu_limit": max_acu_limit,
             "structured_output_schema": structured_output_schema,
         }
-        body |= {name: value for name, value in optional.items() if value is not None}
-        _check_limits(body)
+        wanted |= {name: value for name, value in optional.items() if value is not None}
+        _check_limits(wanted)
         until = asyncio.get_running_loop().time() + deadline_seconds
         try:
             async with asyncio.timeout_at(until):
-                path = await self._under_organisation("/sessions")
+                wire = await self._wire()
         except TimeoutError:
             raise Unavailable("GET", v3.SELF, None, "no answer before the deadline") from None
-        return await self._connection.post_once(path, as_json(v3.session), body, until)
+        path, body = wire.sessions_path, wire.session_request(wanted)
+        session, is_new = await self._connection.post_once(path, as_json(wire.read_created), body, until)
+        return session if is_new else await self._recognised(session.session_id, path, tags, until)
+
+    async def _recognised(self, session_id: str, path: str, tags: Sequence[str], until: float) -> DevinSession:
+        """Look at the older session that a creation was answered with, and say whether it is the one meant."""
+        try:
+            async with asyncio.timeout_at(until):
+                session = await self.get_session(session_id)
+        except (DevinError, TimeoutError) as error:
+            words = f"answered with the older session {session_id}, which cannot be looked at: {error}"
+            raise OutcomeUnknown("POST", path, 200, words) from None
+        if not set(tags) <= set(session.tags):
+            words = f"answered with {session_id}, an older session of the same prompt and other tags"
+            raise RefusedRequest("POST", path, 200, words)
+        return session
 
     async def get_session(self, session_id: str) -> DevinSession:
         """Look at one session."""
-        path = await self._under_organisation(v3.session_path(session_id))
-        return await self._connection.repeatable("GET", path, as_json(v3.session))
+        wire = await self._wire()
+        return await self._connection.repeatable("GET", wire.session_path(session_id), as_json(wire.read_session))
 
-    def list_sessions(self, *, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
+    async def list_sessions(self, *, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
         """Go through all sessions with the tags, page by page.
 
         Whether several tags mean all or any of them is not documented: give one, and compare the
         answer's tags. An error in the middle means that the list is not complete.
         """
-        return self._pages("/sessions", v3.session, {"tags": list(tags)})
+        async for session in (await self._wire()).list_sessions(tags):
+            yield session
 
-    def list_messages(self, session_id: str) -> AsyncIterator[Message]:
+    async def list_messages(self, session_id: str) -> AsyncIterator[Message]:
         """Go through a session's conversation, oldest first."""
-        return self._pages(f"{v3.session_path(session_id)}/messages", v3.message, {})
+        async for message in (await self._wire()).list_messages(session_id):
+            yield message
 
     async def send_message(self, session_id: str, message: str) -> None:
         """Say something to a session; this wakes one that sleeps, and renews its ACU limit."""
-        path = await self._under_organisation(f"{v3.session_path(session_id)}/messages")
+        path = (await self._wire()).message_path(session_id)
         await self._connection.post(path, unread, {"message": message})
 
     async def terminate_session(self, session_id: str) -> None:
         """End a session for ever and free its slot; NotFound means that it had ended already."""
-        path = await self._under_organisation(v3.session_path(session_id))
+        path = (await self._wire()).session_path(session_id)
         await self._connection.repeatable("DELETE", path, unread)
 
     async def archive_session(self, session_id: str) -> None:
-        """Put a session to sleep and out of sight; doing it twice does no harm."""
-        path = await self._under_organisation(f"{v3.session_path(session_id)}/archive")
+        """Put a session to sleep and out of sight, where `can_archive`; doing it twice does no harm."""
+        path = (await self._wire()).archive_path(session_id)
         await self._connection.repeatable("POST", path, unread)
 
     async def update_tags(self, session_id: str, tags: Sequence[str]) -> None:
         """Replace a session's tags."""
-        path = await self._under_organisation(f"{v3.session_path(session_id)}/tags")
+        path = (await self._wire()).tags_path(session_id)
         await self._connection.repeatable("PUT", path, unread, body={"tags": list(tags)})
 
     async def create_playbook(self, *, title: str, body: str) -> Playbook:
         """Add a playbook to the organisation's; OutcomeUnknown when it may have worked."""
-        path = await self._under_organisation("/playbooks")
-        return await self._connection.post(path, as_json(v3.playbook), {"title": title, "body": body})
+        path = (await self._wire()).playbooks_path
+        return await self._connection.post(path, as_json(playbook), {"title": title, "body": body})
 
-    def list_playbooks(self) -> AsyncIterator[Playbook]:
+    async def get_playbook(self, playbook_id: str) -> Playbook:
+        """Look at one playbook."""
+        path = (await self._wire()).playbook_path(playbook_id)
+        return await self._connection.repeatable("GET", path, as_json(playbook))
+
+    async def update_playbook(self, playbook_id: str, *, title: str, body: str) -> None:
+        """Replace a playbook's title and text."""
+        path = (await self._wire()).playbook_path(playbook_id)
+        await self._connection.repeatable("PUT", path, unread, body={"title": title, "body": body})
+
+    async def list_playbooks(self) -> AsyncIterator[Playbook]:
         """Go through the organisation's playbooks."""
-        return self._pages("/playbooks", v3.playbook, {})
+        async for found in (await self._wire()).list_playbooks():
+            yield found
 
-    async def _under_organisation(self, path: str) -> str:
-        return v3.organisation_path(await self.org_id()) + path
-
-    async def _pages(self, under: str, parse: Callable[[Any], Parsed], filters: Params) -> AsyncIterator[Parsed]:
-        path = await self._under_organisation(under)
-
-        def read(body: Any) -> tuple[list[Parsed], str | None]:
-            items, cursor = v3.page(body)
-            return [parse(item) for item in items], cursor
-
-        seen: set[str] = set()
-        params: dict[str, Any] = {**filters, "first": v3.PAGE_SIZE}
-        while True:
-            items, cursor = await self._connection.repeatable("GET", path, as_json(read), params=params)
-            for item in items:
-                yield item
-            if cursor is None:
-                return
-            if cursor in seen:
-                raise Unavailable("GET", path, None, "the list's cursor repeats, so its end is never reached")
-            seen.add(cursor)
-            params["after"] = cursor
+    async def _wire(self) -> Wire:
+        if self._known_wire is None:
+            self._known_wire = (
+                v1.V1(self._connection) if self._version == "v1" else v3.V3(self._connection, await self.org_id())
+            )
+        return self._known_wire
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:

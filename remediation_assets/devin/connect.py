@@ -19,23 +19,20 @@ def connect(settings: Settings) -> DevinClient:
     """Make a client; nothing is sent yet, but a simulator's world is made where it is missing."""
     # stamina's own choice is structlog, which prints to standard output, where a script's JSON goes.
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
-    if settings.simulates_in_process:
-        # Here and not above: a live pipeline never loads the simulator's web framework.
-        from .simulator.transport import SimulatorTransport
-        from .simulator.world import World
+    version = settings.api_version
+    if not settings.mock_mode:
+        key = settings.devin_api_key
+        return DevinClient(api_key=key, origin=settings.api_origin, version=version, org_id=settings.devin_org_id)
+    # The real key, if any, has no business at a simulator, wherever that is.
+    key = SecretStr("apk_simulator" if version == "v1" else "cog_simulator")
+    if not settings.simulates_in_process:
+        return DevinClient(api_key=key, origin=settings.api_origin, version=version, org_id=settings.devin_org_id)
+    # Here and not above: a live pipeline never loads the simulator's web framework.
+    from .simulator.opening import open_world
+    from .simulator.transport import SimulatorTransport
 
-        path = settings.data_dir / "simulator.sqlite"
-        world = World(path, settings.mock_seed, settings.mock_time_scale)
-        return DevinClient(
-            api_key=SecretStr("cog_simulator"),  # the real one, if any, has no business here
-            origin="http://simulator",
-            org_id="org-simulator",
-            transport=SimulatorTransport(world),
-        )
-    key = settings.devin_api_key
-    if settings.mock_mode and not key.get_secret_value():
-        key = SecretStr("cog_simulator")
-    return DevinClient(api_key=key, origin=settings.api_origin, org_id=settings.devin_org_id)
+    transport = SimulatorTransport(open_world(settings))
+    return DevinClient(api_key=key, origin="http://simulator", version=version, transport=transport)
 
 
 def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:

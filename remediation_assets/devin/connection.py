@@ -107,17 +107,18 @@ class Connection:
                 method, path, params=params, content=content, headers=headers, timeout=timeout
             )
         except _NEVER_SENT as error:
-            raise _NotSent(method, path, None, self._without_key(_reason(error))) from None
+            raise _NotSent(method, path, None, self._reason(error)) from None
         except Exception as error:  # whatever a library makes of a hostile answer
-            raise otherwise(method, path, None, self._without_key(_reason(error))) from None
+            raise otherwise(method, path, None, self._reason(error)) from None
+        # Whatever echoes the key must not bring it into an error, a log or the ledger.
+        told = self._without_key(answer.content)
         if not answer.is_success:
-            told = self._without_key(answer.content.decode("utf-8", "replace")).encode()
-            headers = {name: self._without_key(value) for name, value in answer.headers.items()}
+            headers = {name: self._without_key(value.encode()).decode() for name, value in answer.headers.items()}
             raise error_of(method, path, answer.status_code, headers, told, otherwise)
         try:
-            return read(answer.content)
+            return read(told)
         except Malformed as error:
-            words = self._without_key(f"the answer cannot be used: {error}")
+            words = f"the answer cannot be used: {error}"
             raise otherwise(method, path, answer.status_code, words) from None
 
     def _usable_key(self, method: str, path: str) -> str:
@@ -129,9 +130,12 @@ class Connection:
             )
         return key
 
-    def _without_key(self, words: str) -> str:
-        key = self._api_key.get_secret_value()
-        return words.replace(key, "[redacted]") if len(key) >= 8 else words
+    def _without_key(self, told: bytes) -> bytes:
+        key = self._api_key.get_secret_value().encode()
+        return told.replace(key, b"[redacted]") if len(key) >= 8 else told
+
+    def _reason(self, error: Exception) -> str:
+        return self._without_key(f"{type(error).__name__}: {error}".encode("utf-8", "replace")).decode()
 
 
 def _attempts(worth_it: Callable[[Exception], bool | float]) -> AsyncIterator[stamina.Attempt]:
@@ -156,7 +160,3 @@ def _encoded(method: str, path: str, body: Mapping[str, Any]) -> bytes:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise RefusedRequest(method, path, None, f"not sent, for it is no JSON: {error}") from None
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,95 +1,157 @@
-"""The v3 wire: its paths, and its JSON made into our types.
+"""The v3 wire: paths under an organisation, lists by cursor, times in unix seconds."""
 
-Strict about what identifies a thing, lenient about everything else: unknown fields are ignored,
-missing ones tolerated. A body that cannot be used raises Malformed, and nothing else.
-"""
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
-
-from .answers import Malformed
+from .answers import Malformed, as_json
+from .connection import Connection
+from .errors import Unavailable
+from .fields import (
+    NOT_TOLD,
+    identifier,
+    list_of,
+    moment,
+    number,
+    object_of,
+    playbook,
+    segment,
+    session_page,
+    session_segment,
+    text,
+    texts,
+)
 from .types import DevinSession, Identity, Message, Playbook, PullRequest
+
+Item = TypeVar("Item")
 
 SELF = "/v3/self"
 PAGE_SIZE = 200  # the most that v3 gives
-NOT_TOLD = datetime.fromtimestamp(0, UTC)
 
 
-def organisation_path(org_id: str) -> str:
-    """Give the path under which all of an organisation's things are."""
-    return f"/v3/organizations/{_segment(org_id)}"
+async def who_am_i(connection: Connection) -> Identity:
+    """Ask whom the key belongs to."""
+    return await connection.repeatable("GET", SELF, as_json(_read_identity))
 
 
-def session_path(session_id: str) -> str:
-    """Give a session's path in its organisation; the prefix is wanted there, but not always given."""
-    name = session_id if session_id.startswith("devin-") else f"devin-{session_id}"
-    return f"/sessions/{_segment(name)}"
+class V3:
+    """The v3 API of one organisation."""
+
+    def __init__(self, connection: Connection, org_id: str) -> None:
+        self._connection = connection
+        self._organisation = f"/v3/organizations/{segment(org_id)}"
+        self.sessions_path = f"{self._organisation}/sessions"
+        self.playbooks_path = f"{self._organisation}/playbooks"
+
+    def session_path(self, session_id: str) -> str:
+        """Where one session is."""
+        return f"{self.sessions_path}/{session_segment(session_id)}"
+
+    def message_path(self, session_id: str) -> str:
+        """Where messages to a session are sent, and listed."""
+        return f"{self.session_path(session_id)}/messages"
+
+    def tags_path(self, session_id: str) -> str:
+        """Where a session's tags are replaced."""
+        return f"{self.session_path(session_id)}/tags"
+
+    def archive_path(self, session_id: str) -> str:
+        """Where a session is archived."""
+        return f"{self.session_path(session_id)}/archive"
+
+    def playbook_path(self, playbook_id: str) -> str:
+        """Where one playbook is."""
+        return f"{self.playbooks_path}/{segment(playbook_id)}"
+
+    def session_request(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a creation's body; v3 has no idempotency field."""
+        return dict(wanted)
+
+    def read_created(self, body: Any) -> tuple[DevinSession, bool]:
+        """Read a creation's answer; v3 always makes a new session."""
+        return self.read_session(body), True
+
+    def read_session(self, body: Any) -> DevinSession:
+        """Read a session; only its id is indispensable."""
+        fields = object_of(body, "a session")
+        session_id = identifier(fields, "session_id")
+        created_at = moment(fields.get("created_at")) or NOT_TOLD
+        return DevinSession(
+            session_id=session_id,
+            url=session_page(session_id, fields.get("url")),
+            status=text(fields.get("status")) or "unknown",
+            status_detail=text(fields.get("status_detail")),
+            pull_requests=tuple(_pull_requests(fields.get("pull_requests"))),
+            structured_output=fields.get("structured_output"),
+            acus_consumed=number(fields.get("acus_consumed")),
+            created_at=created_at,
+            updated_at=moment(fields.get("updated_at")) or created_at,
+            tags=texts(fields.get("tags")),
+            title=text(fields.get("title")),
+            is_archived=fields.get("is_archived") is True,
+            raw=fields,
+        )
+
+    def list_sessions(self, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
+        """Go through all sessions with the tags."""
+        return self._pages(self.sessions_path, self.read_session, {"tags": list(tags)})
+
+    def list_messages(self, session_id: str) -> AsyncIterator[Message]:
+        """Go through a session's conversation, oldest first."""
+        return self._pages(self.message_path(session_id), _read_message, {})
+
+    def list_playbooks(self) -> AsyncIterator[Playbook]:
+        """Go through the organisation's playbooks."""
+        return self._pages(self.playbooks_path, playbook, {})
+
+    async def _pages(
+        self, path: str, read_item: Callable[[Any], Item], filters: Mapping[str, Any]
+    ) -> AsyncIterator[Item]:
+        def read(body: Any) -> tuple[list[Item], str | None]:
+            items, cursor = _read_page(body)
+            return [read_item(item) for item in items], cursor
+
+        seen: set[str] = set()
+        params: dict[str, Any] = {**filters, "first": PAGE_SIZE}
+        while True:
+            items, cursor = await self._connection.repeatable("GET", path, as_json(read), params=params)
+            for item in items:
+                yield item
+            if cursor is None:
+                return
+            if cursor in seen:
+                raise Unavailable("GET", path, None, "the list's cursor repeats, so its end is never reached")
+            seen.add(cursor)
+            params["after"] = cursor
 
 
-def session(body: Any) -> DevinSession:
-    """Read a session; only its id is indispensable."""
-    fields = _object(body, "a session")
-    session_id = _identifier(fields, "session_id")
-    created_at = _moment(fields.get("created_at")) or NOT_TOLD
-    return DevinSession(
-        session_id=session_id,
-        url=_text(fields.get("url")) or f"https://app.devin.ai/sessions/{session_id.removeprefix('devin-')}",
-        status=_text(fields.get("status")) or "unknown",
-        status_detail=_text(fields.get("status_detail")),
-        pull_requests=tuple(_pull_requests(fields.get("pull_requests"))),
-        structured_output=fields.get("structured_output"),
-        acus_consumed=_number(fields.get("acus_consumed")),
-        created_at=created_at,
-        updated_at=_moment(fields.get("updated_at")) or created_at,
-        tags=tuple(tag for tag in _list(fields.get("tags")) if isinstance(tag, str)),
-        title=_text(fields.get("title")),
-        is_archived=fields.get("is_archived") is True,
-        raw=fields,
-    )
-
-
-def message(body: Any) -> Message:
-    """Read one message of a conversation."""
-    fields = _object(body, "a message")
-    return Message(
-        source=_text(fields.get("source")) or "unknown",
-        text=_text(fields.get("message")) or "",
-        created_at=_moment(fields.get("created_at")),
-    )
-
-
-def playbook(body: Any) -> Playbook:
-    """Read a playbook; only its id is indispensable."""
-    fields = _object(body, "a playbook")
-    return Playbook(
-        playbook_id=_identifier(fields, "playbook_id"),
-        title=_text(fields.get("title")) or "",
-        body=_text(fields.get("body")) or "",
-    )
-
-
-def identity(body: Any) -> Identity:
-    """Read whom a key belongs to."""
-    fields = _object(body, "an identity")
-    names = (_text(fields.get(key)) for key in ("service_user_name", "api_key_name", "user_name"))
+def _read_identity(body: Any) -> Identity:
+    fields = object_of(body, "an identity")
+    names = (text(fields.get(key)) for key in ("service_user_name", "api_key_name", "user_name"))
     return Identity(
-        principal_type=_text(fields.get("principal_type")) or "unknown",
-        org_id=_text(fields.get("org_id")) or None,
+        principal_type=text(fields.get("principal_type")) or "unknown",
+        org_id=text(fields.get("org_id")) or None,
         name=next((name for name in names if name), None),
     )
 
 
-def page(body: Any) -> tuple[list[Any], str | None]:
+def _read_message(body: Any) -> Message:
+    fields = object_of(body, "a message")
+    return Message(
+        source=text(fields.get("source")) or "unknown",
+        text=text(fields.get("message")) or "",
+        created_at=moment(fields.get("created_at")),
+    )
+
+
+def _read_page(body: Any) -> tuple[list[Any], str | None]:
     """Read a page: its items, and the cursor of the next page or None after the last.
 
     A page that says there are more but not where raises Malformed: what is missing may matter.
     """
     if isinstance(body, list):
         return body, None
-    fields = _object(body, "a page")
-    items, cursor = fields.get("items"), _text(fields.get("end_cursor"))
+    fields = object_of(body, "a page")
+    items, cursor = fields.get("items"), text(fields.get("end_cursor"))
     if not isinstance(items, list):
         raise Malformed("expected a page with a list of items")
     if not fields.get("has_next_page", cursor is not None):
@@ -99,54 +161,8 @@ def page(body: Any) -> tuple[list[Any], str | None]:
     return items, cursor
 
 
-def _segment(name: str) -> str:
-    return quote(name, safe="", errors="replace")
-
-
-def _object(body: Any, what: str) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise Malformed(f"expected {what}, got {type(body).__name__}")
-    return body
-
-
-def _identifier(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise Malformed(f"{name} is missing or no text")
-    return value
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
-
-
-def _moment(value: Any) -> datetime | None:
-    # v3 tells unix seconds; the ISO form of the older versions costs nothing to accept.
-    try:
-        if isinstance(value, str):
-            told = datetime.fromisoformat(value)
-            return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
-        seconds = _number(value)
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _pull_requests(value: Any) -> Iterator[PullRequest]:
-    for entry in _list(value):
-        url = _text(entry.get("pr_url")) if isinstance(entry, dict) else None
+    for entry in list_of(value):
+        url = text(entry.get("pr_url")) if isinstance(entry, dict) else None
         if url:
-            yield PullRequest(url=url, state=_text(entry.get("pr_state")))
+            yield PullRequest(url=url, state=text(entry.get("pr_state")))

@@ -30,6 +30,7 @@ class Phase(Enum):
     WORKING = auto()
     FINISHED = auto()
     WAITING = auto()
+    EXPIRED = auto()
     DEAD = auto()
     HALTED = auto()
 
@@ -46,12 +47,19 @@ class Judgement:
 
 
 def phase_of(status: str, detail: str | None) -> Phase:
-    """Read the API's status words; unknown ones mean that the session is still at work."""
+    """Read the API's status words, v3's and v1's; unknown ones mean that the session is still at work.
+
+    v1's word that counts is the detail, whatever the status.
+    """
     match status, detail or "":
         case (word, _) if word in _QUEUED:
             return Phase.QUEUED
-        case ("exit", _) | ("running", "finished"):
+        case ("exit", _) | (_, "finished"):
             return Phase.FINISHED
+        case (_, "blocked"):
+            return Phase.WAITING
+        case (_, "expired"):
+            return Phase.EXPIRED
         case ("running", word) if word in _WAITING_DETAILS:
             return Phase.WAITING
         case ("suspended", word) if word in _SLEEPING_DETAILS:
@@ -90,10 +98,12 @@ def judge(
         return _failed(
             said or f"the session ended in an error ({session.status} {session.status_detail or ''})".strip()
         )
-    if phase in (Phase.FINISHED, Phase.WAITING) and good and stage in (None, "completed"):
+    if phase in (Phase.FINISHED, Phase.WAITING, Phase.EXPIRED) and good and stage in (None, "completed"):
         return Judgement(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
     if phase is Phase.FINISHED:
         return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
+    if phase is Phase.EXPIRED:
+        return Judgement(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
     if phase is Phase.WAITING:
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
             return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))

@@ -39,7 +39,7 @@ async def test_mock_mode_with_an_address_works_on_the_simulator_there_without_a_
 
 def test_a_live_client_shows_no_key_and_touches_nothing(tmp_path: Path) -> None:
     client = connect(settings(tmp_path, mock_mode=False, devin_api_key="cog_canary-0123456789"))
-    assert repr(client) == "DevinClient(origin='https://api.devin.ai', org_id='')"
+    assert repr(client) == "DevinClient(origin='https://api.devin.ai', version='v3', org_id='')"
     assert not (tmp_path / "data").exists()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from remediation_assets.devin.simulator.faults import Faults
 from remediation_assets.devin.simulator.store import WorldUnusable
 from remediation_assets.devin.simulator.world import World
 
@@ -67,14 +68,14 @@ def test_another_process_sees_the_same_sessions_with_the_worlds_seed_and_time_sc
 
 def test_other_settings_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "simulator.sqlite"
-    World(path, 7, 2.0).close()
+    World(path, 7, 2.0, faults=Faults(["slow=1"])).close()
     with caplog.at_level(logging.WARNING):
-        World(path, 7, 2.0).close()
+        World(path, 7, 2.0, faults=Faults(["slow=1.0"])).close()
         assert caplog.messages == []
         for _ in range(3):
             World(path, 8, 1.0).close()
     (message,) = caplog.messages
-    assert "MOCK_SEED=7 and MOCK_TIME_SCALE=2" in message
+    assert "MOCK_SEED=7, MOCK_TIME_SCALE=2 and MOCK_FAULTS=slow=1 and keeps" in message
 
 
 def test_a_world_that_is_left_and_entered_again_has_lost_nothing(tmp_path: Path, clock: Any) -> None:

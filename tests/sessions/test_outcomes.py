@@ -26,14 +26,24 @@ WORKING_WORDS = [
     ("", None),
     ("suspended", None),
     ("suspended", "a_word_of_next_year"),
+    # v1's words, in which the detail counts
+    ("running", "resumed"),
+    ("running", "suspend_requested"),
+    ("suspended", "resume_requested_frontend"),
+    ("working", "working"),
 ]
 FINISHED_WORDS = [("running", "finished"), ("exit", None), ("exit", "finished"), ("exit", "a_word_of_next_year")]
+FINISHED_WORDS += [("suspended", "finished"), ("finished", "finished")]
 WAITING_WORDS = [
     ("running", "waiting_for_user"),
     ("running", "waiting_for_approval"),
     ("suspended", "inactivity"),
     ("suspended", "user_request"),
+    ("running", "blocked"),
+    ("suspended", "blocked"),
+    ("blocked", "blocked"),
 ]
+EXPIRED_WORDS = [("running", "expired"), ("suspended", "expired"), ("expired", "expired")]
 DEAD_WORDS = [("error", None), ("error", "working"), ("suspended", "error")]
 HALTED_WORDS = [
     ("suspended", "usage_limit_exceeded"),
@@ -45,7 +55,15 @@ HALTED_WORDS = [
     ("suspended", "no_quota_allocation"),
     ("suspended", "contract_expired"),
 ]
-EVERY_WORD = [*QUEUED_WORDS, *WORKING_WORDS, *FINISHED_WORDS, *WAITING_WORDS, *DEAD_WORDS, *HALTED_WORDS]
+EVERY_WORD = [
+    *QUEUED_WORDS,
+    *WORKING_WORDS,
+    *FINISHED_WORDS,
+    *WAITING_WORDS,
+    *EXPIRED_WORDS,
+    *DEAD_WORDS,
+    *HALTED_WORDS,
+]
 
 
 def output(stage: str, **more: Any) -> dict[str, Any]:
@@ -109,6 +127,11 @@ TABLE = [
     (WAITING_WORDS, None, COMPLETED, BLOCKED, None),
     (WAITING_WORDS, None, None, BLOCKED, None),
     (WAITING_WORDS, ELSEWHERE, COMPLETED, BLOCKED, None),
+    (EXPIRED_WORDS, GOOD, COMPLETED, SUCCESS, Outcome.SUCCESS),
+    (EXPIRED_WORDS, GOOD, None, SUCCESS, Outcome.SUCCESS),
+    (EXPIRED_WORDS, GOOD, FIXING, SessionStatus.TIMEOUT, Outcome.TIMEOUT),
+    (EXPIRED_WORDS, ELSEWHERE, COMPLETED, SessionStatus.TIMEOUT, Outcome.TIMEOUT),
+    (EXPIRED_WORDS, None, None, SessionStatus.TIMEOUT, Outcome.TIMEOUT),
     (DEAD_WORDS, GOOD, COMPLETED, FAILED, Outcome.FAILED),
     (DEAD_WORDS, None, None, FAILED, Outcome.FAILED),
     (EVERY_WORD, None, output("failed"), FAILED, Outcome.FAILED),
@@ -126,8 +149,8 @@ def test_an_attempt_is_what_its_session_gives_evidence_for(
     judgement = judged(session(words, url, said))
     assert (judgement.status, judgement.outcome) == (status, outcome)
     assert judgement.account_reason is None
-    assert bool(judgement.reason) == (outcome is Outcome.FAILED)
-    assert (judgement.pr_url == GOOD) == (url == GOOD and outcome is not Outcome.FAILED)
+    assert bool(judgement.reason) == (outcome in (Outcome.FAILED, Outcome.TIMEOUT))
+    assert (judgement.pr_url == GOOD) == (url == GOOD and outcome in (None, Outcome.SUCCESS))
 
 
 @pytest.mark.parametrize("url", [GOOD, None])

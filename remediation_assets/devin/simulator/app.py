@@ -2,22 +2,29 @@
 
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
 
-from . import v3_playbooks, v3_sessions
-from .access import check_key
-from .world import World
+from . import control, v1_playbooks, v1_sessions, v3_playbooks, v3_sessions
+from .access import ORGANISATION, check_key
+from .creating import AnswerLost, BrokenOff
+from .interference import Interference
+from .world import AccountRefuses, World
 
-ORGANISATION = "org-simulator"
 
-
-def create_app(world: World) -> FastAPI:
-    """Make the app; it serves whatever organisation is asked for, each with sessions of its own."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(check_key)])
+def create_app(world: World, *, controlled: bool = False) -> FastAPI:
+    """Make the app; `controlled` adds the endpoint by which faults are changed while it runs."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.world = world
-    app.get("/v3/self")(_self)
-    app.include_router(v3_sessions.router)
-    app.include_router(v3_playbooks.router)
+    keyed = [Depends(check_key)]
+    app.get("/v3/self", dependencies=keyed)(_self)
+    for version in (v3_sessions, v3_playbooks, v1_sessions, v1_playbooks):
+        app.include_router(version.router, dependencies=keyed)
+    if controlled:
+        app.include_router(control.router)
+    app.add_middleware(Interference)
+    app.exception_handler(AccountRefuses)(_refuse)
+    app.exception_handler(AnswerLost)(_break_off)
     return app
 
 
@@ -28,3 +35,11 @@ def _self() -> dict[str, Any]:
         "service_user_name": "Simulator",
         "org_id": ORGANISATION,
     }
+
+
+def _refuse(request: Request, refusal: AccountRefuses) -> Response:
+    return JSONResponse({"detail": refusal.words}, refusal.status)
+
+
+def _break_off(request: Request, lost: AnswerLost) -> Response:
+    return BrokenOff()

@@ -4,12 +4,14 @@ All chance is a hash of the world's seed and the session's attempt tag: neither 
 nor who asks, nor when, changes anything.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
+
+from .chance import chances
+from .faults import Faults
 
 STUCK_SHARE = 0.15
 _BETWEEN = {"analyzing": (5, 10), "fixing": (10, 20), "testing": (8, 15), "creating_pr": (3, 8)}
@@ -29,6 +31,7 @@ class Schedule(BaseModel):
     pull_request: int
     tests_added: int
     confidence: str
+    scenario: str | None = None
 
 
 class Task(BaseModel):
@@ -41,9 +44,9 @@ class Task(BaseModel):
     file_path: str
 
 
-def schedule_for(seed: int, subject: str) -> Schedule:
-    """Draw a schedule: the same for the same seed and subject, always and everywhere."""
-    chance = _chance(f"{seed}:{subject}")
+def schedule_for(seed: int, subject: str, faults: Faults | None = None) -> Schedule:
+    """Draw a schedule: the same for the same seed, subject and faults, always and everywhere."""
+    chance = chances(f"{seed}:{subject}")
     stages = {name: low + (high - low) * next(chance) for name, (low, high) in _BETWEEN.items()}
     return Schedule(
         **stages,
@@ -53,6 +56,8 @@ def schedule_for(seed: int, subject: str) -> Schedule:
         pull_request=1 + int(next(chance) * 999_999),
         tests_added=int(next(chance) * 4),
         confidence=("high", "high", "medium", "low")[int(next(chance) * 4)],
+        # Drawn last, so that faults change nothing of the rest.
+        scenario=faults.scenario(next(chance)) if faults else None,
     )
 
 
@@ -72,16 +77,6 @@ def task_of(prompt: str, repos: Sequence[str]) -> Task:
         repository=repository.rstrip("/").removesuffix(".git"),
         file_path=_field(prompt, "file_path"),
     )
-
-
-def _chance(text: str) -> Iterator[float]:
-    number = 0
-    while True:
-        digest = hashlib.sha256(text.encode("utf-8", "replace") + bytes([number])).digest()
-        number += 1
-        for start in range(0, len(digest), 8):
-            # 53 bits fill a float exactly, so that the quotient stays below 1.
-            yield (int.from_bytes(digest[start : start + 8]) >> 11) / 2**53
 
 
 def _field(prompt: str, name: str) -> str:

@@ -30,15 +30,25 @@ class Milestone(BaseModel):
 
 
 class Life(BaseModel):
-    """What was done to a session, in seconds of the world's clock."""
+    """What was done to a session, in seconds of the world's clock.
+
+    `started_at` is where its course begins: later than its creation where quota kept it from working.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     created_at: float
+    started_at: float | None = None
+    halted_at: float | None = None
     ended_at: float | None = None
     asleep_since: float | None = None
     woken_at: float | None = None
     last_message_at: float | None = None
+
+    @property
+    def began(self) -> float:
+        """Give the time from which its course counts."""
+        return self.created_at if self.started_at is None else self.started_at
 
 
 class Appearance(BaseModel):
@@ -52,11 +62,46 @@ class Appearance(BaseModel):
     pull_request: str | None
     acus_consumed: float
     updated_at: float
+    is_at_work: bool
     messages: tuple[tuple[float, str], ...]
 
 
 def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
-    """Lay out a session from its creation to where it parks."""
+    """Lay out a session from its creation to where it parks, changed as its scenario wants."""
+    course = _course(schedule, task)
+    if schedule.scenario == "error":
+        broken = next(i for i, milestone in enumerate(course) if _stage_of(milestone) == "testing")
+        return (*course[:broken], course[broken].model_copy(update={"status": "error", "detail": None}))
+    if schedule.scenario is None:
+        return course
+    return tuple(milestone.model_copy(update=_changed(milestone, schedule.scenario, course)) for milestone in course)
+
+
+def goes_at(schedule: Schedule) -> float | None:
+    """Give the simulated seconds after which a session is not found any more, if that is its scenario."""
+    return schedule.analyzing if schedule.scenario == "gone" else None
+
+
+def _changed(milestone: Milestone, scenario: str, course: tuple[Milestone, ...]) -> dict[str, Any]:
+    """Give what a scenario makes of a milestone, as far as it differs."""
+    match scenario:
+        case "unknown_words" if milestone.detail == "working":
+            return {"status": "levitating", "detail": "above_the_code"}
+        case "pr_first" if _stage_of(milestone) in ("testing", "creating_pr"):
+            return {"pull_request": course[-1].pull_request}
+        case "no_output":
+            return {"output": None}
+        case "invalid_output" if milestone.output:
+            return {"output": {"note": milestone.output["current_step"], "progress_pct": "much"}}
+        case _:
+            return {}
+
+
+def _stage_of(milestone: Milestone) -> str | None:
+    return milestone.output["status"] if milestone.output else None
+
+
+def _course(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
     link = f"{task.repository}/pull/{schedule.pull_request}"
     path = task.file_path or "the affected file"
     notes: dict[str, Any] = {
@@ -111,13 +156,13 @@ def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale
     An ended or archived session stays as it was then. A sleep does not shift the course: who wakes an
     archived session finds its work done.
     """
-    still = [moment for moment in (life.ended_at, life.asleep_since) if moment is not None]
-    elapsed = max(min([now, *still]) - life.created_at, 0.0) * time_scale
+    still = [moment for moment in (life.ended_at, life.asleep_since, life.halted_at) if moment is not None]
+    elapsed = max(min([now, *still]) - life.began, 0.0) * time_scale
     reached = [milestone for milestone in course if milestone.at <= elapsed]
     shown = reached[-1]
 
     def clock(milestone: Milestone) -> float:
-        return life.created_at + milestone.at / time_scale
+        return life.began + milestone.at / time_scale
 
     status, detail, since = shown.status, shown.detail, clock(shown)
     quiet_until = max(since, life.last_message_at or 0.0) + INACTIVITY / time_scale
@@ -125,6 +170,8 @@ def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale
         status, detail, since = "exit", None, life.ended_at
     elif life.asleep_since is not None:
         status, detail, since = "suspended", "user_request", life.asleep_since
+    elif life.halted_at is not None:
+        status, detail, since = "suspended", "out_of_quota", life.halted_at
     elif life.woken_at is not None and now < life.woken_at + RESUMING / time_scale:
         status, detail, since = "resuming", None, life.woken_at
     elif shown is course[-1] and now >= quiet_until:
@@ -136,5 +183,6 @@ def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale
         pull_request=shown.pull_request,
         acus_consumed=round(min(elapsed, course[-1].at) * ACUS_PER_SECOND, 2),
         updated_at=max(since, life.last_message_at or 0.0),
+        is_at_work=shown is not course[-1],
         messages=tuple((clock(milestone), milestone.says) for milestone in reached if milestone.says),
     )

@@ -45,6 +45,11 @@ _TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS sessions_of_tag ON session_tags (tag, session_id)",
     """
+    CREATE TABLE IF NOT EXISTS posts (
+        subject TEXT PRIMARY KEY,
+        sent INTEGER NOT NULL
+    )""",
+    """
     CREATE TABLE IF NOT EXISTS user_messages (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         session_id TEXT NOT NULL,
@@ -63,6 +68,15 @@ _TABLES = (
         created_at REAL NOT NULL,
         updated_at REAL NOT NULL
     )""",
+)
+# What worlds made by earlier versions lack, and its place.
+_ADDED = (
+    ("world", "faults", "TEXT NOT NULL DEFAULT ''"),
+    ("world", "made_at", "REAL NOT NULL DEFAULT 0"),
+    ("sessions", "prompt_hash", "TEXT"),
+    ("sessions", "started_at", "REAL"),
+    ("sessions", "halted_at", "REAL"),
+    ("sessions", "gone_at", "REAL"),
 )
 
 
@@ -138,5 +152,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
     # Survives any death of a process; only a power cut may take the last moments, never the file.
     connection.execute("PRAGMA synchronous = NORMAL")
     with _transaction(connection):
-        for table in _TABLES:
-            connection.execute(table)
+        for statement in _TABLES:
+            connection.execute(statement)
+        for table, column, form in _ADDED:
+            if column not in {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {form}")
+        connection.execute("CREATE INDEX IF NOT EXISTS sessions_of_prompt ON sessions (prompt_hash)")

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 
-from .access import TheWorld
-from .playbooks import SimulatedPlaybook
-from .v3_wire import WritePlaybook, page_body, place_of, playbook_body
-from .world import World
+from .access import TheWorld, found_playbook
+from .requests import WritePlaybook
+from .v3_wire import page_body, place_of, playbook_body
 
 router = APIRouter(prefix="/v3/organizations/{org_id}/playbooks")
 
@@ -34,26 +33,19 @@ def create(world: TheWorld, org_id: str, request: WritePlaybook) -> dict[str, An
 @router.get("/{playbook_id}")
 def get(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
     """Show a playbook."""
-    return playbook_body(_found(world, org_id, playbook_id))
+    return playbook_body(found_playbook(world, org_id, playbook_id))
 
 
 @router.put("/{playbook_id}")
 def replace(world: TheWorld, org_id: str, playbook_id: str, request: WritePlaybook) -> dict[str, Any]:
     """Replace what a playbook says."""
-    found = _found(world, org_id, playbook_id)
+    found = found_playbook(world, org_id, playbook_id)
     return playbook_body(world.playbooks.replace(found, request.title, request.body, request.macro))
 
 
 @router.delete("/{playbook_id}")
 def delete(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
     """Remove a playbook, and show it a last time."""
-    found = _found(world, org_id, playbook_id)
+    found = found_playbook(world, org_id, playbook_id)
     world.playbooks.delete(found)
     return playbook_body(found)
-
-
-def _found(world: World, org_id: str, playbook_id: str) -> SimulatedPlaybook:
-    playbook = world.playbooks.get(org_id, playbook_id)
-    if playbook is None:
-        raise HTTPException(404, "Playbook not found")
-    return playbook

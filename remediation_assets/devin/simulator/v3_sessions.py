@@ -5,16 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from .access import TheWorld
-from .v3_wire import (
-    PROMPT_LIMIT,
-    CreateSession,
-    SendMessage,
-    TagList,
-    page_body,
-    place_of,
-    session_body,
-)
+from .access import TheWorld, found_listening, found_running, found_session
+from .creating import start_session
+from .requests import TAGS_LIMIT, CreateSession, SendMessage, TagList
+from .v3_wire import page_body, place_of, session_body
 from .world import SimulatedSession, World
 
 PageSize = Annotated[int, Query(ge=1, le=200)]
@@ -22,20 +16,16 @@ PageSize = Annotated[int, Query(ge=1, le=200)]
 router = APIRouter(prefix="/v3/organizations/{org_id}/sessions")
 
 
+class CreateSessionV3(CreateSession):
+    """A v3 request for a session."""
+
+    repos: list[str] | None = None
+
+
 @router.post("")
-def create(world: TheWorld, org_id: str, request: CreateSession) -> dict[str, Any]:
+async def create(world: TheWorld, org_id: str, request: CreateSessionV3) -> dict[str, Any]:
     """Start a session."""
-    if len(request.prompt) >= PROMPT_LIMIT:
-        raise HTTPException(400, f"Prompt is too long. Must be less than {PROMPT_LIMIT} characters.")
-    session = world.create_session(
-        org_id,
-        request.prompt,
-        title=request.title,
-        tags=request.tags or (),
-        playbook_id=request.playbook_id,
-        repos=request.repos or (),
-    )
-    return session_body(session, told=False)
+    return session_body(await start_session(world, org_id, request, request.repos or ()), told=False)
 
 
 @router.get("")
@@ -55,25 +45,20 @@ def list_page(
 @router.get("/{devin_id}")
 def get(world: TheWorld, org_id: str, devin_id: str) -> dict[str, Any]:
     """Show a session."""
-    return session_body(_found(world, org_id, devin_id), told=True)
+    return session_body(found_session(world, org_id, devin_id), told=True)
 
 
 @router.delete("/{devin_id}")
 def terminate(world: TheWorld, org_id: str, devin_id: str, archive: bool = False) -> dict[str, Any]:
-    """End a session; it stays to be read.
-
-    What the API says to a second DELETE is not documented; clients take 404 for "already gone".
-    """
-    session = _found(world, org_id, devin_id)
-    if session.shows.status == "exit":
-        raise HTTPException(404, "Session not found or already terminated")
+    """End a session; it stays to be read."""
+    session = found_running(world, org_id, devin_id)
     return session_body(world.end_session(session, archive=archive), told=False)
 
 
 @router.post("/{devin_id}/archive")
 def archive(world: TheWorld, org_id: str, devin_id: str) -> dict[str, Any]:
     """Archive a session."""
-    return session_body(world.archive_session(_found(world, org_id, devin_id)), told=False)
+    return session_body(world.archive_session(found_session(world, org_id, devin_id)), told=False)
 
 
 @router.get("/{devin_id}/messages")
@@ -81,7 +66,7 @@ def list_messages(
     world: TheWorld, org_id: str, devin_id: str, first: PageSize = 100, after: str | None = None
 ) -> dict[str, Any]:
     """List a session's conversation, oldest first."""
-    session = _found(world, org_id, devin_id)
+    session = found_session(world, org_id, devin_id)
     start = place_of(after) or 0
     rest = world.conversation(session)[start:]
     bodies = [
@@ -99,42 +84,32 @@ def list_messages(
 @router.post("/{devin_id}/messages")
 def send_message(world: TheWorld, org_id: str, devin_id: str, request: SendMessage) -> dict[str, Any]:
     """Say something to a session, and wake it where it sleeps."""
-    session = _found(world, org_id, devin_id)
-    if session.shows.status == "exit":
-        raise HTTPException(400, "Session has been terminated and cannot be resumed")
+    session = found_listening(world, org_id, devin_id)
     return session_body(world.send_message(session, request.message), told=False)
 
 
 @router.get("/{devin_id}/tags")
 def list_tags(world: TheWorld, org_id: str, devin_id: str) -> dict[str, Any]:
     """Show a session's tags."""
-    return {"tags": _found(world, org_id, devin_id).tags}
+    return {"tags": found_session(world, org_id, devin_id).tags}
 
 
 @router.post("/{devin_id}/tags")
 def add_tags(world: TheWorld, org_id: str, devin_id: str, request: TagList) -> dict[str, Any]:
     """Add tags to a session's; those it has already stay once."""
-    session = _found(world, org_id, devin_id)
+    session = found_session(world, org_id, devin_id)
     return _set_tags(world, session, [*session.tags, *request.tags])
 
 
 @router.put("/{devin_id}/tags")
 def replace_tags(world: TheWorld, org_id: str, devin_id: str, request: TagList) -> dict[str, Any]:
     """Replace a session's tags."""
-    return _set_tags(world, _found(world, org_id, devin_id), request.tags)
+    return _set_tags(world, found_session(world, org_id, devin_id), request.tags)
 
 
 def _set_tags(world: World, session: SimulatedSession, tags: Sequence[str]) -> dict[str, Any]:
     unique = list(dict.fromkeys(tags))
-    if len(unique) > 50:
-        raise HTTPException(400, "A session may have at most 50 tags")
+    if len(unique) > TAGS_LIMIT:
+        raise HTTPException(400, f"A session may have at most {TAGS_LIMIT} tags")
     world.set_tags(session, unique)
     return {"tags": unique}
-
-
-def _found(world: World, org_id: str, devin_id: str) -> SimulatedSession:
-    # Documented is the id with its prefix; that the bare one works too is what clients rely on.
-    session = world.session(org_id, f"devin-{devin_id.removeprefix('devin-')}")
-    if session is None:
-        raise HTTPException(404, "Session not found")
-    return session

@@ -1,65 +1,14 @@
-"""The v3 wire's shapes: what requests may hold, and what the world's things look like as JSON.
-
-Names, nulls and limits as the API documents them; unknown fields of a request are ignored.
-"""
+"""The v3 wire's shapes: what the world's things look like as JSON, names and nulls as documented."""
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import HTTPException
-from pydantic import AfterValidator, BaseModel, Field
 
 from .playbooks import SimulatedPlaybook
 from .world import SimulatedSession
-
-PROMPT_LIMIT = 30_000
-SCHEMA_LIMIT = 64 * 1024
-
-
-def _fits(schema: dict[str, Any] | None) -> dict[str, Any] | None:
-    if len(json.dumps(schema)) > SCHEMA_LIMIT:
-        raise ValueError("structured_output_schema must not exceed 64KB")
-    return schema
-
-
-Tags = Annotated[list[str], Field(max_length=50)]
-
-
-class CreateSession(BaseModel):
-    """The fields of a session request that the simulator knows."""
-
-    prompt: str
-    title: str | None = None
-    tags: Tags | None = None
-    playbook_id: str | None = None
-    repos: list[str] | None = None
-    knowledge_ids: list[str] | None = None
-    secret_ids: list[str] | None = None
-    max_acu_limit: Annotated[int, Field(gt=0)] | None = None
-    structured_output_schema: Annotated[dict[str, Any] | None, AfterValidator(_fits)] = None
-
-
-class SendMessage(BaseModel):
-    """A user's message."""
-
-    message: str
-
-
-class TagList(BaseModel):
-    """A session's tags, or those to set or add."""
-
-    tags: Tags
-
-
-class WritePlaybook(BaseModel):
-    """A playbook to make, or to put in another's place."""
-
-    title: str
-    body: str
-    macro: Annotated[str, Field(pattern=r"^![A-Za-z0-9_-]+$")] | None = None
 
 
 def session_body(session: SimulatedSession, *, told: bool) -> dict[str, Any]:
@@ -67,7 +16,7 @@ def session_body(session: SimulatedSession, *, told: bool) -> dict[str, Any]:
     shows = session.shows
     return {
         "session_id": session.session_id,
-        "url": f"https://app.devin.ai/sessions/{session.session_id.removeprefix('devin-')}",
+        "url": session.url,
         "status": shows.status,
         "status_detail": shows.detail if told else None,
         "title": session.title,

@@ -1,0 +1,33 @@
+"""The control endpoint: other faults while the simulator runs. It exists only where it was asked for."""
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel
+
+from .access import TheWorld
+from .faults import Faults, FaultUnusable
+
+PREFIX = "/simulator/"
+
+router = APIRouter(prefix=PREFIX.rstrip("/"))
+
+
+class FaultList(BaseModel):
+    """Faults, each NAME=AMOUNT or NAME=AMOUNT/SECONDS."""
+
+    faults: list[str]
+
+
+@router.get("/faults")
+def show(world: TheWorld) -> FaultList:
+    """Show what goes wrong."""
+    return FaultList(faults=[str(fault) for fault in world.faults])
+
+
+@router.put("/faults")
+def replace(world: TheWorld, request: FaultList) -> FaultList:
+    """Let these faults go wrong from now on, and no others."""
+    try:
+        world.set_faults(Faults(request.faults))
+    except FaultUnusable as error:
+        raise HTTPException(422, str(error)) from None
+    return show(world)

@@ -1,0 +1,62 @@
+"""A request to create a session, on either version: what can go wrong on its way, and then the world."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fastapi import HTTPException
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .requests import PROMPT_LIMIT, CreateSession
+from .schedule import subject_of
+from .world import SimulatedSession, World
+
+
+class AnswerLost(Exception):
+    """The session is made, but its answer shall not arrive."""
+
+
+class BrokenOff(Response):
+    """An answer whose connection ends in the middle of it; in process, where there is none, an empty one."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Promise a body and send none."""
+        promised = [(b"content-type", b"application/json"), (b"content-length", b"500")]
+        await send({"type": "http.response.start", "status": 200, "headers": promised})
+        try:
+            await send({"type": "http.response.body", "body": b""})
+        except RuntimeError:
+            return  # the server sees that the body is too short, and closes the connection
+
+
+async def start_session(
+    world: World, org_id: str, request: CreateSession, repos: Sequence[str] = (), *, idempotent: bool = False
+) -> SimulatedSession:
+    """Start a session as it was asked for; raises HTTPException, AccountRefuses or AnswerLost."""
+    if len(request.prompt) >= PROMPT_LIMIT:
+        raise HTTPException(400, f"Prompt is too long. Must be less than {PROMPT_LIMIT} characters.")
+    tags = request.tags or ()
+    fault = await run_in_threadpool(world.fault_of_post, subject_of(tags, request.prompt))
+    name = fault.name if fault else None
+    if fault and name == "rate_limit_told":
+        raise HTTPException(429, "Rate limit exceeded", {"Retry-After": f"{fault.seconds:g}"})
+    if name == "rate_limit":
+        raise HTTPException(429, "Rate limit exceeded")
+    if name == "server_error":
+        raise HTTPException(503, "Service Unavailable")
+    if fault and name == "late":
+        await asyncio.sleep(fault.seconds)
+    session = await run_in_threadpool(
+        world.create_session,
+        org_id,
+        request.prompt,
+        title=request.title,
+        tags=tags,
+        playbook_id=request.playbook_id,
+        repos=repos,
+        idempotent=idempotent,
+    )
+    if name == "lost_answer":
+        raise AnswerLost
+    return session
