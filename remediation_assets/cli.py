@@ -11,14 +11,13 @@ from typing import Any, NoReturn, ParamSpec
 import click
 from rich.console import Console
 
-from remediation_assets.errors import RemediationError
+from remediation_assets.errors import RemediationError, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, wave_table
 from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
-from remediation_assets.sessions.events import plain
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings

@@ -15,16 +15,15 @@ DevinError
 
 import re
 
-from remediation_assets.errors import RemediationError
+from remediation_assets.errors import RemediationError, plain
 
 _SHOWN_CHARACTERS = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"(cog|apk)_[A-Za-z0-9_-]+")
 
 
 def presentable(words: str) -> str:
     """Make words of unknown origin fit for a message: one line, capped, without anything like a key."""
-    return _KEY.sub(r"\1_[redacted]", _CONTROL.sub(" ", words)).strip()[:_SHOWN_CHARACTERS]
+    return _KEY.sub(r"\1_[redacted]", " ".join(plain(words).split()))[:_SHOWN_CHARACTERS]
 
 
 class DevinError(RemediationError):

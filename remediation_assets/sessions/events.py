@@ -8,17 +8,14 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from remediation_assets.errors import plain
+
 from .attempts import Attempt
 
 # What people wait for is published at once, not at the next interval.
 _URGENT = {"hold_set", "hold_lifted", "wave_completed", "wave_gated"}
 
 _LONGEST_MESSAGE = 500
-
-
-def plain(text: object) -> str:
-    """Make one line of printable characters, dropping what a terminal would take as an order."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
 
 
 @dataclass

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.simulator.app import create_app
 from remediation_assets.devin.simulator.transport import SimulatorTransport
 from remediation_assets.devin.simulator.world import World
@@ -45,6 +45,9 @@ class Recorded(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
 
+Reached = tuple[str, SimulatorTransport | None]
+KEYS: dict[Version, SecretStr] = {"v1": SecretStr("apk_test"), "v3": SecretStr("cog_test")}
+
 Answering = Callable[..., tuple[DevinClient, list[httpx.Request]]]
 
 
@@ -65,11 +68,12 @@ def answering() -> Answering:
     """Make a client whose API gives prepared answers, and the list of the requests it got."""
 
     def make(
-        *answers: httpx.Response | Exception, org_id: str = "org-1", key: str = "cog_test"
+        *answers: httpx.Response | Exception, org_id: str = "org-1", key: str = "cog_test", version: Version = "v3"
     ) -> tuple[DevinClient, list[httpx.Request]]:
         transport = Recorded(list(answers))
-        api_key = SecretStr(key)
-        client = DevinClient(api_key=api_key, origin="http://api.test", org_id=org_id, transport=transport)
+        client = DevinClient(
+            api_key=SecretStr(key), origin="http://api.test", version=version, org_id=org_id, transport=transport
+        )
         return client, transport.requests
 
     return make
@@ -90,31 +94,41 @@ def served() -> Iterator[tuple[FastAPI, str]]:
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
-async def wire(request: pytest.FixtureRequest, world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Reach the simulator by plain HTTP, with a key."""
+def reached(request: pytest.FixtureRequest, world: World) -> Reached:
+    """Give the simulator's origin and the transport by which it is reached."""
+    if request.param == "in process":
+        return "http://simulator", SimulatorTransport(world)
+    app, origin = request.getfixturevalue("served")
+    app.state.world = world
+    return origin, None
+
+
+@pytest.fixture
+async def wire(reached: Reached) -> AsyncIterator[httpx.AsyncClient]:
+    """Reach the simulator by plain HTTP, with a key of v3."""
+    origin, transport = reached
     headers = {"Authorization": "Bearer cog_test"}
-    if request.param == "in process":
-        async with httpx.AsyncClient(
-            base_url="http://simulator", headers=headers, transport=SimulatorTransport(world)
-        ) as http:
-            yield http
-    else:
-        app, origin = request.getfixturevalue("served")
-        app.state.world = world
-        async with httpx.AsyncClient(base_url=origin, headers=headers) as http:
-            yield http
+    async with httpx.AsyncClient(base_url=origin, headers=headers, transport=transport) as http:
+        yield http
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
-async def client(request: pytest.FixtureRequest, world: World) -> AsyncIterator[DevinClient]:
-    """Reach the simulator as the pipeline does."""
-    key = SecretStr("cog_test")
-    if request.param == "in process":
-        transport = SimulatorTransport(world)
-        client = DevinClient(api_key=key, origin="http://simulator", transport=transport)
-    else:
-        app, origin = request.getfixturevalue("served")
-        app.state.world = world
-        client = DevinClient(api_key=key, origin=origin)
-    async with client:
+@pytest.fixture
+async def v1_wire(wire: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Reach the simulator by plain HTTP, with a key of v1."""
+    wire.headers["Authorization"] = "Bearer apk_test"
+    return wire
+
+
+@pytest.fixture(params=["v1", "v3"])
+def version(request: pytest.FixtureRequest) -> Version:
+    """Give each version of the API in turn."""
+    asked: Version = request.param
+    return asked
+
+
+@pytest.fixture
+async def client(reached: Reached, version: Version) -> AsyncIterator[DevinClient]:
+    """Reach the simulator as the pipeline does, on both versions, in process and over HTTP."""
+    origin, transport = reached
+    async with DevinClient(api_key=KEYS[version], origin=origin, version=version, transport=transport) as client:
         yield client

@@ -76,7 +76,7 @@ def test_what_is_the_accounts_trouble_has_one_parent(kind: type[DevinError]) -> 
         (b'{"error": "No"}', "No"),
         (b'"No"', "No"),
         (b'{"other": 1}', '{"other": 1}'),
-        (b"<html>\r\n\x1b[31mBad\x00 gateway", "<html> [31mBad  gateway"),
+        (b"<html>\r\n\x1b[31mBad\x00 gateway", "<html> [31mBad gateway"),
         (b"", "Bad Request"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"[" * 60_000, "[" * 500),

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from remediation_assets.devin.errors import (
-    NotAuthorised,
-)
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import NotAuthorised, NotFound
 from tests.devin.calls import CANARY, SESSION, Call, create, failure_of, read
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,29 @@ async def test_the_key_is_nowhere_in_error_log_or_repr(
     shown = [str(error), repr(error), error.words, repr(client), repr(vars(client)), caplog.text]
     shown += traceback.format_exception(error)
     assert not [text for text in shown if "0123456789" in text]
+
+
+@pytest.mark.parametrize("version", ["v1", "v3"])
+async def test_the_key_is_in_no_log_of_a_real_connection(
+    served: Any, world: Any, version: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    app, origin = served
+    app.state.world = world
+    key = SecretStr({"v1": "apk", "v3": "cog"}[version] + "_canary-0123456789")
+    async with DevinClient(api_key=key, origin=origin, version=version) as client:
+        session = await client.create_session(prompt="Fix it")
+        await client.get_session(session.session_id)
+        with pytest.raises(NotFound):
+            await client.get_session("nobody")
+    assert "httpcore" in caplog.text
+    assert "0123456789" not in caplog.text
+
+
+async def test_an_answer_that_echoes_the_key_does_not_bring_it_into_a_payload(answering: Any) -> None:
+    client, _ = answering(httpx.Response(200, json=SESSION | {"title": f"Bearer {CANARY}"}), key=CANARY)
+    session = await client.get_session("1")
+    assert (session.title, session.raw["title"]) == ("Bearer [redacted]", "Bearer [redacted]")
 
 
 async def test_someone_elses_key_is_not_shown_either(answering: Any) -> None:

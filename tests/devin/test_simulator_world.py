@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,21 @@ def test_a_file_that_is_no_world_is_an_error_for_people(tmp_path: Path) -> None:
     path.write_text("This is no database at all, but long enough to be looked at as one.\n" * 20)
     with pytest.raises(WorldUnusable, match="reset to begin another world"):
         World(path, 7, 1.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
+def test_of_2000_sessions_15_in_100_fail_and_all_others_have_a_pull_request_in_time(
+    tmp_path: Path, clock: Any, scale: float
+) -> None:
+    world = World(tmp_path / "simulator.sqlite", 7, scale, clock)
+    for number in range(2000):
+        world.create_session("org-1", "Fix it", tags=[f"attempt-{number}"])
+    clock.now += 22.9 / scale  # the earliest is stuck after 23 simulated seconds, the last is done after 53
+    assert all(session.shows.is_at_work for session in world.sessions("org-1", [], 2000, None))
+    clock.now += 30.2 / scale
+    ended = [session.shows for session in world.sessions("org-1", [], 2000, None)]
+    world.close()
+    assert not any(shows.is_at_work for shows in ended)
+    failed = sum(shows.pull_request is None for shows in ended)
+    assert abs(failed - 300) < 2.576 * math.sqrt(2000 * 0.15 * 0.85)
+    assert all((shows.output or {})["status"] == ("completed" if shows.pull_request else "testing") for shows in ended)

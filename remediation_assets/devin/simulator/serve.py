@@ -1,5 +1,6 @@
 """The simulator over HTTP, on this machine only: it takes any key."""
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -25,7 +26,8 @@ def serve(world: World, port: int, *, controlled: bool, ready: Callable[[str], N
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
-        raise PortTaken(f"Port {port} cannot be used ({error.strerror}); choose another with --port.") from None
+        why = os.strerror(error.errno or 0)
+        raise PortTaken(f"Port {port} cannot be used ({why}); choose another with --port.") from None
     with listener:
         try:
             server = uvicorn.Server(uvicorn.Config(create_app(world, controlled=controlled), log_level="warning"))
