@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
-.PHONY: run test lint dev lock clean
+.PHONY: run test bench lint dev lock clean
 
 # The main job on the sample, against the simulator with its clock sped up.
 run: .venv/installed
@@ -13,6 +13,10 @@ run: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+# Figures as ratios to a floor or a peer of the same run; BENCH="devin" for one of them.
+bench: .venv/installed
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -218,8 +218,9 @@ def reset() -> None:
             ledger.delete()
         # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.
         forget_materializations()
-    for leftover in ledger.data_dir.glob("simulator.sqlite*"):
-        leftover.unlink()
+    if settings.simulates_in_process:  # one that is served elsewhere is not ours
+        for leftover in ledger.data_dir.glob("simulator.sqlite*"):
+            leftover.unlink()
     click.echo(f"{ledger.data_dir} holds no ledger any more.")
 
 
@@ -261,9 +262,10 @@ def _summarize(ledger: Ledger) -> None:
         figures = totals(connection)
     done = figures.succeeded + figures.failed
     rate = f" ({figures.succeeded / done:.0%} of {done})" if done else ""
+    acus = "" if figures.acus is None else f", {figures.acus:.1f} ACUs"
     click.echo(
         f"{figures.succeeded} findings fixed{rate}, {figures.pull_requests} pull requests, "
-        f"{figures.planned - done} of {figures.planned} planned findings to go, {figures.acus:.1f} ACUs."
+        f"{figures.planned - done} of {figures.planned} planned findings to go{acus}."
     )
     click.echo(f"Results: duckdb -readonly {shlex.quote(str(ledger.published_path))}")
     click.echo("Runs, waves and gates in the Dagster UI: make dev, then http://127.0.0.1:3000")

@@ -133,18 +133,18 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
             )
             counts = tx.execute(
                 """
-                SELECT count(*), count(*) FILTER (outcome = 'success'), count(pr_url), coalesce(sum(acus_consumed), 0)
+                SELECT count(*), count(*) FILTER (outcome = 'success'), count(pr_url), sum(acus_consumed)
                 FROM session_results WHERE wave = ?
                 """,
                 [wave],
-            ).fetchone() or (0, 0, 0, 0.0)
+            ).fetchone() or (0, 0, 0, None)
         ledger.publish(force=True)
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": counts[0],
             "succeeded": counts[1],
             "pull requests": counts[2],
-            "ACUs": float(counts[3]),
+            **({} if counts[3] is None else {"ACUs": float(counts[3])}),
             "success rate": counts[1] / counts[0] if counts[0] else 0.0,
             "published results": dg.MetadataValue.path(str(ledger.published_path)),
             "preview": shown,

@@ -79,13 +79,13 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
 
 @dataclass(frozen=True)
 class Totals:
-    """The ledger in figures."""
+    """The ledger in figures; `acus` is None where the API tells none, as v1."""
 
     planned: int
     succeeded: int
     failed: int
     pull_requests: int
-    acus: float
+    acus: float | None
     live: int
     unanswered: int
     last_poll_at: datetime | None
@@ -103,12 +103,12 @@ def totals(connection: DuckDBPyConnection) -> Totals:
     ).fetchone() or (0, 0, 0, 0)
     attempts = connection.execute(
         """
-        SELECT coalesce(sum(acus_consumed), 0), count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL),
+        SELECT sum(acus_consumed), count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL),
             count(*) FILTER (outcome IS NULL AND session_id IS NULL AND claimed_at IS NOT NULL),
             (SELECT last_poll_at FROM state)
         FROM attempts
         """
-    ).fetchone() or (0.0, 0, 0, None)
+    ).fetchone() or (None, 0, 0, None)
     sentences = tuple(
         f"on hold ({hold.kind}) until {hold.ends_at or hold.probe_at:%H:%M:%S} UTC at least: {hold.reason}"
         for hold in standing_holds(connection)

@@ -1,0 +1,26 @@
+"""Run all benchmarks, or those named, and print their figures: `python -m tests.benchmarks [NAME...]`.
+
+Figures are ratios to a floor or a peer of the same run, so that they say the same on any machine.
+"""
+
+import importlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(NAMES)
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for name in names or NAMES:
+        print(f"\n{name}")
+        for figure in importlib.import_module(f"tests.benchmarks.bench_{name}").figures():
+            print(f"  {figure}", flush=True)
+
+
+main(sys.argv[1:])
