@@ -4,12 +4,13 @@
 other descriptor of it drops DuckDB's own lock, and another process's commit would then be lost.
 """
 
+import logging
 import os
 import random
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from .errors import (
     TransactionLost,
 )
 from .locks import held
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Ledger:
         after the lock timeout and TransactionLost if a failed statement's error was swallowed
         inside, for DuckDB then commits nothing without a word.
         """
-        with self._locked():
+        with self._locked(), _told_as_ours(self.path):
             connection = self._open()
             try:
                 connection.execute("SET TimeZone = 'UTC'")
@@ -189,9 +192,22 @@ class Ledger:
 
     def _open(self) -> DuckDBPyConnection:
         if not self.path.exists():
-            self._create()
+            self._build(self._fill)
+        connection = self._connect()
+        version = schema.version_of(connection)
+        if version == schema.SCHEMA_VERSION:
+            return connection
+        connection.close()
+        if version is None:
+            raise LedgerUnusable(f"{self.path} is no ledger; restore it from a backup or move it away.")
+        if version > schema.SCHEMA_VERSION:
+            raise LedgerTooNew(f"{self.path} was written by a later version; upgrade this software.")
+        self._build(lambda building: schema.create_from(building, self.path, version))
+        return self._connect()
+
+    def _connect(self) -> DuckDBPyConnection:
         deadline = time.monotonic() + self._lock_timeout
-        wait = 0.05
+        wait, told = 0.05, False
         while True:
             try:
                 return duckdb.connect(str(self.path))
@@ -199,6 +215,9 @@ class Ledger:
                 # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
                 if "Could not set lock" not in str(error):
                     raise LedgerUnusable(f"{self.path} cannot be opened: {_first_line(error)}") from None
+                if not told:
+                    told = True
+                    logger.warning("Waiting for another program to close %s: %s", self.path, _first_line(error))
                 if time.monotonic() > deadline:
                     raise LedgerBusy(
                         f"{self.path} is open in another program ({_first_line(error)}); close it. "
@@ -213,38 +232,37 @@ class Ledger:
             with suppress(duckdb.IOException):  # a foreign program is writing: stay stale
                 duckdb.connect(str(self.path)).close()
 
-    def _create(self) -> None:
-        # Built whole under another name: a kill while DuckDB creates a file can leave one it refuses for ever.
+    def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
+        """Put a ledger in place that is built whole under another name.
+
+        A kill while DuckDB creates a file can leave one that it refuses for ever; and a migration that
+        is interrupted must leave the old ledger as it was.
+        """
         building = self.data_dir / "ledger.building.duckdb"
-        for leftover in (building, Path(f"{building}.wal")):
-            leftover.unlink(missing_ok=True)
-        connection = duckdb.connect(str(building))
         try:
-            schema.create(connection)
-            connection.execute(
-                "INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    uuid.uuid4().hex[:12],
-                    schema.SCHEMA_VERSION,
-                    self._stamp.mode,
-                    self._stamp.api_origin,
-                    "",  # the API names it; a setting may be mistyped
-                    datetime.now(UTC),
-                ],
-            )
-        finally:
-            connection.close()
-        with open(building, "rb+") as file:
-            os.fsync(file.fileno())
-        building.rename(self.path)
+            for leftover in (building, Path(f"{building}.wal")):
+                leftover.unlink(missing_ok=True)
+            connection = duckdb.connect(str(building))
+            try:
+                fill(connection)
+            finally:
+                connection.close()
+            _sync(building)
+            building.rename(self.path)
+            # Else a crash of the machine could bring back the folder without the ledger: forgetting what was sent.
+            _sync(self.data_dir)
+        except OSError as error:
+            raise _unusable(self.data_dir, error) from error
+
+    def _fill(self, connection: DuckDBPyConnection) -> None:
+        schema.create(connection)
+        org_id = ""  # the API names it; a setting may be mistyped
+        stamp = [uuid.uuid4().hex[:12], schema.SCHEMA_VERSION, self._stamp.mode, self._stamp.api_origin, org_id]
+        connection.execute("INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?)", [*stamp, datetime.now(UTC)])
 
     def _check_stamp(self, connection: DuckDBPyConnection) -> None:
-        row = connection.execute("SELECT ledger_id, schema_version, mode, api_origin, org_id FROM stamp").fetchone()
-        if row is None:
-            raise LedgerUnusable(f"{self.path} has no stamp; restore it from a backup or move it away.")
-        if row[1] > schema.SCHEMA_VERSION:
-            raise LedgerTooNew(f"{self.path} was written by a later version; upgrade this software.")
-        found = Stamp(*row[2:])
+        [row] = connection.execute("SELECT ledger_id, mode, api_origin, org_id FROM stamp").fetchall()
+        found = Stamp(*row[1:])
         if not found.admits(self._stamp):
             raise LedgerMismatch(
                 f"{self.path} holds {found.mode} results of {found.api_origin} {found.org_id}".rstrip()
@@ -260,13 +278,39 @@ def _unusable(folder: Path, error: OSError) -> LedgerUnusable:
     )
 
 
+@contextmanager
+def _told_as_ours(path: Path) -> Iterator[None]:
+    """Tell a full disk or a folder that was made read-only in a sentence."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise LedgerUnusable(
+            f"{path} cannot be read or written ({_first_line(error)}); nothing of this change was kept. Free space on "
+            "the disk or make the folder writable, then run it again."
+        ) from error
+
+
 def _commit(connection: DuckDBPyConnection) -> None:
     try:
         connection.execute("SELECT 1")
     except duckdb.Error as error:
         connection.execute("ROLLBACK")
         raise TransactionLost(f"nothing was written: {_first_line(error)}") from error
-    connection.execute("COMMIT")
+    try:
+        connection.execute("COMMIT")
+    except duckdb.TransactionException as error:
+        if "Could not write" not in str(error):
+            raise
+        raise duckdb.IOException(str(error)) from error
+
+
+def _sync(path: Path) -> None:
+    """Have the kernel write a file, or a folder's list of its files, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _first_line(error: Exception) -> str:

@@ -4,14 +4,16 @@ Columns of findings are taken from the `Finding` model, never typed twice. Wide 
 stored once; later steps keep narrow tables, and views give people the wide form.
 """
 
+from pathlib import Path
 from types import UnionType
 from typing import get_args
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Finding
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 
@@ -43,9 +45,10 @@ CREATE TABLE stamp (
     api_origin VARCHAR NOT NULL, org_id VARCHAR NOT NULL, created_at TIMESTAMPTZ NOT NULL);
 
 -- One row. watched_seconds counts only time between successful polls with no hold: the clock of timeouts.
+-- session_cap is the account's own limit of sessions not ended, as far as its refusals told it.
 CREATE TABLE state (
-    watched_seconds DOUBLE NOT NULL, last_poll_at TIMESTAMPTZ, current_source VARCHAR, plan_number INTEGER NOT NULL);
-INSERT INTO state VALUES (0, NULL, NULL, 0);
+    watched_seconds DOUBLE NOT NULL DEFAULT 0, last_poll_at TIMESTAMPTZ, current_source VARCHAR,
+    plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER);
 
 CREATE TABLE scans (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL,
@@ -76,6 +79,9 @@ CREATE TABLE playbook_versions (
 CREATE TABLE rounds (
     wave_number INTEGER NOT NULL, round INTEGER NOT NULL, opened_at TIMESTAMPTZ NOT NULL, run_id VARCHAR,
     plan_number INTEGER NOT NULL, ignored_gate BOOLEAN NOT NULL, settled_at TIMESTAMPTZ, collected_at TIMESTAMPTZ,
+    -- Whether a creation had no plain answer; then a whole list, begun late enough, must show that none is double.
+    unsure BOOLEAN NOT NULL DEFAULT false, last_post_at TIMESTAMPTZ, audited_at TIMESTAMPTZ,
+    stopped_at TIMESTAMPTZ,
     UNIQUE (wave_number, round));
 CREATE TABLE attempts (
     finding_key VARCHAR NOT NULL, attempt INTEGER NOT NULL, wave_number INTEGER NOT NULL, round INTEGER NOT NULL,
@@ -85,10 +91,20 @@ CREATE TABLE attempts (
     unknown_since TIMESTAMPTZ, fruitless_lookups INTEGER NOT NULL DEFAULT 0,
     session_id VARCHAR, session_url VARCHAR, dispatched_at TIMESTAMPTZ, watched_from DOUBLE,
     api_status VARCHAR, api_detail VARCHAR, blocked_since TIMESTAMPTZ, missing_since TIMESTAMPTZ,
-    pr_url VARCHAR, pull_requests VARCHAR, structured_output VARCHAR, output_valid BOOLEAN, acus_consumed DOUBLE,
-    observed_at TIMESTAMPTZ, raw VARCHAR, error_message VARCHAR, completed_at TIMESTAMPTZ,
-    end_wanted_at TIMESTAMPTZ, session_ended_at TIMESTAMPTZ,
+    halted_at TIMESTAMPTZ, wake_wanted_at TIMESTAMPTZ, woken_at TIMESTAMPTZ,
+    pr_url VARCHAR, acus_consumed DOUBLE, observed_at TIMESTAMPTZ, observed_hash VARCHAR,
+    error_message VARCHAR, completed_at TIMESTAMPTZ, cancel_wanted_at TIMESTAMPTZ,
+    end_wanted_at TIMESTAMPTZ, end_error VARCHAR, session_ended_at TIMESTAMPTZ,
     UNIQUE (finding_key, attempt));
+-- What Devin showed last, one row an attempt. Apart from `attempts`: rows this wide would make every small
+-- change of an attempt cost what all attempts there ever were weigh.
+CREATE TABLE observations (
+    finding_key VARCHAR NOT NULL, attempt INTEGER NOT NULL, observed_at TIMESTAMPTZ NOT NULL,
+    pull_requests VARCHAR, structured_output VARCHAR, output_valid BOOLEAN, raw VARCHAR NOT NULL);
+-- Second sessions of one attempt, which should not exist; each is terminated.
+CREATE TABLE extra_sessions (
+    session_id VARCHAR NOT NULL, wave_number INTEGER NOT NULL, finding_key VARCHAR NOT NULL, attempt INTEGER NOT NULL,
+    seen_at TIMESTAMPTZ NOT NULL, end_error VARCHAR, ended_at TIMESTAMPTZ, UNIQUE (session_id));
 CREATE TABLE gate_results (
     wave VARCHAR NOT NULL, wave_number INTEGER NOT NULL, round INTEGER NOT NULL, decided_at TIMESTAMPTZ NOT NULL,
     findings INTEGER NOT NULL, succeeded INTEGER NOT NULL, answerable INTEGER NOT NULL, rate DOUBLE,
@@ -97,9 +113,8 @@ CREATE TABLE gate_results (
 CREATE TABLE holds (
     hold_id INTEGER NOT NULL, kind VARCHAR NOT NULL, reason VARCHAR NOT NULL, set_at TIMESTAMPTZ NOT NULL,
     ends_at TIMESTAMPTZ, probe_at TIMESTAMPTZ, lifted_at TIMESTAMPTZ);
-CREATE SEQUENCE event_ids;
 CREATE TABLE session_events (
-    event_id BIGINT NOT NULL DEFAULT nextval('event_ids'), "timestamp" TIMESTAMPTZ NOT NULL,
+    event_id BIGINT NOT NULL, "timestamp" TIMESTAMPTZ NOT NULL,
     event_type VARCHAR NOT NULL,
     message VARCHAR NOT NULL, wave_number INTEGER, finding_key VARCHAR, attempt INTEGER, details VARCHAR);
 """
@@ -128,14 +143,68 @@ SELECT * FROM attempts QUALIFY row_number() OVER (PARTITION BY finding_key ORDER
 CREATE VIEW session_results AS
 SELECT p.wave, p.wave_number, p.position, p.finding_key, {_p_names}, p.priority_score,
     coalesce(a.attempt, 0) AS attempt, a.round, coalesce(a.status, 'pending') AS status, a.outcome,
-    a.session_id, a.session_url, a.pr_url, a.pull_requests, a.structured_output, a.output_valid, a.acus_consumed,
+    a.session_id, a.session_url, a.pr_url, o.pull_requests, o.structured_output, o.output_valid, a.acus_consumed,
     a.playbook, a.playbook_version, a.dispatched_at, a.completed_at,
     date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes, a.error_message
-FROM wave_plan p LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number;
+FROM wave_plan p LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
+LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
 """
+
+_OLD = "old"
+
+# What moved, by the version it moved from; all other columns are copied by their names.
+_MOVED = {
+    1: f"""
+    INSERT INTO observations
+    SELECT finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw
+    FROM {_OLD}.attempts WHERE raw IS NOT NULL
+    """
+}
+
+
+def version_of(connection: DuckDBPyConnection) -> int | None:
+    """Give the schema version of a database, None where it is no ledger."""
+    try:
+        row = connection.execute("SELECT schema_version FROM stamp").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return row[0] if row else None
 
 
 def create(connection: DuckDBPyConnection) -> None:
-    """Create every table and view in an empty database."""
+    """Create every table and view in an empty database; `stamp` is left without a row."""
     connection.execute(_TABLES)
+    connection.execute("INSERT INTO state DEFAULT VALUES")
+    connection.execute("CREATE SEQUENCE event_ids")
     connection.execute(_VIEWS)
+
+
+def create_from(connection: DuckDBPyConnection, old: Path, version: int) -> None:
+    """Create every table and view in an empty database and fill them from an older ledger's, which stays as it is."""
+    quoted = str(old).replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS {_OLD} (READ_ONLY)")
+    connection.execute(_TABLES)
+    columns = _columns_of(connection, _OLD)
+    for table, names in _columns_of(
+        connection, str(connection.execute("SELECT current_database()").fetchall()[0][0])
+    ).items():
+        common = ", ".join(f'"{name}"' for name in names if name in columns.get(table, ()))
+        if common:
+            connection.execute(f"INSERT INTO {table} BY NAME SELECT {common} FROM {_OLD}.{table}")
+    for since in range(version, SCHEMA_VERSION):
+        connection.execute(_MOVED[since])
+    connection.execute("UPDATE stamp SET schema_version = ?", [SCHEMA_VERSION])
+    [(next_event,)] = connection.execute("SELECT coalesce(max(event_id), 0) + 1 FROM session_events").fetchall()
+    connection.execute(f"CREATE SEQUENCE event_ids START {int(next_event)}")
+    connection.execute(_VIEWS)
+    connection.execute(f"DETACH {_OLD}")
+
+
+def _columns_of(connection: DuckDBPyConnection, database: str) -> dict[str, list[str]]:
+    rows = connection.execute(
+        "SELECT table_name, list(column_name) FROM duckdb_columns()"
+        " WHERE database_name = ? AND NOT internal AND table_name IN (SELECT table_name FROM duckdb_tables())"
+        " GROUP BY table_name",
+        [database],
+    ).fetchall()
+    return dict(rows)

@@ -48,8 +48,9 @@ class Timeline:
         self.urgent |= event_type in _URGENT
         tx.execute(
             """
-            INSERT INTO session_events ("timestamp", event_type, message, wave_number, finding_key, attempt, details)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO session_events (
+                event_id, "timestamp", event_type, message, wave_number, finding_key, attempt, details)
+            VALUES (nextval('event_ids'), ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 self.now,

@@ -67,7 +67,10 @@ def test_the_error_of_a_failed_statement_is_the_one_that_is_raised(ledger: Ledge
 
 def test_a_failed_statement_that_is_swallowed_loses_the_transaction_aloud(ledger: Ledger) -> None:
     def insert_twice() -> None:
-        insert = "INSERT INTO rounds VALUES (1, 1, '2027-01-15', NULL, 1, FALSE, NULL, NULL)"
+        insert = (
+            "INSERT INTO rounds BY NAME SELECT 1 AS wave_number, 1 AS round, now() AS opened_at,"
+            " 1 AS plan_number, FALSE AS ignored_gate"
+        )
         with ledger.transaction() as tx:
             tx.execute(insert)
             with suppress(duckdb.ConstraintException):
