@@ -9,12 +9,16 @@ from remediation_assets.jobs import collect_wave
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import Pipeline
 from remediation_assets.sessions.advance import Step, advance
+from remediation_assets.sessions.stopping import unfinished_endings
 from remediation_assets.settings import Settings, SettingsError, load_settings
 
 COLLECT_TRIES = 3
 
+TICK_SECONDS = 50.0
+"""A tick must end inside Dagster's deadline of 60 seconds; no creation is sent that could outlast it."""
+
 TICK_LOCK_SECONDS = 10.0
-"""A tick must end well inside Dagster's deadline of 60 seconds, so it waits less for the ledger."""
+"""So it waits less for the ledger, too."""
 
 
 def _interval_seconds() -> int:
@@ -47,11 +51,12 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         return dg.SkipReason(str(error))
     try:
         step = asyncio.run(_step(pipeline, ledger, settings)) if live else Step()
-    except RemediationError as error:
+    except (RemediationError, TimeoutError) as error:
+        reason = str(error) or f"Devin did not answer within {TICK_SECONDS:g} seconds; the next tick tries again."
         if not collectable:
-            return dg.SkipReason(str(error))
+            return dg.SkipReason(reason)
         # Collecting what has settled needs no poll.
-        context.log.warning(str(error))
+        context.log.warning(reason)
         step = Step()
     for message in step.messages:
         context.log.info(message)
@@ -90,14 +95,14 @@ def _waves(ledger: Ledger) -> tuple[list[tuple[str, int]], int]:
         ).fetchall()
         row = tx.execute(
             """
-            SELECT (SELECT count(*) FROM rounds WHERE settled_at IS NULL)
-                + (SELECT count(*) FROM attempts
-                    WHERE end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL)
+            SELECT count(*) FROM rounds WHERE settled_at IS NULL
             """
         ).fetchone()
-    return [(wave, number) for wave, number in collectable], row[0] if row else 0
+        live = (row[0] if row else 0) + unfinished_endings(tx)
+    return [(wave, number) for wave, number in collectable], live
 
 
 async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
     async with pipeline.devin(settings) as devin:
-        return await advance(ledger, devin, settings)
+        async with asyncio.timeout(TICK_SECONDS):
+            return await advance(ledger, devin, settings, seconds=TICK_SECONDS)

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     create_settle_seconds: float | None = Field(
         None, ge=0, description="Wait before an unanswered creation is tried again; 120 live, 5 in mock mode."
     )
+    release_sessions: Literal["when_needed", "always", "never"] = Field(
+        "when_needed", description="When the session of a success gives up its slot: when_needed, always, never."
+    )
     hold_probe_minutes: float = Field(5.0, gt=0, description="Minutes between probes of a hold.")
     hold_wait_minutes: float = Field(
         10.0, ge=0, description="How long a waiting run bears a hold that has no known end."

@@ -35,6 +35,7 @@ VARIABLES: dict[str, tuple[str, Any]] = {
     "SESSION_TIMEOUT_MINUTES": ("30", 30.0),
     "BLOCKED_CONFIRM_SECONDS": ("1", 1.0),
     "CREATE_SETTLE_SECONDS": ("7", 7.0),
+    "RELEASE_SESSIONS": ("never", "never"),
     "HOLD_PROBE_MINUTES": ("2", 2.0),
     "HOLD_WAIT_MINUTES": ("0", 0.0),
     "REMEDIATION_DATA_DIR": ("/srv/data", "/srv/data"),

@@ -5,6 +5,8 @@ number of them harmless.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,14 +21,16 @@ from remediation_assets.ledger.locks import held
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.settings import Settings
 
-from .dispatching import dispatch
+from .dispatching import POST_DEADLINE_SECONDS, claimable, dispatch
 from .ending import end_sessions
 from .events import Timeline
-from .holds import Hold, lift_credentials, postpone_probes, probe_due, set_hold_for, standing_holds
+from .holds import Hold, HoldKind, lift, postpone_probes, probe_due, set_hold_for, standing_holds
 from .observing import observe
 from .playbook_sync import upload_playbooks
 from .rounds import last_round
 from .settling import advance_rounds
+from .slots import give_up_parked
+from .waking import wake_sessions
 
 Clock = Callable[[], datetime]
 
@@ -55,12 +59,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now: Clock = utc_now) -> Step:
-    """Take one step: poll, judge, end, retry or settle, dispatch; publish before and after.
+async def advance(
+    ledger: Ledger, devin: DevinClient, settings: Settings, *, now: Clock = utc_now, seconds: float = math.inf
+) -> Step:
+    """Take one step: poll, judge, end, retry or settle, dispatch, wake; publish before and after.
 
     Under an exclusive lock, tried without waiting: who does not get it does nothing and says which
-    process holds it. Raises a DevinError where the poll fails; nothing is dispatched then.
+    process holds it. Raises a DevinError where the poll fails; nothing is dispatched then. No creation
+    is sent that could take longer than `seconds` from now on.
     """
+    give_up_at = time.monotonic() + seconds
     ledger.publish()
     timeline = Timeline(now())
     with ExitStack() as fence:
@@ -72,6 +80,8 @@ async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now
             ledger.belong_to(await devin.org_id())
             await _probe_credentials(ledger, devin, settings, timeline)
             await observe(ledger, devin, settings, timeline, now=now)
+            with ledger.transaction() as tx:
+                give_up_parked(tx, settings, claimable(tx), timeline)
             await end_sessions(ledger, devin, timeline, now=now)
             timeline.now = now()
             with ledger.transaction() as tx:
@@ -82,7 +92,15 @@ async def advance(ledger: Ledger, devin: DevinClient, settings: Settings, *, now
                     timeline=timeline,
                 )
             await upload_playbooks(ledger, devin, timeline)
-            started = await dispatch(ledger, devin, settings, timeline, now=now)
+            started = await dispatch(
+                ledger,
+                devin,
+                settings,
+                timeline,
+                now=now,
+                may_send=lambda: time.monotonic() + POST_DEADLINE_SECONDS < give_up_at,
+            )
+            await wake_sessions(ledger, devin, settings, timeline)
             with ledger.transaction() as tx:
                 holds = standing_holds(tx)
         except (NotAuthorised, Forbidden, QuotaExhausted) as error:
@@ -103,7 +121,7 @@ async def _probe_credentials(ledger: Ledger, devin: DevinClient, settings: Setti
     if due:
         await devin.who_am_i()
         with ledger.transaction() as tx:
-            lift_credentials(tx, timeline)
+            lift(tx, [HoldKind.CREDENTIALS], timeline)
 
 
 async def follow(

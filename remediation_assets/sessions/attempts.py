@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -32,16 +33,20 @@ class Attempt:
     blocked_since: datetime | None
     missing_since: datetime | None
     pr_url: str | None
-    pull_requests: str | None
-    structured_output: str | None
     acus_consumed: float | None
+    observed_hash: str | None
+    halted_at: datetime | None
+    wake_wanted_at: datetime | None
+    woken_at: datetime | None
     error_message: str | None
+    cancel_wanted_at: datetime | None
     end_wanted_at: datetime | None
+    end_error: str | None
     session_ended_at: datetime | None
     finding_id: str
     repo_url: str
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Give the tag that names this attempt and no other, in any ledger of the same findings."""
         return attempt_tag(self.finding_key, self.attempt)
@@ -88,9 +93,10 @@ def load_attempts(tx: DuckDBPyConnection, condition: str, values: Sequence[objec
 def update_attempt(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[str, Any]) -> None:
     """Set columns of an attempt; their names are ours, never data."""
     assignments = ", ".join(f"{name} = ?" for name in changes)
+    # By wave too, for DuckDB then passes over the attempts of all other waves.
     tx.execute(
-        f"UPDATE attempts SET {assignments} WHERE finding_key = ? AND attempt = ?",
-        [*changes.values(), attempt.finding_key, attempt.attempt],
+        f"UPDATE attempts SET {assignments} WHERE wave_number = ? AND finding_key = ? AND attempt = ?",
+        [*changes.values(), attempt.wave_number, attempt.finding_key, attempt.attempt],
     )
 
 

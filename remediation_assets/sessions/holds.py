@@ -1,16 +1,19 @@
 """Holds: dispatching is paused, with a reason and, where it is known, an end.
 
-A hold with an end lifts itself. One without is probed once per interval: refused credentials with a
-request that costs nothing, quota and missing permission with one attempt, whose acceptance lifts it.
+A hold with an end lifts itself; after it one attempt at a time goes out until one is accepted. One
+without is probed once per interval: refused credentials with a request that costs nothing, missing
+permission with one attempt, quota with a word to a suspended session or else with one attempt. What
+only a person can mend, a person lifts.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from duckdb import DuckDBPyConnection
 
-from remediation_assets.devin.errors import DevinError, NotAuthorised, QuotaExhausted, RateLimited
+from remediation_assets.devin.errors import ConcurrencyCap, DevinError, NotAuthorised, QuotaExhausted, RateLimited
 
 from .events import Timeline
 
@@ -22,9 +25,21 @@ class HoldKind(StrEnum):
     """Why dispatching is paused."""
 
     RATE_LIMIT = "rate_limit"
+    CONCURRENCY = "concurrency"
     QUOTA = "quota"
     CREDENTIALS = "credentials"
     PERMISSION = "permission"
+    REFUSALS = "refusals"
+    PERSON = "person"
+
+
+BACKS_OFF = (HoldKind.RATE_LIMIT, HoldKind.CONCURRENCY)
+"""Holds that end by themselves, later each time."""
+
+FOR_A_PERSON = (HoldKind.REFUSALS, HoldKind.PERSON)
+"""Holds that nothing but `remediate resume` lifts."""
+
+PROBED_BY_AN_ATTEMPT = (HoldKind.QUOTA, HoldKind.PERMISSION)
 
 
 @dataclass(frozen=True)
@@ -43,13 +58,15 @@ class Hold:
         """Say what it waits for."""
         if self.ends_at:
             return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {self.reason}"
+        if self.kind in FOR_A_PERSON:
+            return f"dispatching is on hold ({self.kind}) until `remediate resume`: {self.reason}"
         return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {self.reason}"
 
     def admits(self, now: datetime) -> int | None:
         """Give how many attempts it lets through now; None for any number."""
         if self.ends_at is not None:
             return 0 if now < self.ends_at else None
-        if self.kind is HoldKind.CREDENTIALS:
+        if self.kind not in PROBED_BY_AN_ATTEMPT:
             return 0
         return 0 if self.probe_at is None or now < self.probe_at else 1
 
@@ -71,16 +88,17 @@ def lift_ended(tx: DuckDBPyConnection, timeline: Timeline) -> None:
 
 def lift_probed(tx: DuckDBPyConnection, timeline: Timeline) -> None:
     """Lift the holds that an attempt probes: one was accepted."""
-    for hold in standing_holds(tx):
-        if hold.ends_at is None and hold.kind is not HoldKind.CREDENTIALS:
-            _lift(tx, hold, timeline)
+    lift(tx, PROBED_BY_AN_ATTEMPT, timeline)
 
 
-def lift_credentials(tx: DuckDBPyConnection, timeline: Timeline) -> None:
-    """Lift the holds for refused credentials: they work again."""
+def lift(tx: DuckDBPyConnection, kinds: Container[HoldKind], timeline: Timeline) -> int:
+    """Lift the standing holds of some kinds; return how many there were."""
+    lifted = 0
     for hold in standing_holds(tx):
-        if hold.kind is HoldKind.CREDENTIALS:
+        if hold.kind in kinds:
             _lift(tx, hold, timeline)
+            lifted += 1
+    return lifted
 
 
 def probe_due(tx: DuckDBPyConnection, now: datetime) -> bool:
@@ -105,15 +123,16 @@ def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float,
     )
 
 
-def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Timeline, *, seconds: float) -> None:
-    """Set a hold unless one of its kind stands; rate limits end after `seconds`, others are probed then."""
+def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Timeline, *, seconds: float = 0.0) -> None:
+    """Set a hold unless one of its kind stands; `seconds` from now it ends or is probed, as its kind does."""
     if any(hold.kind is kind for hold in standing_holds(tx)):
         return
     then = timeline.now + timedelta(seconds=seconds)
-    ends = kind is HoldKind.RATE_LIMIT
+    ends_at = then if kind in BACKS_OFF else None
+    probe_at = None if kind in BACKS_OFF or kind in FOR_A_PERSON else then
     tx.execute(
         "INSERT INTO holds SELECT coalesce(max(hold_id), 0) + 1, ?, ?, ?, ?, ?, NULL FROM holds",
-        [kind, reason, timeline.now, then if ends else None, None if ends else then],
+        [kind, reason, timeline.now, ends_at, probe_at],
     )
     timeline.add(tx, "hold_set", f"dispatching is on hold ({kind}): {reason}")
 
@@ -121,8 +140,9 @@ def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Time
 def set_hold_for(tx: DuckDBPyConnection, error: DevinError, timeline: Timeline, *, probe_minutes: float) -> None:
     """Set the hold that an account's refusal calls for."""
     if isinstance(error, RateLimited):
-        seconds = min(error.retry_after_seconds or _backoff_seconds(tx), _LONGEST_BACKOFF_SECONDS)
-        set_hold(tx, HoldKind.RATE_LIMIT, str(error), timeline, seconds=seconds)
+        kind = HoldKind.CONCURRENCY if isinstance(error, ConcurrencyCap) else HoldKind.RATE_LIMIT
+        seconds = error.retry_after_seconds or _FIRST_BACKOFF_SECONDS * 2.0 ** refusals_in_a_row(tx)
+        set_hold(tx, kind, str(error), timeline, seconds=min(seconds, _LONGEST_BACKOFF_SECONDS))
     else:
         kind = (
             HoldKind.QUOTA
@@ -134,15 +154,16 @@ def set_hold_for(tx: DuckDBPyConnection, error: DevinError, timeline: Timeline, 
         set_hold(tx, kind, str(error), timeline, seconds=probe_minutes * 60)
 
 
-def _backoff_seconds(tx: DuckDBPyConnection) -> float:
-    row = tx.execute(
+def refusals_in_a_row(tx: DuckDBPyConnection) -> int:
+    """Count the holds for limits since a session was started; while there are any, one attempt goes out at a time."""
+    [(count,)] = tx.execute(
         """
         SELECT count(*) FROM holds
-        WHERE kind = ? AND set_at > coalesce((SELECT max(dispatched_at) FROM attempts), 'epoch'::TIMESTAMPTZ)
+        WHERE kind IN (?, ?) AND set_at >= coalesce((SELECT max(dispatched_at) FROM attempts), 'epoch'::TIMESTAMPTZ)
         """,
-        [HoldKind.RATE_LIMIT],
-    ).fetchone()
-    return min(_FIRST_BACKOFF_SECONDS * 2.0 ** (row[0] if row else 0), _LONGEST_BACKOFF_SECONDS)
+        list(BACKS_OFF),
+    ).fetchall()
+    return int(count)
 
 
 def _lift(tx: DuckDBPyConnection, hold: Hold, timeline: Timeline) -> None:

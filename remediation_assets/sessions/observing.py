@@ -1,8 +1,9 @@
-"""Observation: look at the live sessions, judge them, write what changed.
+"""Observation: look at the sessions of all live waves, judge them, write what changed.
 
 Runs only under the fence of `advance`. Requests happen outside the ledger's transactions.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -19,11 +20,15 @@ from remediation_assets.planning.output_schema import is_valid_output
 from remediation_assets.settings import Settings
 
 from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
+from .auditing import audited, due_audits, mark_unsure, record_extras
 from .dispatching import record_session
+from .ending import end_attempt
 from .events import Timeline
-from .holds import HoldKind, lift_ended, set_hold, standing_holds
-from .looking import Sightings, look
+from .holds import lift_ended, standing_holds
+from .looking import look
+from .observations import Observation, write_observations
 from .outcomes import NEEDS_A_PERSON, Judgement, judge
+from .waking import note_halted
 
 _LOOKUPS_BEFORE_RETURN = 2
 
@@ -35,45 +40,62 @@ async def observe(
     begun = timeline.now = now()
     with ledger.transaction() as tx:
         # We hold the fence, so a claim without an answer is an orphan: its claimant is gone.
-        tx.execute(
-            """
-            UPDATE attempts SET unknown_since = ?
-            WHERE claimed_at IS NOT NULL AND outcome IS NULL AND session_id IS NULL AND unknown_since IS NULL
-            """,
-            [begun],
+        orphans = load_attempts(
+            tx, "a.claimed_at IS NOT NULL AND a.outcome IS NULL AND a.session_id IS NULL AND a.unknown_since IS NULL"
         )
-        live = load_attempts(tx, "a.claimed_at IS NOT NULL AND a.outcome IS NULL")
+        for orphan in orphans:
+            update_attempt(tx, orphan, {"unknown_since": begun})
+            mark_unsure(tx, orphan, begun)
+        audits = due_audits(tx, settings, begun)
+        attempts = load_attempts(
+            tx,
+            """
+            a.wave_number IN (
+                SELECT wave_number FROM attempts WHERE claimed_at IS NOT NULL AND outcome IS NULL
+                UNION ALL SELECT unnest(?))
+            """,
+            [[wave_number for wave_number, _ in audits]],
+        )
         was_on_hold = bool(standing_holds(tx))
         lift_ended(tx, timeline)
-    sightings = await look(devin, live, ledger.ledger_id)
-    last_words = await _last_words(devin, live, sightings, settings, begun)
+    sightings = await look(devin, attempts, ledger.ledger_id)
+    followed = [attempt for attempt in attempts if attempt.outcome is None and attempt.tag in sightings.by_tag]
+    judged = {a.tag: _judge(a, sightings.by_tag[a.tag], settings, begun) for a in followed}
+    last_words = await _last_words(devin, followed, sightings.by_tag, judged)
     timeline.now = now()
     with ledger.transaction() as tx:
-        for attempt in live:
-            session = sightings.by_tag.get(attempt.tag)
-            if session is not None:
-                if attempt.session_id is None:
-                    record_session(tx, attempt, session, timeline)
-                _write_sighting(tx, attempt, session, settings, begun, last_words.get(attempt.tag), timeline)
+        record_extras(tx, sightings.extras, timeline)
+        seen = []
+        for attempt in followed:
+            session = sightings.by_tag[attempt.tag]
+            if attempt.session_id is None:
+                record_session(tx, attempt, session, timeline)
+            seen += _seen(attempt, session, judged[attempt.tag], last_words.get(attempt.tag), settings, begun)
+        write_observations(tx, seen, timeline.now)
+        for observation in seen:
+            _tell(tx, observation, timeline)
+        note_halted(tx, [(a, judged[a.tag].account_reason) for a in followed], settings, begun, timeline)
         _settle_unknown(tx, sightings.sought_in_vain, settings, begun, timeline)
         _note_gone(tx, sightings.gone, settings, begun, timeline)
+        _cancel(tx, timeline)
+        audited(tx, audits, begun)
         _advance_watch(tx, settings, begun, was_on_hold)
         _time_out(tx, settings, timeline)
 
 
 async def _last_words(
-    devin: DevinClient, live: list[Attempt], sightings: Sightings, settings: Settings, begun: datetime
+    devin: DevinClient,
+    followed: list[Attempt],
+    sessions: Mapping[str, DevinSession],
+    judged: Mapping[str, Judgement],
 ) -> Mapping[str, str]:
     """Fetch Devin's last message where an attempt is about to be judged as needing a person."""
     words = {}
-    for attempt in live:
-        session = sightings.by_tag.get(attempt.tag)
-        if session is None:
-            continue
-        judgement = _judge(attempt, session, settings, begun)
+    for attempt in followed:
+        judgement = judged[attempt.tag]
         if judgement.outcome is Outcome.FAILED and (judgement.reason or "").startswith(NEEDS_A_PERSON):
             try:
-                async for message in devin.list_messages(session.session_id):
+                async for message in devin.list_messages(sessions[attempt.tag].session_id):
                     if message.source == "devin":
                         words[attempt.tag] = message.text
             except DevinError:
@@ -91,22 +113,20 @@ def _judge(attempt: Attempt, session: DevinSession, settings: Settings, begun: d
     )
 
 
-def _write_sighting(
-    tx: DuckDBPyConnection,
+def _seen(
     attempt: Attempt,
     session: DevinSession,
+    judgement: Judgement,
+    last_words: str | None,
     settings: Settings,
     begun: datetime,
-    last_words: str | None,
-    timeline: Timeline,
-) -> None:
-    judgement = _judge(attempt, session, settings, begun)
-    if judgement.account_reason:
-        set_hold(tx, HoldKind.QUOTA, judgement.account_reason, timeline, seconds=settings.hold_probe_minutes * 60)
+) -> list[Observation]:
+    """Give what is to be written of a sighting: nothing where nothing has changed."""
     blocked_since = (attempt.blocked_since or begun) if judgement.status is SessionStatus.BLOCKED else None
     reason = f"{NEEDS_A_PERSON}: {last_words[:2000]}" if last_words else judgement.reason
     pull_requests = json.dumps([pr.model_dump() for pr in session.pull_requests])
     output = json.dumps(session.structured_output) if session.structured_output is not None else None
+    shown = [session.status, session.status_detail, pull_requests, output, session.acus_consumed]
     changes: dict[str, Any] = {
         "status": judgement.status,
         "outcome": judgement.outcome,
@@ -115,37 +135,38 @@ def _write_sighting(
         "blocked_since": blocked_since,
         "missing_since": None,
         "pr_url": judgement.pr_url,
-        "pull_requests": pull_requests,
-        "structured_output": output,
         "acus_consumed": session.acus_consumed,
+        "observed_hash": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
         "error_message": reason,
     }
     if all(getattr(attempt, name) == value for name, value in changes.items()):
-        return
-    changes |= {
-        "output_valid": is_valid_output(session.structured_output) if output else None,
-        "observed_at": timeline.now,
-        "raw": json.dumps(session.raw),
-    }
-    if judgement.outcome:
-        changes["completed_at"] = timeline.now
-        if judgement.outcome is not Outcome.SUCCESS:
-            # Intent and outcome are written before the session is ended; the next attempt waits for that.
-            changes["end_wanted_at"] = timeline.now
-    update_attempt(tx, attempt, changes)
-    _tell(tx, attempt, judgement, reason, timeline)
+        return []
+    ends = judgement.outcome is not None and (
+        judgement.outcome is not Outcome.SUCCESS or settings.release_sessions == "always"
+    )
+    return [
+        Observation(
+            attempt=attempt,
+            changes=changes,
+            ends=ends,
+            pull_requests=pull_requests,
+            structured_output=output,
+            output_valid=is_valid_output(session.structured_output) if output else None,
+            raw=json.dumps(session.raw),
+        )
+    ]
 
 
-def _tell(
-    tx: DuckDBPyConnection, attempt: Attempt, judgement: Judgement, reason: str | None, timeline: Timeline
-) -> None:
-    if judgement.outcome is Outcome.SUCCESS:
-        message = f"{attempt.label} succeeded: {judgement.pr_url}"
-        timeline.add(tx, "session_completed", message, attempt=attempt, details={"pr_url": judgement.pr_url})
-    elif judgement.outcome:
-        timeline.add(tx, "session_failed", f"{attempt.label} failed: {reason}", attempt=attempt)
-    elif judgement.status is not attempt.status and judgement.status is not SessionStatus.DISPATCHED:
-        timeline.add(tx, f"session_{judgement.status}", f"{attempt.label} is {judgement.status}", attempt=attempt)
+def _tell(tx: DuckDBPyConnection, observation: Observation, timeline: Timeline) -> None:
+    attempt, changes = observation.attempt, observation.changes
+    outcome, status, pr_url = changes["outcome"], changes["status"], changes["pr_url"]
+    if outcome is Outcome.SUCCESS:
+        message = f"{attempt.label} succeeded: {pr_url}"
+        timeline.add(tx, "session_completed", message, attempt=attempt, details={"pr_url": pr_url})
+    elif outcome:
+        timeline.add(tx, "session_failed", f"{attempt.label} failed: {changes['error_message']}", attempt=attempt)
+    elif status is not attempt.status and status is not SessionStatus.DISPATCHED:
+        timeline.add(tx, f"session_{status}", f"{attempt.label} is {status}", attempt=attempt)
 
 
 def _settle_unknown(
@@ -170,8 +191,17 @@ def _note_gone(
         if attempt.missing_since is None:
             update_attempt(tx, attempt, {"missing_since": begun})
         elif (begun - attempt.missing_since).total_seconds() >= settings.blocked_confirm_seconds:
-            reason = "Devin no longer knows the session"
-            _end(tx, attempt, Outcome.VANISHED, reason, timeline)
+            end_attempt(tx, attempt, Outcome.VANISHED, "Devin no longer knows the session", timeline)
+
+
+def _cancel(tx: DuckDBPyConnection, timeline: Timeline) -> None:
+    """End the attempts that were to be cancelled, now that it is known whether they have a session."""
+    wanted = load_attempts(
+        tx,
+        "a.cancel_wanted_at IS NOT NULL AND a.outcome IS NULL AND (a.session_id IS NOT NULL OR a.claimed_at IS NULL)",
+    )
+    for attempt in wanted:
+        end_attempt(tx, attempt, Outcome.CANCELLED, "stopped by a person", timeline)
 
 
 def _advance_watch(tx: DuckDBPyConnection, settings: Settings, begun: datetime, was_on_hold: bool) -> None:
@@ -193,25 +223,5 @@ def _time_out(tx: DuckDBPyConnection, settings: Settings, timeline: Timeline) ->
         tx, "a.session_id IS NOT NULL AND a.outcome IS NULL AND a.watched_from <= ?", [watched - limit]
     )
     for attempt in late:
-        _end(
-            tx,
-            attempt,
-            Outcome.TIMEOUT,
-            f"no result within {settings.session_timeout_minutes:g} minutes",
-            timeline,
-        )
-
-
-def _end(tx: DuckDBPyConnection, attempt: Attempt, outcome: Outcome, reason: str, timeline: Timeline) -> None:
-    update_attempt(
-        tx,
-        attempt,
-        {
-            "status": outcome.status,
-            "outcome": outcome,
-            "error_message": reason,
-            "completed_at": timeline.now,
-            "end_wanted_at": timeline.now,
-        },
-    )
-    timeline.add(tx, "session_failed", f"{attempt.label} ended as {outcome}: {reason}", attempt=attempt)
+        reason = f"no result within {settings.session_timeout_minutes:g} minutes"
+        end_attempt(tx, attempt, Outcome.TIMEOUT, reason, timeline)

@@ -109,8 +109,5 @@ def totals(connection: DuckDBPyConnection) -> Totals:
         FROM attempts
         """
     ).fetchone() or (None, 0, 0, None)
-    sentences = tuple(
-        f"on hold ({hold.kind}) until {hold.ends_at or hold.probe_at:%H:%M:%S} UTC at least: {hold.reason}"
-        for hold in standing_holds(connection)
-    )
-    return Totals(*(*row, *attempts, sentences))
+    holds = tuple(hold.sentence for hold in standing_holds(connection))
+    return Totals(*(*row, *attempts, holds))

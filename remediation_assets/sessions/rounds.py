@@ -79,7 +79,10 @@ def open_round(
     if attempts == 0 and last:
         return Opening(last.round, is_new=False, attempts=0)
     tx.execute(
-        "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+        """
+        INSERT INTO rounds (wave_number, round, opened_at, run_id, plan_number, ignored_gate)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
         [planned.wave_number, number, timeline.now, run_id, planned.plan_number, bool(closed)],
     )
     message = f"{wave} round {number} opened with {attempts} findings"

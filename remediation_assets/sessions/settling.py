@@ -84,13 +84,14 @@ def advance_rounds(
     settled = []
     open_rounds = tx.execute(
         """
-        SELECT w.wave, r.wave_number, r.round, r.ignored_gate
+        SELECT w.wave, r.wave_number, r.round, r.ignored_gate, r.stopped_at IS NOT NULL,
+            r.unsure AND r.audited_at IS NULL
         FROM rounds r JOIN waves w ON w.wave_number = r.wave_number
         WHERE r.settled_at IS NULL
         ORDER BY r.wave_number
         """
     ).fetchall()
-    for wave, wave_number, number, ignored_gate in open_rounds:
+    for wave, wave_number, number, ignored_gate, stopped, to_be_audited in open_rounds:
         findings = [
             row[0]
             for row in tx.execute("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [wave_number]).fetchall()
@@ -100,11 +101,11 @@ def advance_rounds(
             findings,
             number,
             min_success_rate=min_success_rate,
-            max_retries=max_retries,
+            max_retries=0 if stopped else max_retries,
         )
         for attempt in step.retries:
             _insert_retry(tx, attempt, timeline)
-        if step.verdict:
+        if step.verdict and not to_be_audited:
             _settle(tx, wave, wave_number, number, ignored_gate, step.verdict, timeline)
             settled.append(wave)
     return settled

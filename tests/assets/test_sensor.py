@@ -15,6 +15,11 @@ from remediation_assets.sensors import devin_session_sensor
 
 ALL_SUCCEED = "100"
 
+SETTLED_ROUND = """
+INSERT INTO rounds BY NAME
+SELECT ? AS wave_number, 1 AS round, now() AS opened_at, 1 AS plan_number, false AS ignored_gate, now() AS settled_at
+"""
+
 Execute = Callable[..., Any]
 Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 
@@ -70,7 +75,7 @@ def test_a_collection_that_failed_is_asked_for_again_a_few_times(
 ) -> None:
     execute("plan_waves")
     with ledger.transaction() as tx:
-        tx.execute("INSERT INTO rounds VALUES (1, 1, now(), '', 1, false, now(), NULL)")
+        tx.execute(SETTLED_ROUND, [1])
     keys = []
     for _ in range(3):
         result = tick()
@@ -93,7 +98,7 @@ def test_what_has_settled_is_collected_although_devin_cannot_be_polled(
     execute("plan_waves")
     execute("dispatch_wave", "wave-0001")
     with ledger.transaction() as tx:
-        tx.execute("INSERT INTO rounds VALUES (2, 1, now(), '', 1, false, now(), NULL)")
+        tx.execute(SETTLED_ROUND, [2])
     for path in (home / "data").glob("simulator.sqlite*"):
         path.unlink()
     (home / "data" / "simulator.sqlite").write_bytes(b"no database at all" * 100)

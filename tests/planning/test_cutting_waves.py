@@ -162,7 +162,11 @@ def test_an_unclaimed_round_of_a_wave_that_changes_is_forgotten(tx: DuckDBPyConn
     rank(tx, *"abcd")
     cut(tx, 2)
     for number in (1, 2):
-        tx.execute("INSERT INTO rounds VALUES (?, 1, ?, 'run', 1, FALSE, NULL, NULL)", [number, NOON])
+        tx.execute(
+            "INSERT INTO rounds BY NAME SELECT ? AS wave_number, 1 AS round, ? AS opened_at,"
+            " 1 AS plan_number, FALSE AS ignored_gate",
+            [number, NOON],
+        )
     tx.execute(
         """
         INSERT INTO attempts (finding_key, attempt, wave_number, round, is_retry, status, playbook,

@@ -41,7 +41,7 @@ def later(seconds: float) -> Timeline:
         (RateLimited, 429, None, "rate_limit", 60, None),
         (RateLimited, 429, 17.0, "rate_limit", 17, None),
         (RateLimited, 429, 0.0, "rate_limit", 60, None),
-        (ConcurrencyCap, 429, None, "rate_limit", 60, None),
+        (ConcurrencyCap, 429, None, "concurrency", 60, None),
         (QuotaExhausted, 402, None, "quota", None, 300),
         (NotAuthorised, 401, None, "credentials", None, 300),
         (Forbidden, 403, None, "permission", None, 300),
