@@ -1,16 +1,20 @@
 """`remediate`: the pipeline from a shell. Exit codes: 0 done, 1 error, 2 usage, 3 paused at a gate or hold."""
 
+import asyncio
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import click
+from duckdb import DuckDBPyConnection
 from rich.console import Console
 
+from remediation_assets.devin.connect import connect
 from remediation_assets.errors import RemediationError, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
@@ -18,11 +22,15 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, wave_table
 from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
+from remediation_assets.sessions import stopping
+from remediation_assets.sessions.advance import advance, utc_now
+from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
 PAUSED = 3
+STOP_SECONDS = 60.0
 GATE_STEP = "session_results_success_rate_gate"
 
 Parameters = ParamSpec("Parameters")
@@ -168,6 +176,71 @@ def status() -> None:
         click.echo(plain(hold))
     polled = figures.last_poll_at
     click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
+
+
+@main.command()
+@click.option("--reason", default="a person asked for it", show_default=True, help="What `status` gives as the reason.")
+@_told_to_people
+def pause(reason: str) -> None:
+    """Start no further session until `resume`; those at work go on."""
+    _order(lambda tx, timeline: stopping.pause(tx, reason, timeline))
+    click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
+
+
+@main.command()
+@_told_to_people
+def resume() -> None:
+    """Lift a pause, and let all other holds be tried at once."""
+    _order(stopping.resume)
+    click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
+
+
+@main.command()
+@click.option("--wave", help="Stop this wave only: wave-0001. Without it, all of them, and pause.")
+@_told_to_people
+def stop(wave: str | None) -> None:
+    """Start nothing more and terminate our live sessions; their attempts are cancelled and count for no gate."""
+    settings = load_settings()
+
+    def order(tx: DuckDBPyConnection, timeline: Timeline) -> int:
+        if wave is None:
+            stopping.pause(tx, "everything was stopped", timeline)
+        return stopping.stop(tx, wave, timeline)
+
+    ledger, stopped = _order(order)
+    click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
+    left = asyncio.run(_end_stopped(ledger, settings))
+    if left:
+        raise RemediationError(
+            f"{left} sessions could not be ended yet, or are still looked for; run `remediate stop` again."
+        )
+    click.echo("No session of what was stopped is left.")
+
+
+def _order(order: Callable[[DuckDBPyConnection, Timeline], int | None]) -> tuple[Ledger, int]:
+    """Carry out an order in the ledger, and publish it."""
+    ledger = open_ledger(load_settings())
+    if not ledger.path.exists():
+        raise RemediationError("There is no ledger yet; run `remediate plan FILE` first.")
+    with ledger.transaction() as tx:
+        done = order(tx, Timeline(utc_now()))
+    ledger.publish(force=True)
+    return ledger, done or 0
+
+
+async def _end_stopped(ledger: Ledger, settings: Settings) -> int:
+    """Take steps until every session that was stopped is ended; give up after a while and say how many are left."""
+    give_up_at = time.monotonic() + settings.settle_seconds + STOP_SECONDS
+    async with connect(settings) as devin:
+        while True:
+            step = await advance(ledger, devin, settings)
+            for message in [*step.messages, *([step.busy] if step.busy else [])]:
+                click.echo(plain(message))
+            with ledger.transaction() as tx:
+                left = stopping.unfinished_endings(tx)
+            if not left or time.monotonic() > give_up_at:
+                return left
+            await asyncio.sleep(min(settings.poll_interval_seconds, 2.0))
 
 
 class _FaultsInHelp(click.Command):
