@@ -21,7 +21,14 @@ from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, wave_table
-from remediation_assets.runs import FinishedRun, RunFailed, forget_materializations, prepare_dagster_home, run_job
+from remediation_assets.runs import (
+    FinishedRun,
+    RunFailed,
+    forget_materializations,
+    prepare_dagster_home,
+    report_dead_runs,
+    run_job,
+)
 from remediation_assets.sessions import stopping
 from remediation_assets.sessions.advance import advance, utc_now
 from remediation_assets.sessions.events import Timeline
@@ -163,8 +170,11 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
 @main.command()
 @_told_to_people
 def status() -> None:
-    """Show waves, sessions, holds and the last poll."""
-    ledger = open_ledger(load_settings())
+    """Show waves, sessions, holds and the last poll; report runs whose process is gone as failed."""
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    for message in report_dead_runs(settings):
+        click.echo(plain(message))
     if ledger.path.exists():
         ledger.verify()
     ledger.publish(force=True)

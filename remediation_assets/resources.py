@@ -10,11 +10,27 @@ from remediation_assets.devin.connect import connect
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
-from remediation_assets.settings import Settings, load_settings
+from remediation_assets.liveness import alive
+from remediation_assets.settings import Settings, SettingsError, load_settings
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The pipeline's own door to its surroundings; everything it needs comes from the environment."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:
+        """Hold the sign of life of the run that uses this, if it is one."""
+        run, instance = context.run, context.instance
+        if run is None or instance is None:
+            yield self
+            return
+        try:
+            data_dir = load_settings().data_dir
+        except SettingsError:
+            yield self  # told by the first asset, with its sentence
+            return
+        with alive(instance, run.run_id, data_dir):
+            yield self
 
     def settings(self) -> Settings:
         """Read the settings."""

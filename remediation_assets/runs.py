@@ -98,6 +98,20 @@ def run_job(
     )
 
 
+def report_dead_runs(settings: Settings) -> list[str]:
+    """Report as failed the runs whose process is gone; say which. Nothing where no Dagster home has been used yet."""
+    home = Path(settings.dagster_home or CHECKOUT / "dagster_home")
+    if not (home / "storage").is_dir() and not (home / "history").is_dir():
+        return []
+    prepare_dagster_home(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets import liveness
+
+        with _open_instance() as instance:
+            return liveness.report_dead_runs(instance, settings.data_dir)
+
+
 def forget_materializations() -> None:
     """Forget in Dagster every wave partition and what was materialized; the record of runs stays."""
     with warnings.catch_warnings():

@@ -7,6 +7,7 @@ import dagster as dg
 from remediation_assets.errors import RemediationError
 from remediation_assets.jobs import collect_wave
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.liveness import report_dead_runs
 from remediation_assets.resources import Pipeline
 from remediation_assets.sessions.advance import Step, advance
 from remediation_assets.sessions.stopping import unfinished_endings
@@ -42,6 +43,8 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
             update={"ledger_lock_timeout_seconds": min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)}
         )
         ledger = pipeline.ledger(settings)
+        for message in report_dead_runs(context.instance, ledger.data_dir):
+            context.log.warning(message)
         if not ledger.path.exists():
             return dg.SkipReason("Nothing is planned yet.")
         collectable, live = _waves(ledger)

@@ -15,7 +15,7 @@ ROOT = Path(remediation_assets.__file__).parent
 # Top to bottom. A room imports from its own floor and those below it.
 FLOORS = (
     ("definitions", "cli", "runs", "dashboard"),
-    ("assets", "checks", "sensors", "jobs", "resources", "progress"),
+    ("assets", "checks", "sensors", "jobs", "resources", "liveness", "progress"),
     ("sessions",),
     ("planning",),
     ("findings",),

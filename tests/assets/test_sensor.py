@@ -27,8 +27,8 @@ Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 @pytest.fixture
 def tick(instance: dg.DagsterInstance) -> Tick:
     def evaluate() -> dg.SensorResult | dg.SkipReason:
-        context = dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()})
-        result = devin_session_sensor(context)
+        with dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
+            result = devin_session_sensor(context)
         assert isinstance(result, dg.SensorResult | dg.SkipReason)
         return result
 
