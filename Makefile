@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
-.PHONY: run test bench lint dev lock clean
+.PHONY: run test bench chaos lint dev lock clean
 
 # The main job on the sample, against the simulator with its clock sped up.
 run: .venv/installed
@@ -17,6 +17,10 @@ test: .venv/installed
 # Figures as ratios to a floor or a peer of the same run; BENCH="devin" for one of them.
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# A wave whose carriers are killed and frozen, over both wires, with faults and without; prints what it did.
+chaos: .venv/installed
+	$(BIN)/python -m tests.end_to_end.chaos 200
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -101,9 +101,12 @@ def _words_of(content: bytes) -> tuple[str, Any]:
         return _text(content), None
     if not isinstance(body, dict):
         return (body if isinstance(body, str) else _text(content)), body
-    for key in ("detail", "message", "error"):
-        if body.get(key):
-            return _sentence(body[key]), body
+    try:
+        for key in ("detail", "message", "error"):
+            if body.get(key):
+                return _sentence(body[key]), body
+    except RecursionError:  # nested more deeply than words ever are
+        pass
     return _text(content), body
 
 

@@ -5,7 +5,6 @@ Version-neutral: methods take and give our own types. How often a request may be
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 
 from . import v1, v3
 from .answers import as_json, unread
-from .connection import Connection
+from .connection import Connection, encoded
 from .errors import DevinError, Forbidden, OutcomeUnknown, RefusedRequest, Unavailable
 from .fields import playbook
 from .types import PROMPT_LIMIT, DevinSession, Identity, Message, Playbook
@@ -25,6 +24,7 @@ Version = Literal["v1", "v3"]
 
 SCHEMA_LIMIT = 64 * 1024  # bytes of JSON
 TAGS_LIMIT = 50
+_TAGS_WORDS = f"a session may have {TAGS_LIMIT} tags"
 
 
 class DevinClient:
@@ -187,6 +187,8 @@ class DevinClient:
     async def update_tags(self, session_id: str, tags: Sequence[str]) -> None:
         """Replace a session's tags."""
         path = (await self._wire()).tags_path(session_id)
+        if len(tags) > TAGS_LIMIT:
+            raise RefusedRequest("PUT", path, None, f"not sent: {_TAGS_WORDS}")
         await self._connection.repeatable("PUT", path, unread, body={"tags": list(tags)})
 
     async def create_playbook(self, *, title: str, body: str) -> Playbook:
@@ -218,11 +220,11 @@ class DevinClient:
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:
-    schema = len(json.dumps(body.get("structured_output_schema"), default=str))
+    schema = len(encoded("POST", "sessions", body.get("structured_output_schema") or {}))
     limits = {
         f"the prompt must be shorter than {PROMPT_LIMIT} characters": len(body["prompt"]) < PROMPT_LIMIT,
         f"the structured output schema may have {SCHEMA_LIMIT} bytes": schema <= SCHEMA_LIMIT,
-        f"a session may have {TAGS_LIMIT} tags": len(body["tags"]) <= TAGS_LIMIT,
+        _TAGS_WORDS: len(body["tags"]) <= TAGS_LIMIT,
     }
     broken = [words for words, kept in limits.items() if not kept]
     if broken:

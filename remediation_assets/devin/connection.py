@@ -99,7 +99,7 @@ class Connection:
         timeout: httpx.Timeout = _TIMEOUT,
     ) -> Parsed:
         headers = {"Authorization": f"Bearer {self._usable_key(method, path)}"}
-        content = None if body is None else _encoded(method, path, body)
+        content = None if body is None else encoded(method, path, body)
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -155,7 +155,8 @@ def _worth_repeating(error: Exception) -> bool | float:
     return error.status is None or error.status < 300 or error.status >= 500
 
 
-def _encoded(method: str, path: str, body: Mapping[str, Any]) -> bytes:
+def encoded(method: str, path: str, body: Mapping[str, Any]) -> bytes:
+    """Write a body as it is sent, or raise RefusedRequest where it is no JSON."""
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .answers import Malformed
+from .errors import RefusedRequest
 from .types import Playbook
 
 NOT_TOLD = datetime.fromtimestamp(0, UTC)
@@ -71,7 +72,9 @@ def session_page(session_id: str, told: Any) -> str:
 
 
 def segment(name: str) -> str:
-    """Quote a name for its place in a path, which it then cannot leave."""
+    """Quote a name for its place in a path, which it then cannot leave; RefusedRequest where it would."""
+    if name in ("", ".", ".."):
+        raise RefusedRequest("any", "path", None, f"not sent: {name!r} cannot be an id")
     return quote(name, safe="", errors="replace")
 
 

@@ -104,7 +104,9 @@ class V1:
         The list is newest first, so a creation meanwhile moves all others on, and the last of a page
         comes again as the first of the next. v1 does not say whether more follow. So one more than a
         page is asked for: where it comes, more follow. A page without it is the last only if it is
-        short, or if the server has given one more before; else it may cap its pages, and the next tells.
+        short, or if the server has given one more before; else it may cap its pages at that, and the next
+        tells. Where one more came, the next page must begin with what is known: else something has left
+        the list meanwhile, and something else has moved to where nobody looked.
         """
 
         def read(body: Any) -> list[DevinSession]:
@@ -121,6 +123,8 @@ class V1:
                     raise
                 asked, gives_more = PAGE_SIZE, False
                 continue
+            if gives_more and offset and not (found and found[0].session_id in seen):
+                raise Unavailable("GET", self.sessions_path, None, "the list moved while it was read; read it again")
             gives_more = gives_more or len(found) > PAGE_SIZE
             new = {session.session_id: session for session in found if session.session_id not in seen}
             for session in new.values():

@@ -151,12 +151,12 @@ def _read_page(body: Any) -> tuple[list[Any], str | None]:
     if isinstance(body, list):
         return body, None
     fields = object_of(body, "a page")
-    items, cursor = fields.get("items"), text(fields.get("end_cursor"))
+    items, cursor, more = fields.get("items"), fields.get("end_cursor"), fields.get("has_next_page")
     if not isinstance(items, list):
         raise Malformed("expected a page with a list of items")
-    if not fields.get("has_next_page", cursor is not None):
+    if not (more if isinstance(more, bool) else cursor is not None):
         return items, None
-    if not cursor:
+    if not isinstance(cursor, str) or not cursor:
         raise Malformed("the page says that more follow, but gives no cursor to them")
     return items, cursor
 

@@ -159,3 +159,10 @@ async def test_the_longest_prompt_is_sent(answering: Any) -> None:
     client, requests = answering(httpx.Response(200, json=SESSION))
     await client.create_session(prompt="x" * 29_999, tags=["t"] * 50)
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize("status", [422, 429, 500])
+async def test_words_that_are_nested_without_end_are_still_an_error_of_the_tree(answering: Any, status: int) -> None:
+    body = b'{"detail": ' + b"[" * 900 + b"]" * 900 + b"}"
+    creator, _ = answering(httpx.Response(status, content=body))
+    assert isinstance(await failure_of(create(creator)), DevinError)

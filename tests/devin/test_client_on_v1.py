@@ -209,3 +209,10 @@ async def test_no_organisation_is_asked_for(answering: Any) -> None:
     assert requests == []
     assert (await client.who_am_i()).org_id is None
     assert [str(request.url) for request in requests] == ["http://api.test/v1/sessions?limit=1"]
+
+
+async def test_a_list_from_which_something_left_meanwhile_is_an_error(answering: Any) -> None:
+    client, requests = answering(page(101), page(98, 102), version="v1")
+    with pytest.raises(Unavailable, match="moved while it was read"):
+        await ids(client)
+    assert len(requests) == 2

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from remediation_assets.devin.errors import Forbidden, Unavailable
+from remediation_assets.devin.errors import Forbidden, RefusedRequest, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +148,47 @@ async def test_a_key_without_an_organisation_says_which_setting_is_missing(answe
     client, _ = answering(httpx.Response(200, json={"principal_type": "service_user", "org_id": None}), org_id="")
     with pytest.raises(Forbidden, match="DEVIN_ORG_ID"):
         await client.org_id()
+
+
+@pytest.mark.parametrize(
+    ("told", "pages"),
+    [({"has_next_page": None, "end_cursor": "one"}, 2), ({"has_next_page": "no", "end_cursor": None}, 1)],
+)
+async def test_a_page_whose_flag_is_no_flag_is_judged_by_its_cursor(
+    answering: Any, told: dict[str, Any], pages: int
+) -> None:
+    client, requests = answering(httpx.Response(200, json={"items": [SESSION], **told}), page([2], None))
+    assert len([session async for session in client.list_sessions(tags=["a"])]) == len(requests) == pages
+
+
+@pytest.mark.parametrize("cursor", [7, "", ["one"]])
+async def test_a_cursor_that_is_none_is_an_error_where_more_may_follow(answering: Any, cursor: object) -> None:
+    client, _ = answering(httpx.Response(200, json={"items": [SESSION], "end_cursor": cursor}))
+    with pytest.raises(Unavailable):
+        _ = [session async for session in client.list_sessions(tags=["a"])]
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+async def test_a_name_that_would_be_another_place_is_never_sent(answering: Any, name: str) -> None:
+    client, requests = answering(httpx.Response(200, json={"playbook_id": "p"}))
+    with pytest.raises(RefusedRequest, match="cannot be an id"):
+        await client.get_playbook(name)
+    with pytest.raises(RefusedRequest, match="cannot be an id"):
+        await client.update_playbook(name, title="T", body="B")
+    assert requests == []
+
+
+async def test_a_schema_is_measured_as_it_is_sent_and_one_that_is_no_json_is_refused(answering: Any) -> None:
+    client, requests = answering(httpx.Response(200, json=SESSION))
+    await client.create_session(prompt="Fix it", structured_output_schema={"d": "ä" * 32_000})
+    circular: dict[str, Any] = {}
+    circular["itself"] = circular
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"d": deep}
+    for schema in ({"d": "ä" * 33_000}, circular, {("a", "b"): 1}, deep):
+        with pytest.raises(RefusedRequest):
+            await client.create_session(prompt="Fix it", structured_output_schema=schema)  # type: ignore[arg-type]
+    with pytest.raises(RefusedRequest, match="50 tags"):
+        await client.update_tags("1", ["t"] * 51)
+    assert len(requests) == 1

@@ -321,3 +321,52 @@ async def test_the_control_endpoint_changes_what_goes_wrong(world: World) -> Non
 async def test_the_control_endpoint_exists_only_where_it_was_asked_for(wire: httpx.AsyncClient) -> None:
     assert (await wire.get("/simulator/faults")).status_code == 404
     assert (await wire.put("/simulator/faults", json={"faults": []})).status_code == 404
+
+
+async def test_a_session_in_error_stays_so_and_listens_no_more(client: DevinClient, world: World, clock: Any) -> None:
+    world.set_faults(Faults(["error=1"]))
+    session = await start(client)
+    clock.now += 10_000
+    assert (await client.get_session(session.session_id)).status == "error"
+    with pytest.raises(DevinError, match="terminated"):
+        await client.send_message(session.session_id, "Hello?")
+
+
+async def test_a_session_may_vanish_while_its_creation_is_answered(client: DevinClient, world: World) -> None:
+    world.set_faults(Faults(["gone=1"]))
+    world.time_scale = 1e9
+    assert (await start(client)).session_id
+
+
+async def test_a_stuck_session_too_shows_its_pull_request_first(client: DevinClient, world: World, clock: Any) -> None:
+    world.set_faults(Faults(["pr_first=1"]))
+    stuck = next(n for n in range(100) if schedule_for(world.seed, f"attempt-{n}").gets_stuck)
+    session = await start(client, stuck)
+    clock.now += 31
+    assert len((await client.get_session(session.session_id)).pull_requests) == 1
+
+
+async def test_an_archived_session_that_is_woken_takes_a_slot_again(client: DevinClient, world: World) -> None:
+    if not client.can_archive:
+        return
+    world.set_faults(Faults(["concurrency_cap=1"]))
+    first = await start(client, 1)
+    await client.archive_session(first.session_id)
+    await client.send_message(first.session_id, "Go on")
+    assert isinstance(await failure_of(start(client, 2)), ConcurrencyCap)
+
+
+def test_shares_that_are_just_enough_stay_so_when_they_are_written() -> None:
+    faults = Faults(["late=0.3333335", "lost_answer=0.3333335", "rate_limit=0.333333"])
+    assert str(Faults.read(str(faults))) == str(faults)
+
+
+async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message(
+    world: World, clock: Any, tmp_path: Any
+) -> None:
+    world.set_faults(Faults(["quota_suspends=1"]))
+    seen_at_work = world.create_session("org-simulator", "Fix it", tags=["attempt-1"])
+    clock.now += 3
+    world.create_session("org-simulator", "Fix that", tags=["attempt-2"])
+    told = world.send_message(seen_at_work, "Go on")
+    assert (told.shows.status, told.shows.detail) == ("suspended", "out_of_quota")

@@ -176,3 +176,14 @@ async def test_both_versions_see_one_world(v1_wire: httpx.AsyncClient, clock: An
     links = [pull_request["pr_url"] for pull_request in other["pull_requests"]]
     assert ([one["pull_request"]["url"]] if one["pull_request"] else []) == links
     assert one["tags"] == other["tags"] == ["t"]
+
+
+@pytest.mark.parametrize("params", [{"offset": 10**30}, {"limit": 10**30}, {"skip": -1}])
+async def test_numbers_that_cannot_be_are_refused(v1_wire: httpx.AsyncClient, params: dict[str, int]) -> None:
+    assert (await v1_wire.get("/v1/sessions", params=params)).status_code == 422
+
+
+async def test_skip_is_another_word_for_offset(v1_wire: httpx.AsyncClient) -> None:
+    ids = [(await created(v1_wire))["session_id"] for _ in range(2)]
+    answer = (await v1_wire.get("/v1/sessions", params={"skip": 1})).json()
+    assert [session["session_id"] for session in answer["sessions"]] == ids[:1]

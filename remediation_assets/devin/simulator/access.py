@@ -49,9 +49,9 @@ def found_running(world: World, org_id: str, session_id: str) -> SimulatedSessio
 
 
 def found_listening(world: World, org_id: str, session_id: str) -> SimulatedSession:
-    """Give the session that a message is for; 400 where it has ended."""
+    """Give the session that a message is for; 400 where it has ended, by itself or by order."""
     session = found_session(world, org_id, session_id)
-    if session.shows.status == "exit":
+    if session.shows.status in ("exit", "error"):
         raise HTTPException(400, "Session has been terminated and cannot be resumed")
     return session
 

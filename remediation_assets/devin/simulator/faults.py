@@ -48,7 +48,7 @@ class Fault:
 
     def __str__(self) -> str:
         """Write it as it may be given."""
-        return f"{self.name}={self.amount:g}" + (f"/{self.seconds:g}" if self.seconds else "")
+        return f"{self.name}={_number(self.amount)}" + (f"/{_number(self.seconds)}" if self.seconds else "")
 
 
 _POSTS, _SESSIONS = Amount.SHARE_OF_POSTS, Amount.SHARE_OF_SESSIONS
@@ -121,6 +121,11 @@ class Faults:
 
     def _shares(self, amount: Amount) -> dict[str, float]:
         return {fault.name: fault.amount for fault in self if KINDS[fault.name].amount is amount}
+
+
+def _number(value: float) -> str:
+    # Whole, for a share that is rounded up could make too many of what was just enough.
+    return repr(value).removesuffix(".0")
 
 
 def _read(written: str) -> Fault:

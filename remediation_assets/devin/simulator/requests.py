@@ -11,7 +11,7 @@ TAGS_LIMIT = 50
 
 
 def _fits(schema: dict[str, Any] | None) -> dict[str, Any] | None:
-    if len(json.dumps(schema)) > SCHEMA_LIMIT:
+    if len(json.dumps(schema, ensure_ascii=False).encode("utf-8", "replace")) > SCHEMA_LIMIT:
         raise ValueError("structured_output_schema must not exceed 64KB")
     return schema
 

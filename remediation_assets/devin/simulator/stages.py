@@ -74,7 +74,8 @@ def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
         return (*course[:broken], course[broken].model_copy(update={"status": "error", "detail": None}))
     if schedule.scenario is None:
         return course
-    return tuple(milestone.model_copy(update=_changed(milestone, schedule.scenario, course)) for milestone in course)
+    link = _link(schedule, task)
+    return tuple(milestone.model_copy(update=_changed(milestone, schedule.scenario, link)) for milestone in course)
 
 
 def goes_at(schedule: Schedule) -> float | None:
@@ -82,13 +83,13 @@ def goes_at(schedule: Schedule) -> float | None:
     return schedule.analyzing if schedule.scenario == "gone" else None
 
 
-def _changed(milestone: Milestone, scenario: str, course: tuple[Milestone, ...]) -> dict[str, Any]:
+def _changed(milestone: Milestone, scenario: str, link: str) -> dict[str, Any]:
     """Give what a scenario makes of a milestone, as far as it differs."""
     match scenario:
         case "unknown_words" if milestone.detail == "working":
             return {"status": "levitating", "detail": "above_the_code"}
         case "pr_first" if _stage_of(milestone) in ("testing", "creating_pr"):
-            return {"pull_request": course[-1].pull_request}
+            return {"pull_request": link}
         case "no_output":
             return {"output": None}
         case "invalid_output" if milestone.output:
@@ -97,12 +98,16 @@ def _changed(milestone: Milestone, scenario: str, course: tuple[Milestone, ...])
             return {}
 
 
+def _link(schedule: Schedule, task: Task) -> str:
+    return f"{task.repository}/pull/{schedule.pull_request}"
+
+
 def _stage_of(milestone: Milestone) -> str | None:
     return milestone.output["status"] if milestone.output else None
 
 
 def _course(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
-    link = f"{task.repository}/pull/{schedule.pull_request}"
+    link = _link(schedule, task)
     path = task.file_path or "the affected file"
     notes: dict[str, Any] = {
         "finding_id": task.finding_id,
@@ -174,7 +179,7 @@ def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale
         status, detail, since = "suspended", "out_of_quota", life.halted_at
     elif life.woken_at is not None and now < life.woken_at + RESUMING / time_scale:
         status, detail, since = "resuming", None, life.woken_at
-    elif shown is course[-1] and now >= quiet_until:
+    elif shown is course[-1] and status != "error" and now >= quiet_until:
         status, detail, since = "suspended", "inactivity", quiet_until
     return Appearance(
         status=status,

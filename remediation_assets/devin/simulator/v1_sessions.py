@@ -31,11 +31,13 @@ async def create(world: TheWorld, request: CreateSessionV1) -> dict[str, Any]:
 def list_page(
     world: TheWorld,
     tags: Annotated[Sequence[str], Query()] = (),
-    limit: Annotated[int, Query(ge=1)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, lt=2**31)] = 100,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    skip: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
 ) -> dict[str, Any]:
     """List sessions, newest first; whether more follow is not told."""
-    return {"sessions": [session_body(s) for s in world.sessions(ORGANISATION, tags, limit, None, skip=offset)]}
+    found = world.sessions(ORGANISATION, tags, limit, None, skip=offset if skip is None else skip)
+    return {"sessions": [session_body(session) for session in found]}
 
 
 @router.get("/{session_id}")

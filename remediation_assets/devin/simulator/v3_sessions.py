@@ -9,7 +9,6 @@ from .access import TheWorld, found_listening, found_running, found_session
 from .creating import start_session
 from .requests import TAGS_LIMIT, CreateSession, SendMessage, TagList
 from .v3_wire import page_body, place_of, session_body
-from .world import SimulatedSession, World
 
 PageSize = Annotated[int, Query(ge=1, le=200)]
 
@@ -97,19 +96,15 @@ def list_tags(world: TheWorld, org_id: str, devin_id: str) -> dict[str, Any]:
 @router.post("/{devin_id}/tags")
 def add_tags(world: TheWorld, org_id: str, devin_id: str, request: TagList) -> dict[str, Any]:
     """Add tags to a session's; those it has already stay once."""
-    session = found_session(world, org_id, devin_id)
-    return _set_tags(world, session, [*session.tags, *request.tags])
+    tags = world.add_tags(found_session(world, org_id, devin_id), request.tags, TAGS_LIMIT)
+    if tags is None:
+        raise HTTPException(400, f"A session may have at most {TAGS_LIMIT} tags")
+    return {"tags": tags}
 
 
 @router.put("/{devin_id}/tags")
 def replace_tags(world: TheWorld, org_id: str, devin_id: str, request: TagList) -> dict[str, Any]:
     """Replace a session's tags."""
-    return _set_tags(world, found_session(world, org_id, devin_id), request.tags)
-
-
-def _set_tags(world: World, session: SimulatedSession, tags: Sequence[str]) -> dict[str, Any]:
-    unique = list(dict.fromkeys(tags))
-    if len(unique) > TAGS_LIMIT:
-        raise HTTPException(400, f"A session may have at most {TAGS_LIMIT} tags")
-    world.set_tags(session, unique)
+    unique = list(dict.fromkeys(request.tags))
+    world.set_tags(found_session(world, org_id, devin_id), unique)
     return {"tags": unique}

@@ -71,9 +71,12 @@ def place_of(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     try:
-        return int(base64.urlsafe_b64decode(cursor.encode()))
+        place = int(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error):
-        raise HTTPException(400, "Invalid cursor") from None
+        place = -1
+    if not 0 <= place < 2**63:
+        raise HTTPException(400, "Invalid cursor")
+    return place
 
 
 def _cursor(number: int) -> str:

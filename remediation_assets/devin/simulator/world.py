@@ -140,8 +140,8 @@ class World:
         Where it is `idempotent`, a session that had this very prompt is given instead, whatever became
         of it. Raises AccountRefuses where the account's limits say no.
         """
-        now = self._clock()
         with self._store.writing() as store:
+            now = self._clock()
             older = _with_prompt(store, org_id, prompt) if idempotent else None
             if older is None:
                 session_id = self._insert(store, org_id, prompt, title, tags, playbook_id, repos, now)
@@ -224,9 +224,11 @@ class World:
 
     def send_message(self, session: SimulatedSession, text: str) -> SimulatedSession:
         """Record a user's message, and wake the session where it sleeps; without quota it goes on sleeping."""
-        now = self._clock()
-        life = session.life
         with self._store.writing() as store:
+            now = self._clock()
+            # As it is now: another process may have changed it since it was looked at.
+            session = self._read(store, session)
+            life = session.life
             store.execute(
                 "INSERT INTO user_messages (session_id, sent_at, text) VALUES (?, ?, ?)",
                 (session.session_id, now, text),
@@ -234,15 +236,15 @@ class World:
             stays = life.halted_at is not None and _out_of_quota(
                 store, session.org_id, Faults.read(store.execute(_WORLDS_FAULTS).fetchone()[0])
             )
-        if stays:
-            return self._change(session, "last_message_at = ?", (now,))
-        started_at = life.began + (now - life.halted_at if life.halted_at is not None else 0.0)
-        woken_at = now if session.shows.status == "suspended" else life.woken_at
-        return self._change(
-            session,
-            "asleep_since = NULL, halted_at = NULL, started_at = ?, woken_at = ?, last_message_at = ?",
-            (started_at, woken_at, now),
-        )
+            halted_at = life.halted_at if stays else None
+            woken_at = now if session.shows.status == "suspended" and not stays else life.woken_at
+            started_at = life.began + (now - life.halted_at if life.halted_at is not None and not stays else 0.0)
+            store.execute(
+                "UPDATE sessions SET asleep_since = NULL, halted_at = ?, started_at = ?, woken_at = ?,"
+                " last_message_at = ? WHERE session_id = ?",
+                (halted_at, started_at, woken_at, now, session.session_id),
+            )
+            return self._read(store, session)
 
     def conversation(self, session: SimulatedSession) -> list[tuple[float, str, str]]:
         """List a session's messages as (time, source, text), oldest first."""
@@ -256,8 +258,16 @@ class World:
     def set_tags(self, session: SimulatedSession, tags: Sequence[str]) -> None:
         """Replace a session's tags."""
         with self._store.writing() as store:
-            store.execute("DELETE FROM session_tags WHERE session_id = ?", (session.session_id,))
-            _write_tags(store, session.session_id, tags)
+            _replace_tags(store, session.session_id, tags)
+
+    def add_tags(self, session: SimulatedSession, tags: Sequence[str], limit: int) -> list[str] | None:
+        """Add tags to a session's, each once; give them all, or None, adding nothing, where they are too many."""
+        with self._store.writing() as store:
+            unique = list(dict.fromkeys([*self._read(store, session).tags, *tags]))
+            if len(unique) > limit:
+                return None
+            _replace_tags(store, session.session_id, unique)
+            return unique
 
     def _change(self, session: SimulatedSession, assignments: str, values: tuple[object, ...]) -> SimulatedSession:
         with self._store.writing() as store:
@@ -265,10 +275,15 @@ class World:
         return self._known(session.org_id, session.session_id)
 
     def _known(self, org_id: str, session_id: str) -> SimulatedSession:
-        session = self.session(org_id, session_id)
-        if session is None:
+        """Give a session that was just found or changed, also where it has vanished meanwhile."""
+        rows = self._store.rows(f"{_SESSIONS} AND session_id = ?", (org_id, session_id))
+        if not rows:
             raise LookupError(f"{session_id} has left the world; was its file replaced?")
-        return session
+        return self._session(rows[0])
+
+    def _read(self, store: sqlite3.Connection, session: SimulatedSession) -> SimulatedSession:
+        values = (session.org_id, session.session_id)
+        return self._session(store.execute(f"{_SESSIONS} AND session_id = ?", values).fetchone())
 
     def _session(self, row: sqlite3.Row) -> SimulatedSession:
         course = milestones(Schedule.model_validate_json(row["schedule"]), Task.model_validate_json(row["task"]))
@@ -295,6 +310,7 @@ _SESSIONS = """
     WHERE org_id = ?"""
 
 _FOUND = " AND (gone_at IS NULL OR gone_at > ?)"
+_AWAKE = " AND NOT (is_archived AND asleep_since IS NOT NULL)"
 _WORLDS_FAULTS = "SELECT faults FROM world"
 
 
@@ -311,7 +327,7 @@ def _hash(prompt: str) -> str:
 
 def _refuse_beyond_limits(store: sqlite3.Connection, org_id: str, faults: Faults, now: float) -> None:
     cap, quota = faults.get("concurrency_cap"), faults.get("quota")
-    occupied = f"SELECT count(*) FROM sessions WHERE org_id = ? AND ended_at IS NULL AND NOT is_archived{_FOUND}"
+    occupied = f"SELECT count(*) FROM sessions WHERE org_id = ? AND ended_at IS NULL{_AWAKE}{_FOUND}"
     if cap and store.execute(occupied, (org_id, now)).fetchone()[0] >= cap.amount:
         raise AccountRefuses(429, f"You exceeded your concurrent session limit of {cap.amount:g}")
     if quota and _made(store, org_id) >= quota.amount:
@@ -325,6 +341,11 @@ def _out_of_quota(store: sqlite3.Connection, org_id: str, faults: Faults, coming
 
 def _made(store: sqlite3.Connection, org_id: str) -> int:
     return int(store.execute("SELECT count(*) FROM sessions WHERE org_id = ?", (org_id,)).fetchone()[0])
+
+
+def _replace_tags(store: sqlite3.Connection, session_id: str, tags: Sequence[str]) -> None:
+    store.execute("DELETE FROM session_tags WHERE session_id = ?", (session_id,))
+    _write_tags(store, session_id, tags)
 
 
 def _write_tags(store: sqlite3.Connection, session_id: str, tags: Sequence[str]) -> None:
