@@ -73,6 +73,17 @@ def test_a_foreign_program_on_the_ledger_is_waited_for_and_then_named(ledger: Le
         assert plan_number(ledger) == 1
 
 
+def test_whoever_waits_for_a_foreign_program_says_which_it_is(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    add_one(ledger)
+    with running(FOREIGN_SHELL, ledger.path) as other:
+        assert other.stdin is not None
+        threading.Timer(1.0, other.stdin.close).start()
+        assert plan_number(ledger) == 1
+    [message] = caplog.messages
+    assert message.startswith(f"Waiting for another program to close {ledger.path}: ")
+    assert f"PID {other.pid}" in message
+
+
 def test_threads_of_one_process_take_turns(ledger: Ledger) -> None:
     add_one(ledger)
     threads = [threading.Thread(target=lambda: [add_one(ledger) for _ in range(5)]) for _ in range(4)]

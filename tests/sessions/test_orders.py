@@ -159,3 +159,25 @@ async def test_quota_that_ends_in_the_middle_spends_nothing_and_its_return_wakes
 
 def messages(carrier: Carrier) -> list[bytes]:
     return [body for method, path, body in carrier.wire.requests if method == "POST" and path.endswith("/messages")]
+
+
+async def test_quota_that_is_gone_lets_one_probe_out_at_a_time_and_touches_no_gate(carrier: Carrier) -> None:
+    carrier.set(max_parallel_sessions=30, wave_size=20)
+    carrier.plan(20)
+    carrier.world.set_faults(Faults(["quota=3"]))
+    carrier.open()
+    await carrier.step()
+    assert len(carrier.sessions()) == 3
+    sent = len(carrier.wire.created())
+    assert sent <= 4, "one chunk at the most meets the end of quota"
+    for _ in range(30):
+        await carrier.step(after=10)
+    assert len(carrier.wire.created()) - sent == 5, "five minutes are five intervals"
+    assert [status for status in carrier.attempts("status").values()].count("pending") == 17
+    assert carrier.rows("SELECT count(*) FROM gate_results") == [(0,)]
+    assert carrier.rows("SELECT settled_at FROM rounds") == [(None,)]
+    carrier.world.set_faults(Faults())
+    await carrier.follow()
+    first = carrier.rows("SELECT count(*) FROM attempts WHERE attempt = 1 AND outcome IS NOT NULL")
+    assert (first, len(carrier.sessions())) == ([(20,)], carrier.rows("SELECT count(*) FROM attempts")[0][0])
+    assert carrier.rows("SELECT findings, answerable FROM gate_results") == [(20, 20)]
