@@ -76,6 +76,16 @@ class Arena:
         command = [sys.executable, "-m", "tests.end_to_end.carry", "wave-0001", *death]
         return subprocess.Popen(command, cwd=CHECKOUT, env=self.env, stderr=subprocess.DEVNULL)
 
+    def start_job(self) -> subprocess.Popen[bytes]:
+        """Start the job that CI runs, under a Dagster home beside the data."""
+        home = self.data / "dagster"
+        home.mkdir(exist_ok=True)
+        command = [str(Path(sys.executable).with_name("dagster")), "job", "execute"]
+        command += ["-m", "remediation_assets.definitions", "-j", "remediate_wave"]
+        command += ["--tags", '{"dagster/partition": "wave-0001"}']
+        env = self.env | {"DAGSTER_HOME": str(home)}
+        return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def plan(self) -> None:
         ledger, settings = open_ledger(self.settings), self.settings
         source = samples.write(self.data / "findings.csv", samples.rows(FINDINGS))
@@ -164,8 +174,15 @@ def disturb(there: Arena, kills: int, chance: random.Random, tally: Tally) -> No
             process = there.start(point, str(chance.randint(1, 3)))
             ended = end_within(process, 3.0)
             tally.kills[point if ended == -signal.SIGKILL else f"not come to: {point}"] += 1
-        elif number % 5 == 1:
+        elif number % 10 == 1:
             freeze(there, chance, tally)
+        elif number % 10 == 5:
+            # It needs some seconds before it comes to its first step.
+            process = there.start_job()
+            time.sleep(chance.uniform(4.0, 9.0))
+            process.kill()
+            process.wait()
+            tally.kills["the Dagster job at a random moment"] += 1
         else:
             process = there.start()
             time.sleep(chance.uniform(0.2, 1.6))
