@@ -38,6 +38,7 @@ from remediation_assets.settings import Settings, load_settings
 
 PAUSED = 3
 STOP_SECONDS = 60.0
+SIMULATOR_LOCK = "simulator.lock"
 GATE_STEP = "session_results_success_rate_gate"
 
 Parameters = ParamSpec("Parameters")
@@ -272,20 +273,23 @@ class _FaultsInHelp(click.Command):
 def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
     """Serve the simulated Devin over HTTP, API versions v1 and v3, until interrupted.
 
-    It is the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as it was made. Any
-    key that begins with cog_ (v3) or apk_ (v1) is good.
+    It is the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as it was made; --fault
+    replaces its faults. Any key that begins with cog_ (v3) or apk_ (v1) is good.
     """
     # Here and not above: a live pipeline never loads the simulator's web framework.
+    from remediation_assets.devin.simulator.faults import Faults
     from remediation_assets.devin.simulator.opening import open_world
     from remediation_assets.devin.simulator.serve import serve
 
     settings = load_settings()
-    world = open_world(settings.model_copy(update={"mock_faults": (*settings.mock_faults, *faults)}))
+    Faults(faults)  # what cannot be is told before anything is touched
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
 
     def tell(address: str) -> None:
         click.echo(f"Simulated Devin on {address}; use it with DEVIN_API_BASE_URL={address} and MOCK_MODE=true.")
 
-    serve(world, port, controlled=control, ready=tell)
+    lock = settings.data_dir / SIMULATOR_LOCK
+    serve(lambda: open_world(settings, faults), port, lock, controlled=control, ready=tell)
 
 
 @main.command()
@@ -302,8 +306,9 @@ def reset() -> None:
         # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.
         forget_materializations()
     if settings.simulates_in_process:  # one that is served elsewhere is not ours
-        for leftover in ledger.data_dir.glob("simulator.sqlite*"):
-            leftover.unlink()
+        with held(ledger.data_dir / SIMULATOR_LOCK, timeout=0):
+            for leftover in ledger.data_dir.glob("simulator.sqlite*"):
+                leftover.unlink()
     click.echo(f"{ledger.data_dir} holds no ledger any more.")
 
 

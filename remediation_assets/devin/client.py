@@ -145,6 +145,9 @@ class DevinClient:
         except (DevinError, TimeoutError) as error:
             words = f"answered with the older session {session_id}, which cannot be looked at: {error}"
             raise OutcomeUnknown("POST", path, 200, words) from None
+        if tags and not session.tags:
+            words = f"answered with {session_id}, whose tags are not told"
+            raise OutcomeUnknown("POST", path, 200, words)
         if not set(tags) <= set(session.tags):
             words = f"answered with {session_id}, an older session of the same prompt and other tags"
             raise RefusedRequest("POST", path, 200, words)

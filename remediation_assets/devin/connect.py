@@ -19,6 +19,8 @@ def connect(settings: Settings) -> DevinClient:
     """Make a client; nothing is sent yet, but a simulator's world is made where it is missing."""
     # stamina's own choice is structlog, which prints to standard output, where a script's JSON goes.
     stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
+    # Its debug lines show headers, and a server may echo the key in one.
+    logging.getLogger("httpcore").setLevel(logging.INFO)
     version = settings.api_version
     if not settings.mock_mode:
         key = settings.devin_api_key

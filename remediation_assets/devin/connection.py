@@ -8,13 +8,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import httpx
 import stamina
 from pydantic import SecretStr
 
-from .answers import Malformed, error_of
+from .answers import Malformed, error_of, json_of
 from .errors import NotAuthorised, OutcomeUnknown, RateLimited, RefusedRequest, Unavailable
 
 Parsed = TypeVar("Parsed")
@@ -24,6 +25,7 @@ ATTEMPTS = 4
 SHORTEST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_WHOLE_ANSWER_SECONDS = 60.0
 _NO_READ_LIMIT = httpx.Timeout(None, connect=5.0)  # where a deadline for the whole stands around it
 # Shorter than servers keep idle connections (uvicorn: 5 s): a POST on one that the server is just
 # closing is a POST whose outcome nobody knows.
@@ -103,9 +105,11 @@ class Connection:
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            answer = await self._http.request(
-                method, path, params=params, content=content, headers=headers, timeout=timeout
-            )
+            # A read's own limit counts for each part of an answer, and an answer may come in endless parts.
+            async with asyncio.timeout(_WHOLE_ANSWER_SECONDS):
+                answer = await self._http.request(
+                    method, path, params=params, content=content, headers=headers, timeout=timeout
+                )
         except _NEVER_SENT as error:
             raise _NotSent(method, path, None, self._reason(error)) from None
         except Exception as error:  # whatever a library makes of a hostile answer
@@ -132,7 +136,13 @@ class Connection:
 
     def _without_key(self, told: bytes) -> bytes:
         key = self._api_key.get_secret_value().encode()
-        return told.replace(key, b"[redacted]") if len(key) >= 8 else told
+        if len(key) < 8:
+            return told
+        if b"\\" in told:
+            # Written with escapes, the key would be put together again when the JSON is read.
+            with suppress(Malformed):
+                told = json.dumps(json_of(told), ensure_ascii=False).encode()
+        return told.replace(key, b"[redacted]")
 
     def _reason(self, error: Exception) -> str:
         return self._without_key(f"{type(error).__name__}: {error}".encode("utf-8", "replace")).decode()

@@ -69,7 +69,8 @@ class V1:
 
     def read_created(self, body: Any) -> tuple[DevinSession, bool]:
         """Read a creation's answer, which is little more than an id."""
-        return self.read_session(body), object_of(body, "a session").get("is_new_session") is not False
+        # We always ask for recognition, so a new session is said to be new; silence proves nothing.
+        return self.read_session(body), object_of(body, "a session").get("is_new_session") is True
 
     def read_session(self, body: Any) -> DevinSession:
         """Read a session; only its id is indispensable.

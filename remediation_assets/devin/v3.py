@@ -26,6 +26,8 @@ Item = TypeVar("Item")
 
 SELF = "/v3/self"
 PAGE_SIZE = 200  # the most that v3 gives
+MOST_BARREN_PAGES = 10
+MOST_PAGES = 5_000  # a million sessions under one tag are a list without an end
 
 
 async def who_am_i(connection: Connection) -> Identity:
@@ -91,9 +93,13 @@ class V3:
             raw=fields,
         )
 
-    def list_sessions(self, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
-        """Go through all sessions with the tags."""
-        return self._pages(self.sessions_path, self.read_session, {"tags": list(tags)})
+    async def list_sessions(self, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
+        """Go through all sessions with the tags, each once."""
+        seen: set[str] = set()
+        async for session in self._pages(self.sessions_path, self.read_session, {"tags": list(tags)}):
+            if session.session_id not in seen:
+                seen.add(session.session_id)
+                yield session
 
     def list_messages(self, session_id: str) -> AsyncIterator[Message]:
         """Go through a session's conversation, oldest first."""
@@ -111,6 +117,7 @@ class V3:
             return [read_item(item) for item in items], cursor
 
         seen: set[str] = set()
+        barren = 0
         params: dict[str, Any] = {**filters, "first": PAGE_SIZE}
         while True:
             items, cursor = await self._connection.repeatable("GET", path, as_json(read), params=params)
@@ -118,8 +125,10 @@ class V3:
                 yield item
             if cursor is None:
                 return
-            if cursor in seen:
-                raise Unavailable("GET", path, None, "the list's cursor repeats, so its end is never reached")
+            barren = 0 if items else barren + 1
+            if cursor in seen or barren > MOST_BARREN_PAGES or len(seen) > MOST_PAGES:
+                words = "the list's cursor repeats, or leads on and on, so its end is never reached"
+                raise Unavailable("GET", path, None, words)
             seen.add(cursor)
             params["after"] = cursor
 
@@ -148,7 +157,7 @@ def _read_page(body: Any) -> tuple[list[Any], str | None]:
 
     A page that says there are more but not where raises Malformed: what is missing may matter.
     """
-    if isinstance(body, list):
+    if isinstance(body, list) and len(body) < PAGE_SIZE:
         return body, None
     fields = object_of(body, "a page")
     items, cursor, more = fields.get("items"), fields.get("end_cursor"), fields.get("has_next_page")

@@ -49,23 +49,23 @@ class Judgement:
 def phase_of(status: str, detail: str | None) -> Phase:
     """Read the API's status words, v3's and v1's; unknown ones mean that the session is still at work.
 
-    v1's word that counts is the detail, whatever the status.
+    v1's words are details; they count whatever the status, unless that is an error.
     """
     match status, detail or "":
-        case (word, _) if word in _QUEUED:
-            return Phase.QUEUED
+        case ("error", _) | ("suspended", "error"):
+            return Phase.DEAD
+        case (_, "expired"):
+            return Phase.EXPIRED
         case ("exit", _) | (_, "finished"):
             return Phase.FINISHED
         case (_, "blocked"):
             return Phase.WAITING
-        case (_, "expired"):
-            return Phase.EXPIRED
+        case (word, _) if word in _QUEUED:
+            return Phase.QUEUED
         case ("running", word) if word in _WAITING_DETAILS:
             return Phase.WAITING
         case ("suspended", word) if word in _SLEEPING_DETAILS:
             return Phase.WAITING
-        case ("error", _) | ("suspended", "error"):
-            return Phase.DEAD
         case ("suspended", word) if _ACCOUNT_WORDS.search(word):
             return Phase.HALTED
         case _:

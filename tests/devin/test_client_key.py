@@ -15,6 +15,10 @@ from tests.devin.calls import CANARY, SESSION, Call, create, failure_of, read
 pytestmark = pytest.mark.anyio
 
 
+def escaped(key: str) -> bytes:
+    return "".join(f"\\u{ord(character):04x}" for character in key).encode()
+
+
 def echo(key: str, where: str) -> httpx.Response | Exception:
     answers: dict[str, httpx.Response | Exception] = {
         "401": httpx.Response(401, json={"detail": f"Key {key} is revoked"}),
@@ -23,12 +27,16 @@ def echo(key: str, where: str) -> httpx.Response | Exception:
         "no JSON": httpx.Response(200, content=f"Bearer {key}".encode()),
         "redirect": httpx.Response(302, headers={"location": f"https://x.test/?key={key}"}),
         "never sent": httpx.ConnectError(f"Illegal header value b'Bearer {key}'"),
+        "escaped": httpx.Response(401, content=b'{"detail": "' + escaped(key) + b'"}'),
+        "escaped, no JSON": httpx.Response(200, content=b'["' + escaped(key) + b'"]'),
         "lost": httpx.LocalProtocolError(f"Illegal header value b'Bearer {key}'"),
     }
     return answers[where]
 
 
-@pytest.mark.parametrize("where", ["401", "422", "500", "no JSON", "redirect", "never sent", "lost"])
+@pytest.mark.parametrize(
+    "where", ["401", "422", "500", "no JSON", "redirect", "never sent", "lost", "escaped", "escaped, no JSON"]
+)
 @pytest.mark.parametrize("call", [create, read])
 @pytest.mark.parametrize("key", [CANARY, "apk_user_0123456789", "no-prefix-0123456789"])
 async def test_the_key_is_nowhere_in_error_log_or_repr(
@@ -63,6 +71,12 @@ async def test_an_answer_that_echoes_the_key_does_not_bring_it_into_a_payload(an
     client, _ = answering(httpx.Response(200, json=SESSION | {"title": f"Bearer {CANARY}"}), key=CANARY)
     session = await client.get_session("1")
     assert (session.title, session.raw["title"]) == ("Bearer [redacted]", "Bearer [redacted]")
+    body = (
+        b'{"session_id": "1", "title": "' + escaped(CANARY) + b'", "structured_output": ["' + escaped(CANARY) + b'"]}'
+    )
+    client, _ = answering(httpx.Response(200, content=body), key=CANARY)
+    session = await client.get_session("1")
+    assert (session.title, session.structured_output) == ("[redacted]", ["[redacted]"])
 
 
 async def test_someone_elses_key_is_not_shown_either(answering: Any) -> None:

@@ -216,3 +216,17 @@ async def test_a_list_from_which_something_left_meanwhile_is_an_error(answering:
     with pytest.raises(Unavailable, match="moved while it was read"):
         await ids(client)
     assert len(requests) == 2
+
+
+@pytest.mark.parametrize("told", [{}, {"is_new_session": None}, {"is_new_session": "false"}])
+async def test_a_session_that_is_not_said_to_be_new_is_looked_at(answering: Any, told: dict[str, Any]) -> None:
+    answer = httpx.Response(200, json={"session_id": "devin-1", **told})
+    client, requests = answering(answer, httpx.Response(200, json=FULL), version="v1")
+    error = await failure_of(client.create_session(prompt="Fix it", tags=["mine"]))
+    assert (type(error), len(requests)) == (RefusedRequest, 2)
+
+
+async def test_an_older_session_that_does_not_tell_its_tags_may_be_ours(answering: Any) -> None:
+    older = httpx.Response(200, json=CREATED | {"is_new_session": False})
+    client, _ = answering(older, httpx.Response(200, json=FULL | {"tags": None}), version="v1")
+    assert type(await failure_of(client.create_session(prompt="Fix it", tags=["a"]))) is OutcomeUnknown

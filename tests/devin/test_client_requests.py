@@ -192,3 +192,22 @@ async def test_a_schema_is_measured_as_it_is_sent_and_one_that_is_no_json_is_ref
     with pytest.raises(RefusedRequest, match="50 tags"):
         await client.update_tags("1", ["t"] * 51)
     assert len(requests) == 1
+
+
+async def test_empty_pages_that_lead_on_and_on_are_an_error_and_no_endless_list(answering: Any) -> None:
+    client, requests = answering(*[page([], f"cursor-{number}") for number in range(100)])
+    with pytest.raises(Unavailable, match="its end is never reached"):
+        _ = [session async for session in client.list_sessions(tags=["a"])]
+    assert len(requests) == 11
+
+
+async def test_a_session_that_two_pages_show_is_given_once(answering: Any) -> None:
+    client, _ = answering(page([1, 2], "one"), page([2, 3], None))
+    found = [session.session_id async for session in client.list_sessions(tags=["a"])]
+    assert found == ["devin-1", "devin-2", "devin-3"]
+
+
+async def test_a_bare_list_as_long_as_a_page_may_not_be_whole(answering: Any) -> None:
+    client, _ = answering(httpx.Response(200, json=[SESSION] * 200))
+    with pytest.raises(Unavailable):
+        _ = [session async for session in client.list_sessions(tags=["a"])]

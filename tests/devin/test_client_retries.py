@@ -145,3 +145,18 @@ async def test_a_refused_connection_is_unavailable_when_read_and_unknown_when_cr
 def _client_of(server: asyncio.Server, org_id: str = "org-1") -> DevinClient:
     port = server.sockets[0].getsockname()[1]
     return DevinClient(api_key=SecretStr("cog_test"), origin=f"http://127.0.0.1:{port}", org_id=org_id)
+
+
+async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_WHOLE_ANSWER_SECONDS", 0.2)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(200):
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server, _client_of(server) as client:
+        assert isinstance(await failure_of(read(client)), Unavailable)
+        assert isinstance(await failure_of(client.send_message("1", "Hello")), OutcomeUnknown)

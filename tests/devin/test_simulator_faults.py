@@ -370,3 +370,7 @@ async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message
     world.create_session("org-simulator", "Fix that", tags=["attempt-2"])
     told = world.send_message(seen_at_work, "Go on")
     assert (told.shows.status, told.shows.detail) == ("suspended", "out_of_quota")
+
+
+def test_shares_that_are_one_in_all_are_taken() -> None:
+    Faults(["rate_limit=0.05", "rate_limit_told=0.05", "server_error=0.1", "lost_answer=0.8"])

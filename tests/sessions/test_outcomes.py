@@ -44,7 +44,13 @@ WAITING_WORDS = [
     ("blocked", "blocked"),
 ]
 EXPIRED_WORDS = [("running", "expired"), ("suspended", "expired"), ("expired", "expired")]
-DEAD_WORDS = [("error", None), ("error", "working"), ("suspended", "error")]
+DEAD_WORDS = [
+    ("error", None),
+    ("error", "working"),
+    ("suspended", "error"),
+    ("error", "finished"),
+    ("error", "blocked"),
+]
 HALTED_WORDS = [
     ("suspended", "usage_limit_exceeded"),
     ("suspended", "out_of_credits"),

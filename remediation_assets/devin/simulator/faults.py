@@ -84,7 +84,7 @@ class Faults:
         """Read faults as people write them; raises FaultUnusable."""
         self._faults = {fault.name: fault for fault in map(_read, asked)}
         for amount in (_POSTS, _SESSIONS):
-            if sum(self._shares(amount).values()) > 1:
+            if sum(self._shares(amount).values()) > 1 + 1e-9:
                 raise FaultUnusable(f"The shares of {', '.join(self._shares(amount))} are more than 1 in all.")
 
     @classmethod

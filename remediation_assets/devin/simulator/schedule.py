@@ -82,6 +82,7 @@ def task_of(prompt: str, repos: Sequence[str]) -> Task:
 def _field(prompt: str, name: str) -> str:
     found = re.search(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)*")', prompt)
     try:
-        return str(json.loads(found[1])) if found else ""
+        # No store takes half a character, which an escape can write.
+        return str(json.loads(found[1])).encode("utf-8", "replace").decode() if found else ""
     except ValueError:
         return ""

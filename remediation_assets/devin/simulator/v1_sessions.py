@@ -59,8 +59,12 @@ def send_message(world: TheWorld, session_id: str, request: SendMessage) -> dict
     """Say something to a session, and wake it where it sleeps."""
     session = found_listening(world, ORGANISATION, session_id)
     was_suspended = session.shows.status == "suspended"
-    world.send_message(session, request.message)
-    return {"detail": "Session was suspended and is being resumed"} if was_suspended else None
+    told = world.send_message(session, request.message).shows.status
+    if was_suspended:
+        return {
+            "detail": "Session is suspended" if told == "suspended" else "Session was suspended and is being resumed"
+        }
+    return None
 
 
 @router.put("/{session_id}/tags")
