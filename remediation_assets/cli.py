@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 from rich.console import Console
 
 from remediation_assets.devin.connect import connect
+from remediation_assets.devin.errors import DevinError
 from remediation_assets.errors import RemediationError, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
@@ -31,6 +32,7 @@ from remediation_assets.runs import (
 )
 from remediation_assets.sessions import stopping
 from remediation_assets.sessions.advance import advance, utc_now
+from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before, last_round
@@ -201,7 +203,7 @@ def pause(reason: str) -> None:
 @main.command()
 @_told_to_people
 def resume() -> None:
-    """Lift a pause, and let all other holds be tried at once."""
+    """Lift a pause, and let the holds that are probed from time to time be probed at once."""
     _order(stopping.resume)
     click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
 
@@ -244,8 +246,16 @@ async def _end_stopped(ledger: Ledger, settings: Settings) -> int:
     give_up_at = time.monotonic() + settings.settle_seconds + STOP_SECONDS
     async with connect(settings) as devin:
         while True:
-            step = await advance(ledger, devin, settings)
-            for message in [*step.messages, *([step.busy] if step.busy else [])]:
+            timeline = Timeline(utc_now())
+            # What is known to be live is ended first, also where Devin cannot be looked at.
+            await end_sessions(ledger, devin, timeline, now=utc_now)
+            messages = timeline.messages
+            try:
+                step = await advance(ledger, devin, settings)
+                messages += [*step.messages, *([step.busy] if step.busy else [])]
+            except DevinError as error:
+                messages.append(str(error))
+            for message in messages:
                 click.echo(plain(message))
             with ledger.transaction() as tx:
                 left = stopping.unfinished_endings(tx)

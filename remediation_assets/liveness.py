@@ -7,7 +7,7 @@ every run of its partition would wait for it.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -25,14 +25,15 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
     """Hold the run's lock while it is under way, and note in its tags which process that is."""
     path = _lock_of(data_dir, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with held(path, timeout=0):
-            instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
-            yield
-    except LedgerBusy:
-        yield  # another process of the same run holds it
-    else:
-        _forget(path)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(path, timeout=0))
+        except LedgerBusy:
+            yield  # another process of the same run holds it
+            return
+        stack.callback(_forget, path)  # while it is still held, so that nobody finds it free
+        instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
+        yield
 
 
 def report_dead_runs(instance: dg.DagsterInstance, data_dir: Path) -> list[str]:
@@ -47,6 +48,9 @@ def report_dead_runs(instance: dg.DagsterInstance, data_dir: Path) -> list[str]:
             continue
         try:
             with held(path, timeout=0):
+                now = instance.get_run_by_id(run.run_id)
+                if now is None or now.status not in _UNDER_WAY:
+                    continue  # it has come to its end meanwhile
                 process = run.tags.get(PROCESS_TAG, "its process")
                 message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
                 instance.report_run_failed(run, message)

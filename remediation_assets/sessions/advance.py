@@ -24,7 +24,7 @@ from remediation_assets.settings import Settings
 from .dispatching import POST_DEADLINE_SECONDS, claimable, dispatch
 from .ending import end_sessions
 from .events import Timeline
-from .holds import Hold, HoldKind, lift, postpone_probes, probe_due, set_hold_for, standing_holds
+from .holds import Hold, HoldKind, lift, postpone_probes, probe_due, set_hold, standing_holds
 from .observing import observe
 from .playbook_sync import upload_playbooks
 from .rounds import last_round
@@ -81,7 +81,8 @@ async def advance(
             await _probe_credentials(ledger, devin, settings, timeline)
             await observe(ledger, devin, settings, timeline, now=now)
             with ledger.transaction() as tx:
-                give_up_parked(tx, settings, claimable(tx), timeline)
+                if all(hold.kind is HoldKind.CONCURRENCY for hold in standing_holds(tx)):
+                    give_up_parked(tx, settings, claimable(tx), timeline)
             await end_sessions(ledger, devin, timeline, now=now)
             timeline.now = now()
             with ledger.transaction() as tx:
@@ -105,7 +106,9 @@ async def advance(
                 holds = standing_holds(tx)
         except (NotAuthorised, Forbidden, QuotaExhausted) as error:
             with ledger.transaction() as tx:
-                set_hold_for(tx, error, timeline, probe_minutes=settings.hold_probe_minutes)
+                # Whatever it is, it was met by reading, so reading is what tries it again.
+                seconds = settings.hold_probe_minutes * 60
+                set_hold(tx, HoldKind.CREDENTIALS, str(error), timeline, seconds=seconds)
             raise
         finally:
             ledger.publish(force=timeline.urgent)

@@ -100,6 +100,15 @@ def update_attempt(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[st
     )
 
 
+def has_outcome(tx: DuckDBPyConnection, attempt: Attempt) -> bool:
+    """Say whether an attempt has an outcome by now."""
+    [(settled,)] = tx.execute(
+        "SELECT outcome IS NOT NULL FROM attempts WHERE wave_number = ? AND finding_key = ? AND attempt = ?",
+        [attempt.wave_number, attempt.finding_key, attempt.attempt],
+    ).fetchall()
+    return bool(settled)
+
+
 def return_to_pending(tx: DuckDBPyConnection, attempt: Attempt) -> None:
     """Take a claim back, unspent; its request stays, so that a second sending sends the same."""
     update_attempt(tx, attempt, {"claimed_at": None, "claimed_by": None, "unknown_since": None, "fruitless_lookups": 0})

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -27,7 +27,17 @@ from remediation_assets.settings import Settings
 from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
 from .auditing import mark_unsure, note_posts
 from .events import Timeline
-from .holds import HoldKind, lift_probed, postpone_probes, refusals_in_a_row, set_hold, set_hold_for, standing_holds
+from .holds import (
+    HoldKind,
+    lift,
+    lift_ended,
+    lift_probed,
+    postpone_probes,
+    refusals_in_a_row,
+    set_hold,
+    set_hold_for,
+    standing_holds,
+)
 from .outcomes import is_plain_url
 from .requests import build_request
 from .slots import free_slots, learn_acceptance, learn_refusal
@@ -38,6 +48,8 @@ CHUNK = 4
 POST_DEADLINE_SECONDS = 30.0
 
 REFUSALS_IN_A_ROW = 3
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ async def dispatch(
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer
+        if any(isinstance(answer, RateLimited) for answer in answers):
+            return started
 
 
 def _claim(
@@ -95,6 +109,8 @@ def _claim(
     draw_delimiter: Callable[[], str],
 ) -> list[Claim]:
     """Claim up to CHUNK pending attempts in this transaction; freezes their waves."""
+    lift_ended(tx, timeline)
+    _lift_needless(tx, timeline)
     attempts = load_attempts(tx, _CLAIMABLE)[: _admitted(tx, settings, timeline.now)]
     if not attempts:
         return []
@@ -126,12 +142,26 @@ def _admitted(tx: DuckDBPyConnection, settings: Settings, now: datetime) -> int:
     limits += [admitted for hold in holds if (admitted := hold.admits(now)) is not None]
     if refusals_in_a_row(tx):
         limits.append(1)
-    # Quota is then asked for by waking one of the sessions that it has suspended.
-    if any(hold.kind is HoldKind.QUOTA for hold in holds) and load_attempts(
-        tx, "a.halted_at IS NOT NULL AND a.outcome IS NULL"
-    ):
+    # Quota is asked for by waking the sessions that it has suspended, as long as there is one not yet asked.
+    quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
+    if quota and any(attempt.woken_at is None or attempt.woken_at < quota.set_at for attempt in halted(tx)):
         limits.append(0)
     return max(0, min(limits))
+
+
+def _lift_needless(tx: DuckDBPyConnection, timeline: Timeline) -> None:
+    """Lift the holds that nobody is left to probe: they would stand for ever, and stop the clock of timeouts."""
+    if load_attempts(tx, "a.claimed_at IS NULL AND a.outcome IS NULL"):
+        return
+    lift(tx, [HoldKind.PERMISSION], timeline)
+    if not halted(tx):
+        lift(tx, [HoldKind.QUOTA], timeline)
+
+
+def halted(tx: DuckDBPyConnection) -> list[Attempt]:
+    """Load the attempts whose sessions the account's quota has suspended, those first that were asked longest ago."""
+    found = load_attempts(tx, "a.halted_at IS NOT NULL AND a.outcome IS NULL")
+    return sorted(found, key=lambda attempt: attempt.woken_at or attempt.halted_at or NEVER)
 
 
 # Pending, in an open round whose plan still stands, and with every earlier session of its finding
@@ -144,7 +174,8 @@ AND EXISTS (
 AND NOT EXISTS (
     FROM attempts earlier
     WHERE earlier.finding_key = a.finding_key AND earlier.attempt < a.attempt
-        AND (earlier.outcome IS NULL OR earlier.end_wanted_at IS NOT NULL AND earlier.session_ended_at IS NULL))
+        AND (earlier.outcome IS NULL OR earlier.session_id IS NOT NULL
+            AND earlier.end_wanted_at IS NOT NULL AND earlier.session_ended_at IS NULL))
 AND EXISTS (
     FROM playbook_versions v
     WHERE v.playbook = a.playbook AND v.playbook_version = a.playbook_version AND v.playbook_id IS NOT NULL)

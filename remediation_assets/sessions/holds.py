@@ -125,6 +125,7 @@ def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float,
 
 def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Timeline, *, seconds: float = 0.0) -> None:
     """Set a hold unless one of its kind stands; `seconds` from now it ends or is probed, as its kind does."""
+    lift_ended(tx, timeline)
     if any(hold.kind is kind for hold in standing_holds(tx)):
         return
     then = timeline.now + timedelta(seconds=seconds)

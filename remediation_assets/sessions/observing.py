@@ -19,7 +19,7 @@ from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import is_valid_output
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
+from .attempts import Attempt, has_outcome, load_attempts, return_to_pending, update_attempt
 from .auditing import audited, due_audits, mark_unsure, record_extras
 from .dispatching import record_session
 from .ending import end_attempt
@@ -64,7 +64,11 @@ async def observe(
     last_words = await _last_words(devin, followed, sightings.by_tag, judged)
     timeline.now = now()
     with ledger.transaction() as tx:
-        record_extras(tx, sightings.extras, timeline)
+        # Somebody may have stopped some of them while Devin was looked at.
+        stopped = [attempt for attempt in followed if has_outcome(tx, attempt)]
+        followed = [attempt for attempt in followed if attempt not in stopped]
+        unknown = [(a, sightings.by_tag[a.tag]) for a in stopped if a.session_id is None]
+        record_extras(tx, [*sightings.extras, *unknown], timeline)
         seen = []
         for attempt in followed:
             session = sightings.by_tag[attempt.tag]

@@ -19,7 +19,7 @@ def pause(tx: DuckDBPyConnection, reason: str, timeline: Timeline) -> None:
 
 
 def resume(tx: DuckDBPyConnection, timeline: Timeline) -> int:
-    """Lift what only a person lifts, and let all other holds be tried at once; return how many were lifted."""
+    """Lift what only a person lifts, and let probed holds be probed at once; return how many were lifted."""
     tx.execute("UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND probe_at > ?", [timeline.now] * 2)
     return lift(tx, FOR_A_PERSON, timeline)
 

@@ -16,6 +16,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
 
 from .attempts import Attempt, load_attempts, update_attempt
+from .dispatching import halted
 from .events import Timeline
 from .holds import HoldKind, lift, set_hold, standing_holds
 
@@ -47,8 +48,8 @@ def note_halted(
         if attempt.halted_at is None:
             update_attempt(tx, attempt, {"halted_at": begun})
             timeline.add(tx, "session_halted", f"{attempt.label}: {reason}", attempt=attempt)
-        elif attempt.woken_at and begun - attempt.woken_at >= grace:
-            update_attempt(tx, attempt, {"wake_wanted_at": None, "woken_at": None})
+        elif attempt.wake_wanted_at and attempt.woken_at and begun - attempt.woken_at >= grace:
+            update_attempt(tx, attempt, {"wake_wanted_at": None})
         elif attempt.wake_wanted_at:
             continue  # it is being woken
         if not resumed:
@@ -58,25 +59,29 @@ def note_halted(
 def want_wake(tx: DuckDBPyConnection, now: datetime) -> None:
     """Ask for a word to suspended sessions: to all where no hold for quota stands, to one where its probe is due."""
     holds = standing_holds(tx)
-    halted = load_attempts(tx, "a.halted_at IS NOT NULL AND a.outcome IS NULL")
+    asleep = halted(tx)
     quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
     if any(hold.kind is HoldKind.PERSON for hold in holds):
         return
     if quota is None:
-        chosen = [attempt for attempt in halted if attempt.wake_wanted_at is None]
-    elif quota.admits(now) and not any(attempt.wake_wanted_at for attempt in halted):
-        chosen = halted[:1]
+        chosen = [attempt for attempt in asleep if attempt.wake_wanted_at is None]
+    elif quota.admits(now) and not any(attempt.wake_wanted_at for attempt in asleep):
+        chosen = asleep[:1]
     else:
         return
     for attempt in chosen:
-        update_attempt(tx, attempt, {"wake_wanted_at": now, "woken_at": None})
+        update_attempt(tx, attempt, {"wake_wanted_at": now})
 
 
 async def wake_sessions(ledger: Ledger, devin: DevinClient, settings: Settings, timeline: Timeline) -> None:
     """Speak to the suspended sessions whose time has come; each word is noted before it is sent."""
     with ledger.transaction() as tx:
         want_wake(tx, timeline.now)
-        wanted = load_attempts(tx, "a.wake_wanted_at IS NOT NULL AND a.woken_at IS NULL AND a.outcome IS NULL")
+        wanted = load_attempts(
+            tx,
+            "a.outcome IS NULL AND a.wake_wanted_at IS NOT NULL"
+            " AND (a.woken_at IS NULL OR a.woken_at < a.wake_wanted_at)",
+        )
         for attempt in wanted:
             update_attempt(tx, attempt, {"woken_at": timeline.now})
         if wanted:

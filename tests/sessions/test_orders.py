@@ -183,3 +183,69 @@ async def test_quota_that_is_gone_lets_one_probe_out_at_a_time_and_touches_no_ga
     first = carrier.rows("SELECT count(*) FROM attempts WHERE attempt = 1 AND outcome IS NOT NULL")
     assert (first, len(carrier.sessions())) == ([(20,)], carrier.rows("SELECT count(*) FROM attempts")[0][0])
     assert carrier.rows("SELECT findings, answerable FROM gate_results") == [(20, 20)]
+
+
+async def test_a_wave_that_was_stopped_can_be_run_again(carrier: Carrier) -> None:
+    carrier.set(max_parallel_sessions=1)
+    carrier.plan(2)
+    carrier.open()
+    await carrier.step()
+    stop(carrier)
+    await carrier.step(after=1)
+    carrier.collect()
+    carrier.open()
+    for number in (1, 2):
+        carrier.wire.succeed(f"F-{number}", 2, repository=REPOSITORY)
+    await carrier.follow()
+    assert carrier.attempts("outcome") == {
+        ("F-1", 1): "cancelled",
+        ("F-1", 2): "success",
+        ("F-2", 1): "cancelled",
+        ("F-2", 2): "success",
+    }
+
+
+async def test_a_limit_that_is_met_again_ends_the_step_and_doubles_the_wait(carrier: Carrier) -> None:
+    carrier.plan(4)
+    carrier.open()
+    carrier.wire.fail_create(429, times=100)
+    await carrier.step()
+    sent = [len(carrier.wire.created())]
+    for seconds in (60, 60, 60, 120, 240):
+        await carrier.step(after=seconds)
+        sent.append(len(carrier.wire.created()))
+    assert sent == [4, 5, 5, 6, 6, 7]
+
+
+async def test_a_suspended_session_that_never_wakes_does_not_keep_the_others_asleep(carrier: Carrier) -> None:
+    carrier.set(wave_size=3, max_parallel_sessions=2, blocked_confirm_seconds=2.0)
+    carrier.plan(3)
+    carrier.open()
+    halted = {"status": "suspended", "status_detail": "out_of_quota", "pull_requests": [], "structured_output": None}
+    carrier.wire.show("F-1", **halted)
+    carrier.wire.show("F-2", **halted)
+    await carrier.step()
+    for _ in range(40):
+        await carrier.step(after=5)
+    spoken_to = {path for method, path, _ in carrier.wire.requests if method == "POST" and path.endswith("/messages")}
+    assert len(spoken_to) == 2
+    carrier.wire.succeed("F-2", repository=REPOSITORY)
+    carrier.wire.succeed("F-3", repository=REPOSITORY)
+    for _ in range(60):
+        await carrier.step(after=5)
+    assert carrier.attempts("outcome") == {("F-1", 1): None, ("F-2", 1): "success", ("F-3", 1): "success"}
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_a_hold_that_a_poll_has_set_ends_with_a_poll_that_works(carrier: Carrier, status: int) -> None:
+    carrier.plan(1)
+    carrier.open()
+    carrier.wire.work_on("F-1")
+    await carrier.step()
+    carrier.wire.fail("GET", "/sessions", status)
+    with pytest.raises(Exception, match=f"answer {status}"):
+        await carrier.step(after=5)
+    assert [stands for _, stands in carrier.holds()] == [True]
+    await carrier.step(after=61)
+    await carrier.step(after=5)
+    assert [stands for _, stands in carrier.holds()] == [False]

@@ -122,3 +122,18 @@ async def test_a_round_whose_creations_were_all_answered_waits_for_no_list(carri
     carrier.wire.succeed("F-1", repository=REPOSITORY)
     await carrier.step()
     assert (await carrier.step(after=1)).settled == ("wave-0001",)
+
+
+async def test_many_sessions_are_ended_a_few_at_a_time_and_those_that_fail_come_last(carrier: Carrier) -> None:
+    carrier.set(wave_size=50, max_parallel_sessions=50, min_success_rate=0.0, max_retries=0)
+    carrier.plan(50)
+    carrier.open()
+    for number in range(1, 51):
+        carrier.wire.fall_over(f"F-{number}")
+    await carrier.step()
+    carrier.wire.fail("DELETE", "/sessions/.*", 400, times=3)
+    await carrier.step(after=5)
+    ended = "SELECT count(*) FROM attempts WHERE session_ended_at IS NOT NULL"
+    assert carrier.rows(ended) == [(37,)]
+    await carrier.step(after=5)
+    assert carrier.rows(ended) == [(50,)]
