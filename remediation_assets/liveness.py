@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from remediation_assets.ledger.errors import LedgerBusy
+from remediation_assets.ledger.errors import LedgerBusy, LedgerError
 from remediation_assets.ledger.locks import held
 
 PROCESS_TAG = "remediation/process"
@@ -24,12 +24,13 @@ _UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator[None]:
     """Hold the run's lock while it is under way, and note in its tags which process that is."""
     path = _lock_of(data_dir, run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(path, timeout=0))
-        except LedgerBusy:
-            yield  # another process of the same run holds it
+        except (LedgerError, OSError):
+            # Another process of the same run holds it; or the folder cannot be used, which the first asset tells.
+            yield
             return
         stack.callback(_forget, path)  # while it is still held, so that nobody finds it free
         instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})

@@ -55,6 +55,7 @@ async def test_the_key_is_in_no_log_of_a_real_connection(
     served: Any, world: Any, version: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpcore")
     app, origin = served
     app.state.world = world
     key = SecretStr({"v1": "apk", "v3": "cog"}[version] + "_canary-0123456789")
