@@ -100,13 +100,16 @@ def update_attempt(tx: DuckDBPyConnection, attempt: Attempt, changes: Mapping[st
     )
 
 
-def has_outcome(tx: DuckDBPyConnection, attempt: Attempt) -> bool:
-    """Say whether an attempt has an outcome by now."""
-    [(settled,)] = tx.execute(
-        "SELECT outcome IS NOT NULL FROM attempts WHERE wave_number = ? AND finding_key = ? AND attempt = ?",
-        [attempt.wave_number, attempt.finding_key, attempt.attempt],
-    ).fetchall()
-    return bool(settled)
+def with_outcome(tx: DuckDBPyConnection, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Give those of some attempts that have an outcome by now, in one query however many they are."""
+    waves = sorted({attempt.wave_number for attempt in attempts})
+    settled = set(
+        tx.execute(
+            "SELECT finding_key, attempt FROM attempts WHERE outcome IS NOT NULL AND list_contains(?, wave_number)",
+            [waves],
+        ).fetchall()
+    )
+    return [attempt for attempt in attempts if (attempt.finding_key, attempt.attempt) in settled]
 
 
 def return_to_pending(tx: DuckDBPyConnection, attempt: Attempt) -> None:

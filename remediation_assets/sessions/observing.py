@@ -19,7 +19,7 @@ from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import is_valid_output
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, has_outcome, load_attempts, return_to_pending, update_attempt
+from .attempts import Attempt, load_attempts, return_to_pending, update_attempt, with_outcome
 from .auditing import audited, due_audits, mark_unsure, record_extras
 from .dispatching import record_session
 from .ending import end_attempt
@@ -65,8 +65,9 @@ async def observe(
     timeline.now = now()
     with ledger.transaction() as tx:
         # Somebody may have stopped some of them while Devin was looked at.
-        stopped = [attempt for attempt in followed if has_outcome(tx, attempt)]
-        followed = [attempt for attempt in followed if attempt not in stopped]
+        stopped = with_outcome(tx, followed)
+        settled = {attempt.tag for attempt in stopped}
+        followed = [attempt for attempt in followed if attempt.tag not in settled]
         unknown = [(a, sightings.by_tag[a.tag]) for a in stopped if a.session_id is None]
         record_extras(tx, [*sightings.extras, *unknown], timeline)
         seen = []
