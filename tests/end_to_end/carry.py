@@ -18,7 +18,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions import advance as steps
-from remediation_assets.sessions import dispatching, observing
+from remediation_assets.sessions import dispatching, holds, observing
 from remediation_assets.sessions.advance import advance, utc_now
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.rounds import open_round
@@ -104,6 +104,8 @@ def settled(ledger: Ledger) -> bool:
 
 
 if __name__ == "__main__":
+    # A hold that waits a minute would leave nothing to disturb.
+    holds._FIRST_BACKOFF_SECONDS = 0.5
     if len(sys.argv) > 2:
         die_at(sys.argv[2], int(sys.argv[3]))
     asyncio.run(carry(load_settings(), sys.argv[1]))

@@ -29,6 +29,9 @@ CHECKOUT = Path(__file__).parents[2]
 FINDINGS = 10
 PATIENCE_SECONDS = 120.0
 V3 = "/v3/organizations/org-simulator/sessions"
+FAULTS = ("lost_answer=0.2", "late=0.1/1", "rate_limit_told=0.1/1", "rate_limit=0.1", "list_lag=0.3", "outage=0.3/4")
+WITHOUT_QUOTA = {"v3": "quota_suspends=0", "v1": "quota=0"}
+"""v1 has no word for a session that is suspended for quota; so there only creations are refused."""
 
 
 @dataclass
@@ -86,6 +89,10 @@ class Arena:
         env = self.env | {"DAGSTER_HOME": str(home)}
         return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def let_go_wrong(self, faults: Sequence[str]) -> None:
+        """Let other faults go wrong from now on."""
+        httpx.put(f"{self.origin}/simulator/faults", json={"faults": list(faults)}).raise_for_status()
+
     def plan(self) -> None:
         ledger, settings = open_ledger(self.settings), self.settings
         source = samples.write(self.data / "findings.csv", samples.rows(FINDINGS))
@@ -102,6 +109,11 @@ class Arena:
                 FROM attempts a JOIN wave_plan p USING (finding_key) ORDER BY ALL
                 """
             ).fetchall()
+
+    def had_no_quota(self) -> bool:
+        """Say whether dispatching was ever on hold for quota."""
+        with open_ledger(self.settings).transaction() as tx:
+            return bool(tx.execute("SELECT 1 FROM holds WHERE kind = 'quota' LIMIT 1").fetchall())
 
     def check(self) -> None:
         """Hold the invariant: sessions with our tag = attempts claimed and not refused, one each."""
@@ -166,9 +178,19 @@ def plan_at_the_second_try(there: Arena, tally: Tally) -> None:
     there.plan()
 
 
-def disturb(there: Arena, kills: int, chance: random.Random, tally: Tally) -> None:
-    """Kill or freeze one process after the other: at named points, and at random moments."""
+def disturb(
+    there: Arena, kills: int, chance: random.Random, tally: Tally, faults: Sequence[str] = (), quota: bool = True
+) -> None:
+    """Kill or freeze one process after the other: at named points, and at random moments.
+
+    Without `quota` the account has none from the second quarter of them to the third.
+    """
     for number in range(kills):
+        if not quota and number == kills // 4:
+            there.let_go_wrong([*faults, WITHOUT_QUOTA[there.version]])
+        if not quota and number == kills * 3 // 4:
+            assert there.had_no_quota(), "nobody noticed that there was no quota"
+            there.let_go_wrong(faults)
         if number % 2 == 0:
             point = POINTS[number // 2 % len(POINTS)]
             process = there.start(point, str(chance.randint(1, 3)))
@@ -176,7 +198,7 @@ def disturb(there: Arena, kills: int, chance: random.Random, tally: Tally) -> No
             tally.kills[point if ended == -signal.SIGKILL else f"not come to: {point}"] += 1
         elif number % 10 == 1:
             freeze(there, chance, tally)
-        elif number % 10 == 5:
+        elif number % 10 == 5 and not faults:
             # It needs some seconds before it comes to its first step.
             process = there.start_job()
             time.sleep(chance.uniform(4.0, 9.0))
@@ -226,20 +248,18 @@ def main(kills: int) -> None:
     while left > 0:
         seed += 1
         for version in ("v3", "v1"):
-            for faults in (
-                (),
-                ("lost_answer=0.2", "late=0.1/1", "rate_limit_told=0.1/1", "list_lag=0.3", "outage=0.3/4"),
-            ):
+            for faults, quota in (((), True), (FAULTS, True), (FAULTS[:-1], False)):
                 expected = undisturbed(version, seed)
                 # Slow enough that the wave is under way until the last disturbance.
                 with arena(version, seed, faults, time_scale=8.0) as there:
                     plan_at_the_second_try(there, tally)
-                    disturb(there, 20, random.Random(f"{seed} {version} {faults}"), tally)
+                    disturb(there, 20, random.Random(f"{seed} {version} {faults}"), tally, faults, quota)
                     finish(there)
                     there.check()
-                    assert there.outcomes() == expected, (version, seed, faults)
+                    assert there.outcomes() == expected, (version, seed, faults, quota)
                 left -= 20
-                print(f"{version}, seed {seed}, {'with' if faults else 'without'} faults: as undisturbed", flush=True)
+                met = f"{'with' if faults else 'without'} faults{'' if quota else ', quota gone in mid-wave'}"
+                print(f"{version}, seed {seed}, {met}: as undisturbed", flush=True)
     print(f"{sum(tally.kills.values())} disturbances: {tally}")
 
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -56,6 +58,11 @@ class Shell:
         """Run a job the way CI does."""
         tags = ["--tags", f'{{"dagster/partition": "{wave}"}}'] if wave else []
         return self.run("dagster", "job", "execute", "-m", "remediation_assets.definitions", "-j", name, *tags, **env)
+
+    def query(self, sql: str) -> list[Any]:
+        """Ask the published results, as people do."""
+        with duckdb.connect(str(self.data / "remediation.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
 
     def sessions_at_devin(self) -> int:
         """Count the sessions that the simulator has."""

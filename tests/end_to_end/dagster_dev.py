@@ -1,0 +1,101 @@
+"""`dagster dev` as a process of its own, and what a test does with it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import httpx
+
+
+class DagsterDev:
+    """`dagster dev` as `make dev` starts it: webserver, daemon and code server, with a client for its GraphQL."""
+
+    def __init__(self, origin: str, instance: dg.DagsterInstance) -> None:
+        self.origin = origin
+        self.instance = instance
+        self._http = httpx.Client(base_url=origin, timeout=30)
+
+    def launch(self, job: str, wave: str | None = None) -> str:
+        """Launch a job as the UI does; gives the id of its run."""
+        tags = [{"key": "dagster/partition", "value": wave}] if wave else []
+        selector = {
+            "repositoryLocationName": "remediation_assets.definitions",
+            "repositoryName": "__repository__",
+            "jobName": job,
+        }
+        answer = self.graphql(
+            """
+            mutation ($params: ExecutionParams!) {
+              launchRun(executionParams: $params) {
+                __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+              }
+            }
+            """,
+            {"params": {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}},
+        )["launchRun"]
+        return str(answer["run"]["runId"])
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        answer = self._http.post("/graphql", json={"query": query, "variables": variables or {}}).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        found = self.instance.get_run_by_id(run_id)
+        assert found is not None
+        return found
+
+    def status_of(self, run_id: str) -> dg.DagsterRunStatus:
+        return self.run(run_id).status
+
+    def loaded(self) -> bool:
+        """Say whether the webserver answers and has our code."""
+        with suppress(httpx.HTTPError):
+            found = self.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+            return bool(found["repositoriesOrError"]["nodes"])
+        return False
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait until something has become true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not so within {seconds:g} s"
+        time.sleep(0.2)
+
+
+@contextmanager
+def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
+    """Run `dagster dev` on a free port; ends the whole group of its processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "remediation_assets.definitions"]
+    with (home / "dagster-dev.log").open("a") as log:
+        process = subprocess.Popen(
+            [*command, "-p", str(port)],
+            cwd=home,
+            env=dict(env),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            dev = DagsterDev(f"http://127.0.0.1:{port}", instance)
+            wait_until(dev.loaded, seconds=90)
+            yield dev
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
