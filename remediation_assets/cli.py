@@ -1,7 +1,9 @@
 """`remediate`: the pipeline from a shell. Exit codes: 0 done, 1 error, 2 usage, 3 paused at a gate or hold."""
 
 import asyncio
+import json
 import os
+import secrets
 import shlex
 import sys
 import time
@@ -20,6 +22,8 @@ from remediation_assets.errors import RemediationError, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
+from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.progress import Progress, own_console, wave_table
 from remediation_assets.runs import (
@@ -34,6 +38,7 @@ from remediation_assets.sessions import stopping
 from remediation_assets.sessions.advance import advance, utc_now
 from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.next_request import next_request
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
@@ -97,12 +102,31 @@ def ingest(file: Path) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
+@click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
 @_told_to_people
-def plan(file: Path, wave_size: int | None) -> None:
+def plan(file: Path, wave_size: int | None, show: str | None) -> None:
     """Read FILE, rank its findings and cut them into waves. Starts nothing."""
-    ledger = _prepare()[1]
+    settings, ledger = _prepare()
     _plan(file, wave_size)
-    _show_waves(ledger)
+    if show is None:
+        _show_waves(ledger)
+    else:
+        _show_next_request(settings, ledger, show)
+
+
+def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None:
+    ledger_id = ledger.ledger_id
+    with ledger.transaction() as tx:
+        sent = next_request(tx, finding, read_playbooks(), ledger_id, settings, secrets.token_hex)
+    ledger.publish(force=True)
+    body = sent.request | {"structured_output_schema": REMEDIATION_OUTPUT_SCHEMA}
+    prompt = body.pop("prompt")
+    if body["playbook_id"] is None:
+        body["playbook_id"] = f"(given when {sent.playbook.title!r} is uploaded)"
+    click.echo(f"# Request ({sent.wave}); the prompt's delimiter is drawn anew when it is sent\n")
+    click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+    click.echo(f"\n# Prompt ({len(prompt)} characters)\n\n{prompt}")
+    click.echo(f"# Playbook: {sent.playbook.title}\n\n{sent.playbook.body}", nl=False)
 
 
 @main.command()

@@ -22,7 +22,7 @@ _TEMPLATE = """\
 Fix one security finding by following the attached playbook, and open one pull request for it.
 
 Finding: {safe_id}
-Ledger {ledger_id}, attempt {attempt}
+Ledger {ledger_id}, attempt {attempt}{after}
 Branch: remediation/{safe_id}-{attempt}
 Pull request title: start it with [{safe_id}]; name the finding, its CWE, the change and the tests in its text.
 
@@ -38,6 +38,8 @@ Keep the structured output current: update it when you start analyzing, fixing, 
 status to completed with pr_url once the pull request is open, or to failed with error_message where you cannot fix
 it. Use {safe_id} as its finding_id. Work only in the repository named in the data.
 """
+
+_AFTER_A_FAILURE = "; the data says what went wrong in the one before, as last_attempt_failed_with"
 
 
 def safe_id(finding: Finding, finding_key: str) -> str:
@@ -70,6 +72,7 @@ def build_remediation_prompt(
         safe_id=safe_id(finding, finding_key),
         ledger_id=ledger_id,
         attempt=attempt,
+        after=_AFTER_A_FAILURE if last_failure else "",
         delimiter=delimiter,
         block=json.dumps(data, indent=1, ensure_ascii=False),
     )

@@ -11,7 +11,7 @@ from remediation_assets.planning.wave_plan import finding_of
 from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, ledger_tag, wave_tag
+from .attempts import Attempt, attempt_tag, ledger_tag, wave_tag
 
 
 def build_request(
@@ -22,46 +22,63 @@ def build_request(
     draw_delimiter: Callable[[], str],
 ) -> dict[str, Any]:
     """Build what is sent for an attempt; a second sending of it sends the same."""
-    stored = tx.execute(
-        "SELECT request FROM attempts WHERE finding_key = ? AND attempt = ?",
-        [attempt.finding_key, attempt.attempt],
-    ).fetchone()
-    if stored and stored[0]:
-        return dict(json.loads(stored[0]))
-    cursor = tx.execute(
-        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?",
-        [attempt.finding_key, attempt.wave_number],
-    )
-    names = [column[0] for column in cursor.description or ()]
-    plan = dict(zip(names, cursor.fetchone() or (), strict=True))
     row = tx.execute(
         """
-        SELECT v.playbook_id,
-            (SELECT e.error_message FROM attempts e WHERE e.finding_key = a.finding_key AND e.attempt = a.attempt - 1)
+        SELECT a.request, v.playbook_id
         FROM attempts a
         JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
         WHERE a.finding_key = ? AND a.attempt = ?
         """,
         [attempt.finding_key, attempt.attempt],
     ).fetchone()
-    playbook_id, last_failure = row or (None, None)
-    finding = finding_of(plan)
-    name = safe_id(finding, attempt.finding_key)
+    stored, playbook_id = row or (None, None)
+    if stored:
+        return dict(json.loads(stored))
+    return new_request(
+        tx,
+        attempt.finding_key,
+        attempt.attempt,
+        attempt.wave_number,
+        playbook_id,
+        ledger_id,
+        settings,
+        draw_delimiter,
+    )
+
+
+def new_request(
+    tx: DuckDBPyConnection,
+    finding_key: str,
+    number: int,
+    wave_number: int,
+    playbook_id: str | None,
+    ledger_id: str,
+    settings: Settings,
+    draw_delimiter: Callable[[], str],
+) -> dict[str, Any]:
+    """Build what is sent for an attempt that nothing was ever sent for, from its finding's plan."""
+    cursor = tx.execute("SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [finding_key, wave_number])
+    names = [column[0] for column in cursor.description or ()]
+    finding = finding_of(dict(zip(names, cursor.fetchone() or (), strict=True)))
+    before = tx.execute(
+        "SELECT error_message FROM attempts WHERE finding_key = ? AND attempt = ?", [finding_key, number - 1]
+    ).fetchone()
+    shown_id = safe_id(finding, finding_key)
     return {
         "prompt": build_remediation_prompt(
             finding,
-            finding_key=attempt.finding_key,
+            finding_key=finding_key,
             ledger_id=ledger_id,
-            attempt=attempt.attempt,
+            attempt=number,
             delimiter=draw_delimiter(),
-            last_failure=last_failure,
+            last_failure=before[0] if before else None,
         ),
-        "title": f"Remediate {name} (attempt {attempt.attempt})",
+        "title": f"Remediate {shown_id} (attempt {number})",
         "tags": [
             ledger_tag(ledger_id),
-            wave_tag(ledger_id, wave_name(attempt.wave_number)),
-            f"finding-{name}",
-            attempt.tag,
+            wave_tag(ledger_id, wave_name(wave_number)),
+            f"finding-{shown_id}",
+            attempt_tag(finding_key, number),
         ],
         "playbook_id": playbook_id,
         "repos": [_repository(finding.repo_url)],
