@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from remediation_assets.devin.simulator.schedule import Schedule, Task
 from remediation_assets.devin.simulator.stages import Appearance, Life, appearance, milestones
+from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 
 NOON = 1_800_000_000.0
 TASK = Task(finding_id="F-1", repository="https://git.example.com/acme/shop", file_path="src/a.py")
@@ -162,3 +164,15 @@ def test_consumption_grows_while_the_session_works_and_then_stops() -> None:
     assert consumed == sorted(consumed)
     assert consumed[0] == 0
     assert 1 < consumed[3] == consumed[4] < 5
+
+
+@pytest.mark.parametrize("gets_stuck", [False, True])
+@pytest.mark.parametrize("scenario", ["", "error", "unknown_words", "pr_first"])
+def test_it_reports_at_every_stage_what_sessions_are_asked_for(gets_stuck: bool, scenario: str) -> None:
+    schedule = GOOD.model_copy(update={"gets_stuck": gets_stuck, "scenario": scenario or None})
+    shown = [milestone.output for milestone in milestones(schedule, TASK) if milestone.output]
+    for output in shown:
+        Draft7Validator(REMEDIATION_OUTPUT_SCHEMA).validate(output)
+    stages = {output["status"] for output in shown}
+    assert stages >= {"analyzing", "fixing", "testing"}
+    assert ("completed" in stages) == (not gets_stuck and scenario != "error")

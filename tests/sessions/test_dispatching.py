@@ -5,7 +5,11 @@ import json
 import httpx
 import pytest
 
+from remediation_assets.devin.errors import Unavailable
 from remediation_assets.devin.simulator.world import SimulatedSession
+from remediation_assets.models import FindingCategory, Outcome
+from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
+from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
 from tests.carrier import Carrier
 
@@ -209,6 +213,43 @@ async def test_a_playbook_is_uploaded_once_though_its_answer_is_lost(carrier: Ca
     titles = [playbook.title async for playbook in carrier.devin.list_playbooks()]
     assert len(titles) == 1
     assert len(carrier.sessions()) == 2
+
+
+async def test_nothing_is_sent_while_playbooks_cannot_be_listed(carrier: Carrier) -> None:
+    carrier.plan(2)
+    carrier.open()
+    carrier.wire.fail("GET", "/playbooks", 502, times=9)
+    with pytest.raises(Unavailable):
+        await carrier.step()
+    assert [path for method, path, _ in carrier.wire.requests if method == "POST"] == []
+
+
+async def test_waves_run_with_the_playbooks_that_stood_when_each_was_planned(carrier: Carrier) -> None:
+    carrier.plan(6)
+    await carrier.settle(*[Outcome.SUCCESS] * 4)
+    carrier.collect()
+    mended = {
+        category: PlaybookText(playbook.name, playbook.body + "\nMended.\n")
+        for category, playbook in read_playbooks().items()
+    }
+    ledger_id = carrier.ledger.ledger_id
+    with carrier.ledger.transaction() as tx:
+        for wave in ("wave-0001", "wave-0002"):
+            plan_sessions(tx, wave, mended, ledger_id=ledger_id)
+    carrier.open("wave-0002")
+    await carrier.step()
+    versions = dict(
+        carrier.rows(
+            "SELECT wave, list(DISTINCT playbook_version) FROM session_results WHERE attempt > 0 GROUP BY wave"
+        )
+    )
+    old, new = read_playbooks()[FindingCategory.XSS], mended[FindingCategory.XSS]
+    assert versions == {"wave-0001": [old.version], "wave-0002": [new.version]}
+    kept = dict(carrier.rows("SELECT playbook_version, body FROM playbook_versions WHERE playbook = 'xss'"))
+    assert kept == {old.version: old.body, new.version: new.body}
+    at_devin = {playbook.playbook_id: playbook.title async for playbook in carrier.devin.list_playbooks()}
+    sent = [at_devin[body["playbook_id"]] for body in carrier.wire.created()]
+    assert sent == [old.title] * 4 + [new.title] * 2
 
 
 async def test_events_stand_in_the_order_in_which_things_happened(carrier: Carrier) -> None:
