@@ -198,3 +198,14 @@ def test_reset_forgets_the_simulators_world_with_or_without_a_ledger(shell: Any,
 
 def test_wrong_usage_ends_in_exit_code_2(shell: Any) -> None:
     assert shell.remediate("run").returncode == 2
+
+
+def test_plan_show_prints_what_would_be_sent_and_starts_nothing(shell: Any, sample: str) -> None:
+    told = shell.remediate("plan", sample, "--show", "FIND-0001")
+    assert told.returncode == 0, told.stderr
+    assert '"title": "Remediate FIND-0001 (attempt 1)"' in told.stdout
+    assert "CVE-2022-42003: resource exhaustion in jackson-databind" in told.stdout
+    assert "# Upgrade a vulnerable dependency" in told.stdout
+    assert shell.sessions_at_devin() == 0
+    unknown = shell.remediate("plan", sample, "--show", "FIND-9")
+    assert (unknown.returncode, "No planned finding has the id or key 'FIND-9'" in unknown.stderr) == (1, True)
