@@ -18,7 +18,8 @@ from rich.console import Console
 
 from remediation_assets.devin.connect import connect
 from remediation_assets.devin.errors import DevinError
-from remediation_assets.errors import RemediationError, plain
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.opening import open_ledger
@@ -35,7 +36,7 @@ from remediation_assets.runs import (
     run_job,
 )
 from remediation_assets.sessions import stopping
-from remediation_assets.sessions.advance import advance, utc_now
+from remediation_assets.sessions.advance import advance, announce_events, utc_now
 from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.next_request import next_request
@@ -256,12 +257,15 @@ def stop(wave: str | None) -> None:
 
 def _order(order: Callable[[DuckDBPyConnection, Timeline], int | None]) -> tuple[Ledger, int]:
     """Carry out an order in the ledger, and publish it."""
-    ledger = open_ledger(load_settings())
+    settings = load_settings()
+    ledger = open_ledger(settings)
     if not ledger.path.exists():
         raise RemediationError("There is no ledger yet; run `remediate plan FILE` first.")
+    timeline = Timeline(utc_now())
     with ledger.transaction() as tx:
-        done = order(tx, Timeline(utc_now()))
+        done = order(tx, timeline)
     ledger.publish(force=True)
+    announce_events(ledger, settings, timeline)
     return ledger, done or 0
 
 

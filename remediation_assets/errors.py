@@ -7,8 +7,3 @@ and what to do next; it is shown as it is, without a traceback.
 
 class RemediationError(Exception):
     """An error whose text is for the person who reads it."""
-
-
-def plain(text: object) -> str:
-    """Make one line of printable characters, dropping what a terminal would take as an order."""
-    return "".join(c if c.isprintable() else " " for c in str(text))

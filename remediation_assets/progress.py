@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from remediation_assets.errors import plain
+from remediation_assets.escaping import plain
 from remediation_assets.ledger.errors import NothingPublished
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.sessions.overview import WaveState, wave_states

@@ -99,9 +99,12 @@ class Settings(BaseSettings):
     ledger_lock_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the ledger.")
     publish_interval_seconds: float = Field(5.0, ge=0, description="Seconds between two publications.")
     slack_webhook_url: SecretStr = Field(
-        SecretStr(""), description="Slack webhook for wave results; nothing is sent yet."
+        SecretStr(""), description="Slack webhook that is told of settled waves and holds; nobody where empty."
     )
-    state_file_path: str = Field("", description="Where the batch run's JSON goes; not written yet.")
+    state_file_path: str = Field(
+        "",
+        description="Where everything goes as one JSON file whenever results are published; nowhere where empty.",
+    )
 
     dagster_home: str = Field("", description="Dagster's home; absolute.")
 
@@ -110,6 +113,13 @@ class Settings(BaseSettings):
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _is_empty_or_http_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            cls._is_http_url(value.get_secret_value())
         return value
 
     @field_validator("devin_api_base_url")
@@ -177,6 +187,11 @@ class Settings(BaseSettings):
             return Path(os.path.expanduser(self.remediation_data_dir))
         home = Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else CHECKOUT / "dagster_home"
         return home.absolute() / "data"
+
+    @property
+    def state_path(self) -> Path | None:
+        """Give the path of the state file, relative ones from the data directory on; None for no such file."""
+        return self.data_dir / os.path.expanduser(self.state_file_path) if self.state_file_path else None
 
 
 def load_settings() -> Settings:

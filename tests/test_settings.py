@@ -145,12 +145,27 @@ def test_live_mode_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not load_settings().mock_mode
 
 
-@pytest.mark.parametrize("name", ["DEVIN_API_KEY", "SLACK_WEBHOOK_URL"])
-def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, SECRET)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DEVIN_API_KEY", SECRET), ("SLACK_WEBHOOK_URL", f"https://hooks.example.com/services/{SECRET}")],
+)
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert getattr(settings, name.lower()).get_secret_value() == SECRET
+    assert getattr(settings, name.lower()).get_secret_value() == value
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    "value", [f"services/{SECRET}", f"ftp://hooks.example.com/{SECRET}", f"https://{SECRET}@x.example"]
+)
+def test_a_webhook_that_is_no_url_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", value)
+    with pytest.raises(
+        SettingsError, match="SLACK_WEBHOOK_URL cannot be used: expected an http or https URL"
+    ) as caught:
+        load_settings()
+    assert SECRET not in str(caught.value)
 
 
 def test_settings_do_not_change() -> None:

@@ -15,7 +15,8 @@ DevinError
 
 import re
 
-from remediation_assets.errors import RemediationError, plain
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import plain
 
 _SHOWN_CHARACTERS = 500
 _KEY = re.compile(r"(cog|apk)_[A-Za-z0-9_-]+")

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from . import publishing, schema
+from . import publishing, schema, state_file
 from .errors import (
     LedgerBusy,
     LedgerMismatch,
@@ -52,7 +52,13 @@ class Ledger:
     """The ledger in a data directory, made on first use."""
 
     def __init__(
-        self, data_dir: Path, stamp: Stamp, *, lock_timeout: float = 60.0, publish_interval: float = 5.0
+        self,
+        data_dir: Path,
+        stamp: Stamp,
+        *,
+        lock_timeout: float = 60.0,
+        publish_interval: float = 5.0,
+        state_path: Path | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.path = data_dir / "ledger.duckdb"
@@ -60,6 +66,7 @@ class Ledger:
         self._stamp = stamp
         self._lock_timeout = lock_timeout
         self._publish_interval = publish_interval
+        self._state_path = state_path
         self._publish_seconds = 0.0
         self._id = ""
         self._organisation = ""
@@ -144,12 +151,14 @@ class Ledger:
         try:
             if not force and publishing.age_seconds(self.published_path) < least:
                 return False
-            if not publishing.is_stale(self.path, self.published_path):
+            if not publishing.is_stale(self.path, self.published_path) and not self._state_file_is_stale():
                 return False
             with self._locked():
                 started = time.monotonic()
                 self._fold_write_ahead_log()
                 replaced = publishing.publish(self.path, self.published_path)
+                if replaced and self._state_path:
+                    self._write_state_file(self._state_path)
                 self._publish_seconds = time.monotonic() - started
         except OSError as error:
             raise _unusable(self.data_dir, error) from None
@@ -231,6 +240,25 @@ class Ledger:
         if Path(f"{self.path}.wal").exists():
             with suppress(duckdb.IOException):  # a foreign program is writing: stay stale
                 duckdb.connect(str(self.path)).close()
+
+    def _state_file_is_stale(self) -> bool:
+        return self._state_path is not None and state_file.is_stale(self.path, self._state_path)
+
+    def _write_state_file(self, path: Path) -> None:
+        """Write it from the ledger; where that fails, say so and try again with the next publication."""
+        try:
+            connection = self._open()
+        except LedgerBusy:
+            return  # a foreign program has come between: what is written then stays as it was
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            batch_run = state_file.load_batch_run(connection)
+        finally:
+            connection.close()
+        try:
+            state_file.write(self.path, path, batch_run)
+        except OSError as error:
+            logger.warning("STATE_FILE_PATH=%s cannot be written (%s); name another path.", path, error.strerror)
 
     def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
         """Put a ledger in place that is built whole under another name.

@@ -17,4 +17,5 @@ def open_ledger(settings: Settings) -> Ledger:
         ),
         lock_timeout=settings.ledger_lock_timeout_seconds,
         publish_interval=settings.publish_interval_seconds,
+        state_path=settings.state_path,
     )

@@ -5,6 +5,7 @@ number of them harmless.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,9 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.settings import Settings
+from remediation_assets.slack import announce
 
+from .announcing import announcements
 from .dispatching import POST_DEADLINE_SECONDS, claimable, dispatch
 from .ending import end_sessions
 from .events import Timeline
@@ -31,6 +34,8 @@ from .rounds import last_round
 from .settling import advance_rounds
 from .slots import give_up_parked
 from .waking import wake_sessions
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -111,8 +116,22 @@ async def advance(
                 set_hold(tx, HoldKind.CREDENTIALS, str(error), timeline, seconds=seconds)
             raise
         finally:
-            ledger.publish(force=timeline.urgent)
+            ledger.publish(force=bool(timeline.urgent))
+            announce_events(ledger, settings, timeline)
     return Step(tuple(timeline.messages), started, tuple(settled), tuple(holds))
+
+
+def announce_events(ledger: Ledger, settings: Settings, timeline: Timeline) -> None:
+    """Tell Slack, where it is set, of what has happened that people wait for; only of what was kept."""
+    if not timeline.urgent or not settings.slack_webhook_url.get_secret_value():
+        return
+    try:
+        with ledger.transaction() as tx:
+            messages = announcements(tx, timeline.urgent)
+    except RemediationError as error:
+        logger.warning("Slack is told nothing of this step: %s", error)
+    else:
+        announce(settings.slack_webhook_url, messages)
 
 
 async def _probe_credentials(ledger: Ledger, devin: DevinClient, settings: Settings, timeline: Timeline) -> None:

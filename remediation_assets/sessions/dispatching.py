@@ -18,6 +18,7 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import AccountProblem, ConcurrencyCap, NotFound, RateLimited, RefusedRequest
 from remediation_assets.devin.types import DevinSession
+from remediation_assets.escaping import is_plain_url
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import this_process
 from remediation_assets.models import Outcome, SessionStatus
@@ -38,7 +39,6 @@ from .holds import (
     set_hold_for,
     standing_holds,
 )
-from .outcomes import is_plain_url
 from .requests import build_request
 from .slots import free_slots, learn_acceptance, learn_refusal
 

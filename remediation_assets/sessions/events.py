@@ -8,7 +8,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from remediation_assets.errors import plain
+from remediation_assets.escaping import plain
 
 from .attempts import Attempt
 
@@ -20,11 +20,14 @@ _LONGEST_MESSAGE = 500
 
 @dataclass
 class Timeline:
-    """Writes events and remembers their messages, for the log of whoever is at work."""
+    """Writes events and remembers their messages, for the log of whoever is at work.
+
+    `urgent` are the ids of those events that people wait for, in order.
+    """
 
     now: datetime
     messages: list[str] = field(default_factory=list)
-    urgent: bool = False
+    urgent: list[int] = field(default_factory=list)
 
     def add(
         self,
@@ -45,12 +48,12 @@ class Timeline:
         if len(message) > _LONGEST_MESSAGE:
             message = message[: _LONGEST_MESSAGE - 1] + "…"
         self.messages.append(message)
-        self.urgent |= event_type in _URGENT
-        tx.execute(
+        [(event_id,)] = tx.execute(
             """
             INSERT INTO session_events (
                 event_id, "timestamp", event_type, message, wave_number, finding_key, attempt, details)
             VALUES (nextval('event_ids'), ?, ?, ?, ?, ?, ?, ?)
+            RETURNING event_id
             """,
             [
                 self.now,
@@ -61,4 +64,6 @@ class Timeline:
                 attempt.attempt if attempt else None,
                 json.dumps(dict(details)) if details else None,
             ],
-        )
+        ).fetchall()
+        if event_type in _URGENT:
+            self.urgent.append(event_id)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from remediation_assets.devin.types import DevinSession, PullRequest
+from remediation_assets.escaping import is_plain_url
 from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.planning.output_schema import is_valid_output
 
@@ -118,11 +119,6 @@ def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> 
         if (pull_request.state or "").lower() != "closed" and _is_within(pull_request.url, repo_url):
             return pull_request
     return None
-
-
-def is_plain_url(url: str) -> bool:
-    """Say whether a URL can be shown as a link anywhere: https, and no character that is markup somewhere."""
-    return re.fullmatch(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*/[A-Za-z0-9._~/%+?=&#:@,-]*", url) is not None
 
 
 def _is_within(url: str, repo_url: str) -> bool:

@@ -1,0 +1,117 @@
+"""The state file: the whole ledger as one BatchRun, current whenever results are published."""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from remediation_assets.ledger.ledger import Ledger, Stamp
+from remediation_assets.models import BatchRun, Outcome
+from remediation_assets.settings import Settings
+from tests.carrier import Carrier
+
+pytestmark = pytest.mark.anyio
+
+S, F = Outcome.SUCCESS, Outcome.FAILED
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "state.json"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, stamp: Stamp, path: Path) -> Ledger:
+    return Ledger(tmp_path / "data", stamp, lock_timeout=10.0, publish_interval=3600.0, state_path=path)
+
+
+def read(path: Path) -> BatchRun:
+    return BatchRun.model_validate(json.loads(path.read_text()))
+
+
+async def test_it_holds_waves_sessions_totals_and_the_timeline(carrier: Carrier, path: Path) -> None:
+    carrier.plan(6)
+    carrier.let_go()
+    carrier.ledger.publish(force=True)
+    planned = read(path)
+    assert (planned.status, [wave.status for wave in planned.waves]) == ("pending", ["pending", "pending"])
+    assert (planned.total_findings, planned.completed) == (6, 0)
+
+    for attempt in (2, 3):
+        carrier.wire.fall_over("F-4", attempt)
+    await carrier.settle(S, S, S, F)
+    carrier.ledger.publish(force=True)
+    done = read(path)
+    assert done.run_id == carrier.ledger.ledger_id
+    assert (done.status, [wave.status for wave in done.waves]) == ("pending", ["passed", "pending"])
+    assert (done.completed, done.successful, done.failed, done.prs_created) == (4, 3, 1, 3)
+    first = done.waves[0]
+    assert (first.total_count, first.success_count, first.failure_count) == (4, 3, 1)
+    last = {session.finding.finding_id: session for session in first.sessions}
+    assert list(last) == ["F-1", "F-2", "F-3", "F-4"]
+    assert (last["F-1"].status, last["F-1"].attempt) == ("success", 1)
+    assert (last["F-4"].status, last["F-4"].attempt) == ("failed", 3)
+    assert last["F-1"].playbook_id
+    assert (last["F-1"].devin_url or "").startswith("https://app.devin.ai/sessions/")
+    times = [event["timestamp"] for event in done.events]
+    assert times == sorted(times)
+    assert (done.events[0]["event_type"], done.events[-1]["event_type"]) == ("wave_started", "wave_completed")
+    started = next(event for event in done.events if event["event_type"] == "session_started")
+    assert started["details"] == {"finding_id": "F-1", "service": "shop", "wave": 1, "attempt": 1}
+    assert started["timestamp"].endswith("Z")
+
+
+async def test_a_wave_on_hold_and_one_at_work_say_so(carrier: Carrier, path: Path) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    carrier.open()
+    carrier.wire.fail("POST", "/sessions", 402, times=4)
+    await carrier.step()
+    carrier.ledger.publish(force=True)
+    assert read(path).waves[0].status == "held"
+    with carrier.ledger.transaction() as tx:
+        tx.execute("UPDATE holds SET lifted_at = now()")
+    carrier.ledger.publish(force=True)
+    assert (read(path).waves[0].status, read(path).status) == ("running", "running")
+
+
+async def test_a_wave_whose_gate_failed_says_so(carrier: Carrier, path: Path) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    await carrier.settle(S, F, F, F)
+    carrier.ledger.publish(force=True)
+    assert (read(path).waves[0].status, read(path).status) == ("failed", "failed")
+
+
+async def test_it_heals_itself_where_a_process_died_before_it_was_written(carrier: Carrier, path: Path) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    carrier.ledger.publish(force=True)
+    path.unlink()
+    assert carrier.ledger.publish(force=True)
+    assert read(path).total_findings == 4
+    os.utime(path)
+    path.with_name(".state.json.building").write_text("half of")
+    assert carrier.ledger.publish(force=True)
+    assert not carrier.ledger.publish(force=True)
+
+
+async def test_a_path_that_cannot_be_written_fails_nothing_and_is_told(
+    carrier: Carrier, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    path.parent.write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        assert carrier.ledger.publish(force=True)
+    assert f"STATE_FILE_PATH={path} cannot be written" in caplog.text
+    assert carrier.ledger.published_path.exists()
+
+
+def test_a_relative_path_begins_at_the_data_directory(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, remediation_data_dir=str(tmp_path), state_file_path="state.json")
+    assert settings.state_path == tmp_path / "state.json"
+    assert settings.model_copy(update={"state_file_path": "/srv/state.json"}).state_path == Path("/srv/state.json")
+    assert settings.model_copy(update={"state_file_path": ""}).state_path is None

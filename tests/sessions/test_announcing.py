@@ -1,0 +1,88 @@
+"""What Slack is told: one message when a wave settles or a hold begins, with counts, links and no markup of others."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from remediation_assets.models import Outcome
+from remediation_assets.sessions import advance as steps
+from remediation_assets.sessions.announcing import announcements
+from tests.carrier import Carrier
+
+pytestmark = pytest.mark.anyio
+
+S, F = Outcome.SUCCESS, Outcome.FAILED
+
+
+@pytest.fixture
+def told(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what would be sent; the sending itself is tried with a server of its own."""
+    messages: list[str] = []
+    monkeypatch.setattr(steps, "announce", lambda webhook, texts: messages.extend(texts))
+    carrier.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
+    return messages
+
+
+async def test_a_wave_that_passes_is_told_once_with_counts_and_links(carrier: Carrier, told: list[str]) -> None:
+    carrier.plan(4)
+    for attempt in (2, 3):
+        carrier.wire.fall_over("F-4", attempt)
+    await carrier.settle(S, S, S, F)
+    await carrier.step(after=60)
+    [message] = told
+    first, counts, failure, *rest = message.splitlines()
+    assert first.startswith(":white_check_mark: *wave-0001* round 1 has settled, gate passed: 3 of 4 succeeded, 75%")
+    assert counts == "3 success, 1 failed."
+    assert failure.startswith("• F-4 failed (")
+    assert all("|pull request> <https://app.devin.ai/sessions/" in line for line in rest)
+
+
+async def test_a_gate_that_fails_says_what_to_do(carrier: Carrier, told: list[str]) -> None:
+    carrier.plan(4)
+    await carrier.settle(S, F, F, F)
+    [message] = told
+    assert message.startswith(":octagonal_sign: *wave-0001* round 1 has settled, gate *failed*: 1 of 4 succeeded")
+    assert message.endswith("No further wave starts. Look at the failures, then run wave-0001 again.")
+
+
+async def test_a_hold_is_told_when_it_begins_and_not_again(carrier: Carrier, told: list[str]) -> None:
+    carrier.plan(4)
+    carrier.open()
+    carrier.wire.fail("POST", "/sessions", 402, times=9)
+    for _ in range(3):
+        await carrier.step(after=5)
+    [message] = told
+    assert message.startswith(":double_vertical_bar: dispatching is on hold (quota): ")
+
+
+async def test_what_was_not_kept_is_not_told(carrier: Carrier) -> None:
+    carrier.plan(4)
+    await carrier.settle(S, S, S, S)
+    with carrier.ledger.transaction() as tx:
+        [(newest,)] = tx.execute("SELECT max(event_id) FROM session_events").fetchall()
+        assert announcements(tx, [newest + 1, newest + 2]) == []
+        assert len(announcements(tx, list(range(newest + 1)))) == 1
+
+
+async def test_hostile_ids_and_words_are_escaped(carrier: Carrier) -> None:
+    carrier.plan(4)
+    await carrier.settle(*[F] * 4)
+    with carrier.ledger.transaction() as tx:
+        tx.execute("UPDATE wave_plan SET finding_id = '<!channel>' WHERE finding_id = 'F-1'")
+        [message] = announcements(tx, list(range(1000)))
+    assert "• &lt;!channel&gt; failed" in message
+    assert "<!channel>" not in message
+
+
+async def test_a_ledger_that_is_busy_then_fails_nothing(
+    carrier: Carrier, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier.plan(4)
+
+    def busy(*args: Any) -> list[str]:
+        raise steps.LedgerBusy("busy")
+
+    monkeypatch.setattr(steps, "announcements", busy)
+    await carrier.settle(S, S, S, S)
+    assert told == []
