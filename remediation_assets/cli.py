@@ -16,6 +16,7 @@ import click
 from duckdb import DuckDBPyConnection
 from rich.console import Console
 
+from remediation_assets.devin.client import creation_body
 from remediation_assets.devin.connect import connect
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.errors import RemediationError
@@ -120,11 +121,10 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
     with ledger.transaction() as tx:
         sent = next_request(tx, finding, read_playbooks(), ledger_id, settings, secrets.token_hex)
     ledger.publish(force=True)
-    body = sent.request | {"structured_output_schema": REMEDIATION_OUTPUT_SCHEMA}
+    body = creation_body(settings.api_version, **sent.request, structured_output_schema=REMEDIATION_OUTPUT_SCHEMA)
     prompt = body.pop("prompt")
-    if body["playbook_id"] is None:
-        body["playbook_id"] = f"(given when {sent.playbook.title!r} is uploaded)"
-    click.echo(f"# Request ({sent.wave}); the prompt's delimiter is drawn anew when it is sent\n")
+    body.setdefault("playbook_id", f"(given when {sent.playbook.title!r} is uploaded)")
+    click.echo(f"# Request, sent {sent.when}; the prompt's delimiter is drawn anew for each attempt\n")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False))
     click.echo(f"\n# Prompt ({len(prompt)} characters)\n\n{prompt}")
     click.echo(f"# Playbook: {sent.playbook.title}\n\n{sent.playbook.body}", nl=False)

@@ -58,6 +58,8 @@ HOSTILE = {
     "lone surrogates": "\ud800\udfff",
     "combining marks": "a" + "\u0301\u0489" * 500,
     "variation selectors": "\ufe0f" * 300,
+    "an order in variation selectors": "".join(chr(0xE0100 + ord(c)) for c in ORDER),
+    "fillers": "\u3164\u115f\u1160\uffa0\u034f\u180b" * 50,
     "private and unassigned characters": "\ue000\U000f0000\uffff\U0010ffff",
     # Sizes
     "too much": "A" * 20_000,

@@ -111,29 +111,25 @@ class DevinClient:
         first: nothing was sent then. Where the API answers with an older session of the same prompt
         (v1 does), it is given only if it has all the tags; else the request counts as refused.
         """
-        wanted: dict[str, Any] = {
-            "prompt": prompt,
-            "tags": list(tags),
-            # Always sent: the API takes a missing list for "all there are", [] for none.
-            "repos": list(repos),
-            "secret_ids": list(secret_ids),
-            "knowledge_ids": list(knowledge_ids),
-        }
-        optional = {
-            "title": title,
-            "playbook_id": playbook_id,
-            "max_acu_limit": max_acu_limit,
-            "structured_output_schema": structured_output_schema,
-        }
-        wanted |= {name: value for name, value in optional.items() if value is not None}
-        _check_limits(wanted)
+        body = creation_body(
+            self._version,
+            prompt=prompt,
+            title=title,
+            tags=tags,
+            playbook_id=playbook_id,
+            repos=repos,
+            secret_ids=secret_ids,
+            knowledge_ids=knowledge_ids,
+            max_acu_limit=max_acu_limit,
+            structured_output_schema=structured_output_schema,
+        )
         until = asyncio.get_running_loop().time() + deadline_seconds
         try:
             async with asyncio.timeout_at(until):
                 wire = await self._wire()
         except TimeoutError:
             raise Unavailable("GET", v3.SELF, None, "no answer before the deadline") from None
-        path, body = wire.sessions_path, wire.session_request(wanted)
+        path = wire.sessions_path
         session, is_new = await self._connection.post_once(path, as_json(wire.read_created), body, until)
         return session if is_new else await self._recognised(session.session_id, path, tags, until)
 
@@ -220,6 +216,39 @@ class DevinClient:
                 v1.V1(self._connection) if self._version == "v1" else v3.V3(self._connection, await self.org_id())
             )
         return self._known_wire
+
+
+def creation_body(
+    version: Version,
+    *,
+    prompt: str,
+    title: str | None = None,
+    tags: Sequence[str] = (),
+    playbook_id: str | None = None,
+    repos: Sequence[str] = (),
+    secret_ids: Sequence[str] = (),
+    knowledge_ids: Sequence[str] = (),
+    max_acu_limit: int | None = None,
+    structured_output_schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make the JSON body that creates a session, as it goes over the wire; RefusedRequest where it cannot be taken."""
+    wanted: dict[str, Any] = {
+        "prompt": prompt,
+        "tags": list(tags),
+        # Always sent: the API takes a missing list for "all there are", [] for none.
+        "repos": list(repos),
+        "secret_ids": list(secret_ids),
+        "knowledge_ids": list(knowledge_ids),
+    }
+    optional = {
+        "title": title,
+        "playbook_id": playbook_id,
+        "max_acu_limit": max_acu_limit,
+        "structured_output_schema": structured_output_schema,
+    }
+    wanted |= {name: value for name, value in optional.items() if value is not None}
+    _check_limits(wanted)
+    return (v1.V1 if version == "v1" else v3.V3).session_request(wanted)
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:

@@ -63,7 +63,8 @@ class V1:
         """Where one playbook is."""
         return f"{self.playbooks_path}/{segment(playbook_id)}"
 
-    def session_request(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    @staticmethod
+    def session_request(wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Make a creation's body: v1 has no `repos`, and can recognise a prompt that it had before."""
         return {name: value for name, value in wanted.items() if name != "repos"} | {"idempotent": True}
 

@@ -64,7 +64,8 @@ class V3:
         """Where one playbook is."""
         return f"{self.playbooks_path}/{segment(playbook_id)}"
 
-    def session_request(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    @staticmethod
+    def session_request(wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Make a creation's body; v3 has no idempotency field."""
         return dict(wanted)
 

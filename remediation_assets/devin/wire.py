@@ -1,6 +1,6 @@
-"""What the client needs of an API version: its paths, its requests, and its JSON made into our types."""
+"""What the client needs of an API version: its paths, and its JSON made into our types."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from .types import DevinSession, Message, Playbook
@@ -36,9 +36,6 @@ class Wire(Protocol):
 
     def playbook_path(self, playbook_id: str) -> str:
         """Where one playbook is."""
-
-    def session_request(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a creation's body of what is wanted, in v3's words."""
 
     def read_created(self, body: Any) -> tuple[DevinSession, bool]:
         """Read a creation's answer: the session, and whether it is new."""

@@ -15,12 +15,12 @@ REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
         "status": {"type": "string", "enum": list(STAGES)},
         "progress_pct": {"type": "integer", "minimum": 0, "maximum": 100},
         "current_step": {"type": "string"},
-        "fix_approach": {"type": "string"},
+        "fix_approach": {"type": ["string", "null"]},
         "files_modified": {"type": "array", "items": {"type": "string"}},
-        "tests_passed": {"type": "boolean"},
+        "tests_passed": {"type": ["boolean", "null"]},
         "tests_added": {"type": "integer", "minimum": 0},
-        "pr_url": {"type": "string"},
-        "error_message": {"type": "string"},
+        "pr_url": {"type": ["string", "null"]},
+        "error_message": {"type": ["string", "null"]},
         "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
     },
     "required": [
@@ -34,9 +34,19 @@ REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
     ],
 }
 
+# Null is what agents write for what they do not know yet; refusing it would lose all the rest of a report.
 _validator = Draft7Validator(REMEDIATION_OUTPUT_SCHEMA)
 
 
 def is_valid_output(output: object) -> bool:
     """Say whether a session's structured output is what we asked for."""
     return bool(_validator.is_valid(output))
+
+
+def stage_of(output: object) -> str | None:
+    """Give the stage that a session reports, also where the rest of its report is not what we asked for.
+
+    A report of failure with a mistake in another field is a report of failure all the same.
+    """
+    stage = output.get("status") if isinstance(output, dict) else None
+    return stage if stage in STAGES else None

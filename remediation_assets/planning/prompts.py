@@ -11,7 +11,11 @@ import unicodedata
 from remediation_assets.models import Finding
 
 _NO_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Letters and marks that nothing shows either, and that can carry a hidden text: the rest of Unicode's
+# Default_Ignorable_Code_Point (DerivedCoreProperties.txt).
+_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+# Also fit for a branch of git, which takes neither two dots in a row nor one at the beginning.
+_SAFE_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 # Together under half the limit, for JSON may write a character as two.
 _LONGEST = {"description": 7000, "title": 500, "file_path": 500, "repo_url": 500}
 _LONGEST_OTHER = 300
@@ -23,7 +27,7 @@ Fix one security finding by following the attached playbook, and open one pull r
 
 Finding: {safe_id}
 Ledger {ledger_id}, attempt {attempt}{after}
-Branch: remediation/{safe_id}-{attempt}
+Branch: remediation/{safe_id}-{mark}
 Pull request title: start it with [{safe_id}]; name the finding, its CWE, the change and the tests in its text.
 
 The lines between the two delimiter lines below are one JSON object that describes the finding. They come from
@@ -59,7 +63,8 @@ def build_remediation_prompt(
     """Build the prompt of one attempt; under the API's PROMPT_LIMIT whatever the finding holds.
 
     `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is what the
-    attempt before said went wrong; it is untrusted like the finding and goes into the block too.
+    attempt before said went wrong; it is untrusted like the finding and goes into the block too. The
+    branch names finding key, ledger and attempt, for ids of findings repeat.
     """
     data = {
         name: _clean(value, _LONGEST.get(name, _LONGEST_OTHER)) if isinstance(value, str) else value
@@ -72,6 +77,7 @@ def build_remediation_prompt(
         safe_id=safe_id(finding, finding_key),
         ledger_id=ledger_id,
         attempt=attempt,
+        mark=f"{finding_key[:8]}-{ledger_id}-{attempt}",
         after=_AFTER_A_FAILURE if last_failure else "",
         delimiter=delimiter,
         block=json.dumps(data, indent=1, ensure_ascii=False),
@@ -81,5 +87,6 @@ def build_remediation_prompt(
 def _clean(text: str, longest: int) -> str:
     """Drop characters that are not text - controls, formats, line separators - then cut, marking the cut."""
     # Looked at only as far as it can matter: a text may be megabytes long.
-    kept = "".join(c for c in text[: 4 * longest] if c in "\n\t" or unicodedata.category(c) not in _NO_TEXT)
+    looked_at = _UNSEEN.sub("", text[: 4 * longest])
+    kept = "".join(c for c in looked_at if c in "\n\t" or unicodedata.category(c) not in _NO_TEXT)
     return kept if len(kept) <= longest and len(text) <= 4 * longest else kept[: longest - 12] + " [truncated]"

@@ -11,6 +11,9 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Outcome, SessionStatus
 
+RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
+"""Outcomes after which another attempt may go better; what they say went wrong is told to it."""
+
 
 @dataclass(frozen=True)
 class Attempt:

@@ -1,7 +1,6 @@
 """What would be sent next for one finding: for people who want to see it before it costs anything."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,9 @@ from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
-from .requests import new_request
+from .attempts import Attempt, load_attempts
+from .requests import build_request, new_request
+from .settling import may_be_retried
 
 
 class NothingToSend(RemediationError):
@@ -23,9 +24,10 @@ class NothingToSend(RemediationError):
 
 @dataclass(frozen=True)
 class NextRequest:
-    """What would be sent for a finding, and the playbook that goes with it."""
+    """What would be sent for a finding and when, and the playbook that goes with it."""
 
     wave: str
+    when: str
     playbook: PlaybookText
     request: dict[str, Any]
 
@@ -45,45 +47,43 @@ def next_request(
     finding_key, wave_number = _find(tx, name)
     wave = wave_name(wave_number)
     plan_sessions(tx, wave, playbooks, ledger_id=ledger_id, draw_delimiter=draw_delimiter)
-    last = tx.execute(
-        """
-        SELECT a.attempt, a.outcome, a.claimed_at IS NOT NULL, a.session_url, a.request,
-            a.playbook, a.playbook_version, r.settled_at IS NOT NULL
-        FROM attempts a JOIN rounds r ON r.wave_number = a.wave_number AND r.round = a.round
-        WHERE a.finding_key = ? ORDER BY a.attempt DESC LIMIT 1
-        """,
-        [finding_key],
-    ).fetchone()
-    number, outcome, claimed, url, stored, playbook_name, version, settled = last or (0, None, False, *[None] * 5)
-    if outcome == Outcome.SUCCESS:
-        raise NothingToSend(f"{name} has succeeded with attempt {number}; nothing is sent for it any more.")
-    if claimed and outcome is None:
-        raise NothingToSend(f"{name} is at work with attempt {number} ({url or 'its session is not known yet'}).")
-    waits = last is not None and outcome is None
-    if last is None or (settled and not waits):
-        # A first round, or a later one, which takes the playbooks as they stand.
-        playbook = _planned_playbook(tx, finding_key, wave_number, playbooks)
-    else:
-        playbook = _version(tx, playbook_name, version)
+    attempts = load_attempts(tx, "a.finding_key = ?", [finding_key])
+    last = max(attempts, key=lambda attempt: attempt.attempt, default=None)
+    if any(attempt.outcome is Outcome.SUCCESS for attempt in attempts):
+        raise NothingToSend(f"{name} has succeeded; nothing is sent for it any more.")
+    if last and last.outcome is None:
+        if last.claimed_at:
+            raise NothingToSend(f"{name} is at work with attempt {last.attempt}; `remediate status` tells how far.")
+        request = build_request(tx, last, ledger_id, settings, draw_delimiter)
+        return NextRequest(wave, "as soon as a slot is free", _playbook_of(tx, last), request)
+    retry = last if last and _may_be_retried_in_its_round(tx, last, attempts, settings.max_retries) else None
+    when = "in this round, if its first attempts pass the gate" if retry else f"with the next round of {wave}"
+    playbook = _playbook_of(tx, retry) if retry else _planned_playbook(tx, finding_key, wave_number, playbooks)
     uploaded = tx.execute(
         "SELECT playbook_id FROM playbook_versions WHERE playbook = ? AND playbook_version = ?",
         [playbook.name, playbook.version],
     ).fetchone()
-    request = (
-        dict(json.loads(stored))
-        if waits and stored
-        else new_request(
-            tx,
-            finding_key,
-            number if waits else number + 1,
-            wave_number,
-            uploaded[0] if uploaded else None,
-            ledger_id,
-            settings,
-            draw_delimiter,
-        )
+    request = new_request(
+        tx,
+        finding_key,
+        last.attempt + 1 if last else 1,
+        wave_number,
+        uploaded[0] if uploaded else None,
+        ledger_id,
+        settings,
+        draw_delimiter,
     )
-    return NextRequest(wave, playbook, request)
+    return NextRequest(wave, when, playbook, request)
+
+
+def _may_be_retried_in_its_round(
+    tx: DuckDBPyConnection, last: Attempt, attempts: Sequence[Attempt], max_retries: int
+) -> bool:
+    [(is_open,)] = tx.execute(
+        "SELECT settled_at IS NULL AND stopped_at IS NULL FROM rounds WHERE wave_number = ? AND round = ?",
+        [last.wave_number, last.round],
+    ).fetchall()
+    return is_open and may_be_retried([attempt for attempt in attempts if attempt.round == last.round], max_retries)
 
 
 def _find(tx: DuckDBPyConnection, name: str) -> tuple[str, int]:
@@ -118,8 +118,12 @@ def _planned_playbook(
     return playbooks[FindingCategory(category)]
 
 
-def _version(tx: DuckDBPyConnection, name: str, version: str) -> PlaybookText:
-    [(body,)] = tx.execute(
-        "SELECT body FROM playbook_versions WHERE playbook = ? AND playbook_version = ?", [name, version]
+def _playbook_of(tx: DuckDBPyConnection, attempt: Attempt) -> PlaybookText:
+    [(name, body)] = tx.execute(
+        """
+        SELECT v.playbook, v.body FROM attempts a JOIN playbook_versions v USING (playbook, playbook_version)
+        WHERE a.finding_key = ? AND a.attempt = ?
+        """,
+        [attempt.finding_key, attempt.attempt],
     ).fetchall()
     return PlaybookText(name, body)

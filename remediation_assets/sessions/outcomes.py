@@ -7,13 +7,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any
 from urllib.parse import urlsplit
 
 from remediation_assets.devin.types import DevinSession, PullRequest
 from remediation_assets.escaping import is_plain_url
 from remediation_assets.models import Outcome, SessionStatus
-from remediation_assets.planning.output_schema import is_valid_output
+from remediation_assets.planning.output_schema import stage_of
 
 _QUEUED = {"new", "creating", "claimed", "resuming"}
 _WAITING_DETAILS = {"waiting_for_user", "waiting_for_approval"}
@@ -86,9 +85,8 @@ def judge(
     `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
     since has seen the same.
     """
-    output = session.structured_output if is_valid_output(session.structured_output) else None
-    stage = output["status"] if output else None
-    said = _text(output, "error_message")
+    stage = stage_of(session.structured_output)
+    said = _text(session.structured_output, "error_message")
     good = good_pull_request(session.pull_requests, repo_url)
     phase = phase_of(session.status, session.status_detail)
     if stage == "failed":
@@ -145,5 +143,5 @@ def _failed(reason: str) -> Judgement:
     return Judgement(SessionStatus.FAILED, Outcome.FAILED, reason=reason)
 
 
-def _text(output: dict[str, Any] | None, name: str) -> str | None:
-    return str(output[name]) if output and output.get(name) else None
+def _text(output: object, name: str) -> str | None:
+    return str(output[name]) if isinstance(output, dict) and output.get(name) else None

@@ -11,7 +11,7 @@ from remediation_assets.planning.wave_plan import finding_of
 from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
-from .attempts import Attempt, attempt_tag, ledger_tag, wave_tag
+from .attempts import RETRIABLE, Attempt, attempt_tag, ledger_tag, wave_tag
 
 
 def build_request(
@@ -61,7 +61,11 @@ def new_request(
     names = [column[0] for column in cursor.description or ()]
     finding = finding_of(dict(zip(names, cursor.fetchone() or (), strict=True)))
     before = tx.execute(
-        "SELECT error_message FROM attempts WHERE finding_key = ? AND attempt = ?", [finding_key, number - 1]
+        """
+        SELECT error_message FROM attempts
+        WHERE finding_key = ? AND attempt < ? AND list_contains(?, outcome) ORDER BY attempt DESC LIMIT 1
+        """,
+        [finding_key, number, list(RETRIABLE)],
     ).fetchone()
     shown_id = safe_id(finding, finding_key)
     return {

@@ -12,12 +12,10 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Outcome
 
-from .attempts import Attempt, load_attempts
+from .attempts import RETRIABLE, Attempt, load_attempts
 from .events import Timeline
 from .gate import Verdict, judge_wave
 from .rounds import insert_attempt
-
-RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,16 @@ def next_step(
         due = tuple(
             max(attempts, key=lambda attempt: attempt.attempt)
             for attempts in by_finding.values()
-            if all(attempt.outcome in RETRIABLE for attempt in attempts) and len(attempts) <= max_retries
+            if may_be_retried(attempts, max_retries)
         )
         if due:
             return NextStep(retries=due)
     return NextStep(verdict=_verdict(wave_attempts, findings, round_number, min_success_rate, with_retries=True))
+
+
+def may_be_retried(of_finding: Sequence[Attempt], max_retries: int) -> bool:
+    """Say whether a finding whose attempts of one round are these may have a further one in it."""
+    return all(attempt.outcome in RETRIABLE for attempt in of_finding) and len(of_finding) <= max_retries
 
 
 def _verdict(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA, STAGES, is_valid_output
+from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA, STAGES, is_valid_output, stage_of
 
 GOOD: dict[str, Any] = {
     "finding_id": "F-1",
@@ -38,6 +38,7 @@ def test_each_stage_is_a_status(stage: str) -> None:
         {},
         {"pr_url": "https://git.example.com/acme/shop/pull/1", "tests_passed": True, "fix_approach": "Escape it"},
         {"error_message": "No access"},
+        {"pr_url": None, "error_message": None, "fix_approach": None, "tests_passed": None},
         {"files_modified": [], "tests_added": 0, "progress_pct": 0},
         {"a_field_of_devins_own": 1},
     ],
@@ -64,8 +65,27 @@ def test_what_fits_is_accepted(more: dict[str, Any]) -> None:
         GOOD | {"tests_added": -1},
         GOOD | {"confidence": "very high"},
         GOOD | {"tests_passed": "yes"},
-        GOOD | {"pr_url": None},
+        GOOD | {"pr_url": 7},
+        GOOD | {"confidence": None},
     ],
 )
 def test_what_does_not_fit_is_refused(output: object) -> None:
     assert not is_valid_output(output)
+
+
+@pytest.mark.parametrize(
+    ("output", "stage"),
+    [
+        (GOOD, "completed"),
+        (GOOD | {"status": "failed", "progress_pct": "none"}, "failed"),
+        ({"status": "fixing"}, "fixing"),
+        ({"status": "done"}, None),
+        ({"status": ["failed"]}, None),
+        ({}, None),
+        (None, None),
+        ("failed", None),
+        (["failed"], None),
+    ],
+)
+def test_the_stage_is_read_also_where_the_rest_does_not_fit(output: object, stage: str | None) -> None:
+    assert stage_of(output) == stage

@@ -103,6 +103,8 @@ def test_it_has_a_test_that_fails_first_and_says_when_to_ask(name: str) -> None:
     assert "siblings" in procedure
     assert "**When to stop and ask**" in TEXTS[name]
     assert "that the session prompt names" in procedure
+    assert "exactly as on the prompt's `Finding:` line" in procedure
+    assert "never the one inside the data block" in section(TEXTS[name], "What's Needed From User")
 
 
 @pytest.mark.parametrize(("name", "languages"), LANGUAGES.items())

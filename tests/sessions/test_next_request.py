@@ -2,14 +2,17 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from remediation_assets.models import Outcome
-from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.models import FindingCategory, Outcome
+from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
+from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.next_request import NextRequest, NothingToSend, next_request
+from remediation_assets.sessions.stopping import stop
 from tests.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
@@ -24,10 +27,15 @@ def without_delimiter(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"prompt": prompt}
 
 
-def shown(carrier: Carrier, name: str) -> NextRequest:
+def mended() -> dict[FindingCategory, PlaybookText]:
+    found = read_playbooks()
+    return {category: PlaybookText(old.name, old.body + "Mended.\n") for category, old in found.items()}
+
+
+def shown(carrier: Carrier, name: str, playbooks: Mapping[FindingCategory, PlaybookText] | None = None) -> NextRequest:
     ledger_id = carrier.ledger.ledger_id
     with carrier.ledger.transaction() as tx:
-        told = next_request(tx, name, read_playbooks(), ledger_id, carrier.settings, secrets.token_hex)
+        told = next_request(tx, name, playbooks or read_playbooks(), ledger_id, carrier.settings, secrets.token_hex)
     return replace(told, request=without_delimiter(told.request))
 
 
@@ -85,7 +93,7 @@ async def test_nothing_is_shown_for_what_would_not_be_started(carrier: Carrier) 
     with pytest.raises(NothingToSend, match="No planned finding has the id or key 'F-9'"):
         shown(carrier, "F-9")
     await carrier.settle(S, S, S, S)
-    with pytest.raises(NothingToSend, match="F-1 has succeeded with attempt 1"):
+    with pytest.raises(NothingToSend, match="F-1 has succeeded; nothing is sent"):
         shown(carrier, "F-1")
 
 
@@ -95,3 +103,42 @@ async def test_an_id_of_two_findings_asks_for_the_key(carrier: Carrier) -> None:
         tx.execute("UPDATE finding_rows SET finding_id = 'F-1'")
     with pytest.raises(NothingToSend, match="2 findings have the id 'F-1'; name one of them by its key: "):
         shown(carrier, "F-1")
+
+
+async def test_a_finding_that_is_not_retried_is_shown_with_the_playbook_of_the_next_round(carrier: Carrier) -> None:
+    carrier.plan(2)
+    carrier.open()
+    carrier.wire.fail("POST", "/sessions", 422, about="F-1")
+    carrier.wire.work_on("F-2")
+    await carrier.step()
+    told = shown(carrier, "F-1", mended())
+    assert (told.when, told.playbook.body[-8:]) == ("with the next round of wave-0001", "Mended.\n")
+
+
+async def test_a_finding_that_may_be_retried_is_shown_with_the_playbook_of_its_round(carrier: Carrier) -> None:
+    carrier.plan(2)
+    carrier.open()
+    carrier.wire.fall_over("F-1")
+    carrier.wire.work_on("F-2")
+    await carrier.step()
+    await carrier.step(after=5)
+    told = shown(carrier, "F-1", mended())
+    assert told.when == "in this round, if its first attempts pass the gate"
+    assert told.playbook.body[-8:] != "Mended.\n"
+    with carrier.ledger.transaction() as tx:
+        stop(tx, None, Timeline(carrier.clock()))
+    assert shown(carrier, "F-1", mended()).playbook.body[-8:] == "Mended.\n"
+
+
+async def test_what_went_wrong_is_not_what_a_person_stopped(carrier: Carrier) -> None:
+    carrier.plan(4)
+    for attempt in (2, 3):
+        carrier.wire.fall_over("F-4", attempt)
+    await carrier.settle(S, S, S, F)
+    carrier.collect()
+    carrier.open()
+    with carrier.ledger.transaction() as tx:
+        stop(tx, None, Timeline(carrier.clock()))
+    prompt = shown(carrier, "F-4").request["prompt"]
+    assert "the session ended in an error" in prompt
+    assert "stopped by a person" not in prompt

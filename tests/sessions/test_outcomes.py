@@ -85,7 +85,9 @@ def output(stage: str, **more: Any) -> dict[str, Any]:
 
 
 COMPLETED, FIXING = output("completed"), output("fixing")
-INVALID = {"status": "failed"}  # not our schema: it says nothing
+INVALID = {"status": "done", "note": "all good"}  # not our schema: it says nothing
+# Not our schema either, but what it says of the stage stands.
+INVALID_FAILED, INVALID_FIXING = {"status": "failed"}, output("fixing", progress_pct="half")
 
 
 def session(words: tuple[str, str | None], url: str | None, said: Any, state: str | None = "open") -> DevinSession:
@@ -123,6 +125,7 @@ TABLE = [
     (FINISHED_WORDS, GOOD, INVALID, SUCCESS, Outcome.SUCCESS),
     (FINISHED_WORDS, GOOD, "no object at all", SUCCESS, Outcome.SUCCESS),
     (FINISHED_WORDS, GOOD, FIXING, FAILED, Outcome.FAILED),
+    (FINISHED_WORDS, GOOD, INVALID_FIXING, FAILED, Outcome.FAILED),
     (FINISHED_WORDS, None, COMPLETED, FAILED, Outcome.FAILED),
     (FINISHED_WORDS, None, None, FAILED, Outcome.FAILED),
     (FINISHED_WORDS, ELSEWHERE, COMPLETED, FAILED, Outcome.FAILED),
@@ -130,6 +133,7 @@ TABLE = [
     (WAITING_WORDS, GOOD, None, SUCCESS, Outcome.SUCCESS),
     (WAITING_WORDS, GOOD, INVALID, SUCCESS, Outcome.SUCCESS),
     (WAITING_WORDS, GOOD, FIXING, BLOCKED, None),
+    (WAITING_WORDS, GOOD, INVALID_FIXING, BLOCKED, None),
     (WAITING_WORDS, None, COMPLETED, BLOCKED, None),
     (WAITING_WORDS, None, None, BLOCKED, None),
     (WAITING_WORDS, ELSEWHERE, COMPLETED, BLOCKED, None),
@@ -142,6 +146,8 @@ TABLE = [
     (DEAD_WORDS, None, None, FAILED, Outcome.FAILED),
     (EVERY_WORD, None, output("failed"), FAILED, Outcome.FAILED),
     (EVERY_WORD, GOOD, output("failed"), FAILED, Outcome.FAILED),
+    (EVERY_WORD, GOOD, INVALID_FAILED, FAILED, Outcome.FAILED),
+    (EVERY_WORD, GOOD, output("failed", pr_url=None, tests_passed=None), FAILED, Outcome.FAILED),
 ]
 
 

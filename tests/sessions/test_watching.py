@@ -210,4 +210,4 @@ async def test_a_retry_is_told_what_went_wrong_before(carrier: Carrier) -> None:
     await carrier.step(after=5)
     prompt = carrier.wire.created()[-1]["prompt"]
     assert '"last_attempt_failed_with": "the session ended in an error' in prompt
-    assert ", attempt 2\n" in prompt
+    assert ", attempt 2; the data says what went wrong in the one before" in prompt
