@@ -1,14 +1,16 @@
 """The gate as Dagster shows it: a blocking check of each wave's results."""
 
 import warnings
+from typing import Any
 
 import dagster as dg
+from duckdb import DuckDBPyConnection
 
-from remediation_assets.assets.previews import preview
-from remediation_assets.assets.sessions import session_results
+from remediation_assets.assets.previews import links, preview
+from remediation_assets.assets.results import session_results
 from remediation_assets.assets.waves import wave_partitions
 from remediation_assets.resources import Pipeline, told_to_people
-from remediation_assets.sessions.gate import describe
+from remediation_assets.sessions.verdicts import GateResult, last_verdict
 
 
 def _judge(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.AssetCheckResult:
@@ -17,41 +19,56 @@ def _judge(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.Ass
     with told_to_people():
         ledger = pipeline.ledger(pipeline.settings())
         with ledger.transaction() as tx:
-            row = tx.execute(
-                """
-                SELECT round, passed, succeeded, answerable, rate, threshold, interval_low, interval_high, ignored_gate
-                FROM gate_results WHERE wave = ? ORDER BY round DESC LIMIT 1
-                """,
-                [wave],
-            ).fetchone()
-            failures = preview(
-                tx,
-                """
-                SELECT finding_id, outcome, attempt, error_message, session_url FROM session_results
-                WHERE wave = ? AND outcome IS DISTINCT FROM 'success' ORDER BY position
-                """,
-                [wave],
+            verdict = last_verdict(tx, wave)
+            if verdict is None:
+                # No result would open the gate for Dagster, so a wave that has not settled fails it.
+                return dg.AssetCheckResult(
+                    passed=False, description=f"{wave} has not settled: there is no verdict yet."
+                )
+            return dg.AssetCheckResult(
+                passed=verdict.passed,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=f"{wave}: {verdict.sentence}. {verdict.advice}",
+                metadata=_metadata(tx, verdict),
             )
-    if row is None:
-        # No result would open the gate for Dagster, so a wave that has not settled fails it.
-        return dg.AssetCheckResult(passed=False, description=f"{wave} has not settled: there is no verdict yet.")
-    number, passed, succeeded, answerable, rate, threshold, low, high, ignored_gate = row
-    return dg.AssetCheckResult(
-        passed=bool(passed),
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{wave}: {describe(succeeded, answerable, rate, threshold)}."
-        + ("" if passed else f" Look at the failures, then run {wave} again."),
-        metadata={
-            "round": number,
-            "succeeded": succeeded,
-            "counted": answerable,
-            **({"success rate": rate} if rate is not None else {}),
-            "threshold": threshold,
-            "95 % interval": f"{low:.0%} to {high:.0%}" if low is not None else "none",
-            "started although the wave before had not passed": bool(ignored_gate),
-            "not succeeded": failures,
-        },
-    )
+
+
+def _metadata(tx: DuckDBPyConnection, verdict: GateResult) -> dict[str, Any]:
+    interval = verdict.interval
+    counts = tx.execute(
+        """
+        SELECT coalesce(outcome, status), count(*) FROM session_results WHERE wave = ? GROUP BY ALL ORDER BY ALL
+        """,
+        [verdict.wave],
+    ).fetchall()
+    return {
+        "what to do": verdict.advice,
+        "round": verdict.round,
+        **({} if verdict.rate is None else {"success rate": verdict.rate}),
+        "threshold": verdict.threshold,
+        "95 % interval": f"{interval[0]:.0%} to {interval[1]:.0%}" if interval else "none",
+        "findings": verdict.findings,
+        "succeeded": verdict.succeeded,
+        "counted": verdict.answerable,
+        **{f"outcome {outcome}": count for outcome, count in counts},
+        "started although the wave before had not passed": verdict.ignored_gate,
+        "not succeeded": links(
+            tx,
+            """
+            SELECT finding_id, outcome, attempt, error_message AS reason, session_url AS session, pr_url AS pull_request
+            FROM session_results WHERE wave = ? AND outcome IS DISTINCT FROM 'success' ORDER BY position
+            """,
+            [verdict.wave],
+        ),
+        "history": preview(
+            tx,
+            """
+            SELECT round, decided_at, passed, succeeded, answerable AS counted, rate, threshold, ignored_gate
+            FROM gate_results WHERE wave = ? ORDER BY round
+            """,
+            [verdict.wave],
+        ),
+    }
 
 
 with warnings.catch_warnings():

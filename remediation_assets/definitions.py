@@ -3,12 +3,15 @@
 import dagster as dg
 
 from remediation_assets.assets.findings import findings, normalized_findings, prioritized_findings
-from remediation_assets.assets.sessions import devin_sessions, session_results
+from remediation_assets.assets.results import session_results
+from remediation_assets.assets.sessions import devin_sessions
 from remediation_assets.assets.waves import wave_plan, waves
 from remediation_assets.checks import success_rate_gate
 from remediation_assets.jobs import collect_wave, dispatch_wave, plan_waves, remediate_wave
 from remediation_assets.resources import Pipeline
-from remediation_assets.sensors import devin_session_sensor
+from remediation_assets.sensors.devin_sessions import devin_session_sensor
+from remediation_assets.sensors.findings_file import findings_file_sensor
+from remediation_assets.sensors.next_wave import next_wave_sensor
 
 defs = dg.Definitions(
     assets=[
@@ -22,7 +25,7 @@ defs = dg.Definitions(
     ],
     asset_checks=[success_rate_gate],
     jobs=[plan_waves, remediate_wave, dispatch_wave, collect_wave],
-    sensors=[devin_session_sensor],
+    sensors=[devin_session_sensor, next_wave_sensor, findings_file_sensor],
     resources={"pipeline": Pipeline()},
     # One process per run: the steps run one after the other anyway, and each process costs seconds.
     executor=dg.in_process_executor,

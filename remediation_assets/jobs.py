@@ -3,7 +3,8 @@
 import dagster as dg
 
 from remediation_assets.assets.findings import findings, normalized_findings, prioritized_findings
-from remediation_assets.assets.sessions import devin_sessions, session_results
+from remediation_assets.assets.results import session_results
+from remediation_assets.assets.sessions import devin_sessions
 from remediation_assets.assets.waves import wave_plan, waves
 
 plan_waves = dg.define_asset_job(

@@ -14,7 +14,7 @@ from remediation_assets.resources import Pipeline, told_to_people
 from remediation_assets.sessions.advance import utc_now
 from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
 
-from .previews import preview
+from .previews import OWNERS, preview, published_table
 
 KINDS = {"duckdb", "sql"}
 
@@ -26,7 +26,7 @@ class FindingsConfig(dg.Config):
     """The findings file; by default FINDINGS_PATH, else the file read last, else the sample in mock mode."""
 
 
-@dg.asset(group_name="findings", kinds=KINDS)
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS)
 def findings(
     context: dg.AssetExecutionContext, config: FindingsConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
@@ -55,10 +55,12 @@ def findings(
                     "FROM rejected_findings SELECT line_number, finding_id, reason WHERE scan_id = ? ORDER BY ALL",
                     [scan_id],
                 )
+                table = published_table(tx, "findings")
         if scan.set_aside:
             context.log.warning(f"{scan.set_aside} of {scan.rows_in} rows were set aside; see rejected_findings.")
     return dg.MaterializeResult(
         metadata={
+            **table,
             "dagster/row_count": total[0] if total else 0,
             "source": dg.MetadataValue.path(scan.source),
             "rows in file": scan.rows_in,
@@ -71,7 +73,7 @@ def findings(
     )
 
 
-@dg.asset(group_name="findings", kinds=KINDS, deps=[findings])
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[findings])
 def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding: rows with one `finding_key` merged, the highest severity stands, order kept."""
     with told_to_people():
@@ -85,8 +87,10 @@ def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
                 FROM normalized_findings ORDER BY position
                 """,
             )
+            table = published_table(tx, "normalized_findings")
     return dg.MaterializeResult(
         metadata={
+            **table,
             "dagster/row_count": counts.kept,
             "accepted": counts.accepted,
             "kept": counts.kept,
@@ -96,7 +100,7 @@ def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="findings", kinds=KINDS, deps=[normalized_findings])
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[normalized_findings])
 def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding with its `priority_score` (severity + category + service), ranked best first."""
     with told_to_people():
@@ -111,8 +115,9 @@ def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
                 FROM prioritized_findings ORDER BY priority_rank
                 """,
             )
+            table = published_table(tx, "prioritized_findings")
         ledger.publish(force=True)
-    return dg.MaterializeResult(metadata={"dagster/row_count": count, "preview": shown})
+    return dg.MaterializeResult(metadata={**table, "dagster/row_count": count, "preview": shown})
 
 
 def _source(path: str, settings: Settings, ledger: Ledger) -> Path:

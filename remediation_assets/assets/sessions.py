@@ -1,4 +1,4 @@
-"""The assets that spend and collect: Devin sessions of a wave, and what came of them."""
+"""The asset that spends: the Devin sessions of a wave."""
 
 import asyncio
 
@@ -9,17 +9,20 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.resources import Pipeline, told_to_people
-from remediation_assets.sessions.advance import Step, advance, follow, utc_now
+from remediation_assets.sessions.advance import Step, advance, utc_now
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.holds import standing_holds
-from remediation_assets.sessions.rounds import mark_collected, open_round
+from remediation_assets.sessions.rounds import open_round
 from remediation_assets.settings import Settings
 
 from .interruption import run_interruptibly
-from .previews import preview
+from .previews import OWNERS, links, preview, published_table
 from .waves import register_partition, wave_of, wave_partitions, wave_plan
 
 KINDS = {"devin", "duckdb"}
+
+IGNORED_GATE_TAG = "remediation/ignored_gate"
+"""On runs that started a wave although the one before it had not passed."""
 
 TRIES_FOR_THE_FENCE = 30  # a second apart
 
@@ -34,7 +37,14 @@ class DispatchConfig(dg.Config):
     """Open another round where the last one has been collected; `remediate run` does so only for --wave."""
 
 
-@dg.asset(group_name="sessions", kinds=KINDS, deps=[wave_plan], partitions_def=wave_partitions)
+@dg.asset(
+    group_name="sessions",
+    kinds=KINDS,
+    owners=OWNERS,
+    tags={"spends": "acus"},
+    deps=[wave_plan],
+    partitions_def=wave_partitions,
+)
 def devin_sessions(
     context: dg.AssetExecutionContext, config: DispatchConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
@@ -63,6 +73,8 @@ def devin_sessions(
             )
         for message in timeline.messages:
             context.log.info(message)
+        if opening.ignored_gate:
+            context.instance.add_run_tags(context.run.run_id, {IGNORED_GATE_TAG: wave})
         if opening.attempts == 0 and not opening.is_new:
             context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
         elif not opening.is_new:
@@ -72,12 +84,22 @@ def devin_sessions(
             shown = preview(
                 tx,
                 """
-                SELECT p.finding_id, a.attempt, a.status, a.session_url, a.dispatched_at
+                SELECT p.finding_id, a.attempt, a.round, a.status, a.dispatched_at, a.acus_consumed AS acus
                 FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
                 WHERE p.wave = ? ORDER BY p.position, a.attempt
                 """,
                 [wave],
             )
+            live = links(
+                tx,
+                """
+                SELECT p.finding_id, a.attempt, a.status, a.session_url AS session, a.pr_url AS pull_request
+                FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+                WHERE p.wave = ? AND a.round = ? AND a.session_url IS NOT NULL ORDER BY p.position, a.attempt
+                """,
+                [wave, opening.round],
+            )
+            table = published_table(tx, "attempts")
             holds = standing_holds(tx)
             count = tx.execute(
                 """
@@ -89,64 +111,14 @@ def devin_sessions(
         ledger.publish(force=True)
     return dg.MaterializeResult(
         metadata={
+            **table,
             "dagster/partition_row_count": count[0],
             "round": opening.round,
             "new sessions": step.started,
             "waiting for a slot": count[1],
             "gate overruled": opening.ignored_gate,
             "holds": "; ".join(hold.sentence for hold in holds) or "none",
-            "preview": shown,
-        }
-    )
-
-
-@dg.asset(group_name="sessions", kinds=KINDS, deps=[devin_sessions], partitions_def=wave_partitions)
-def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
-    """One row per finding of the wave: its last attempt, how it ended, and its pull request.
-
-    Waits until the wave's round has settled: follows its sessions, tops up and retries.
-    """
-    with told_to_people():
-        wave = wave_of(context)
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
-        with ledger.transaction() as tx:
-            wave_number = find_wave(tx, wave).wave_number
-        register_partition(context)
-        try:
-            run_interruptibly(_follow(context, pipeline, ledger, settings))
-        except dg.DagsterExecutionInterruptedError:
-            context.log.warning(
-                f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
-            )
-            raise
-        with ledger.transaction() as tx:
-            mark_collected(tx, wave_number, utc_now())
-            shown = preview(
-                tx,
-                """
-                SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_url,
-                    error_message
-                FROM session_results WHERE wave = ? ORDER BY position
-                """,
-                [wave],
-            )
-            counts = tx.execute(
-                """
-                SELECT count(*), count(*) FILTER (outcome = 'success'), count(pr_url), sum(acus_consumed)
-                FROM session_results WHERE wave = ?
-                """,
-                [wave],
-            ).fetchone() or (0, 0, 0, None)
-        ledger.publish(force=True)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/partition_row_count": counts[0],
-            "succeeded": counts[1],
-            "pull requests": counts[2],
-            **({} if counts[3] is None else {"ACUs": float(counts[3])}),
-            "success rate": counts[1] / counts[0] if counts[0] else 0.0,
-            "published results": dg.MetadataValue.path(str(ledger.published_path)),
+            "sessions": live,
             "preview": shown,
         }
     )
@@ -170,8 +142,3 @@ async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledge
         else:
             context.log.warning(f"Whoever is at work dispatches this wave with its next step: {step.busy}")
     return step
-
-
-async def _follow(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> None:
-    async with pipeline.devin(settings) as devin:
-        await follow(ledger, devin, settings, context.partition_key, log=context.log.info)

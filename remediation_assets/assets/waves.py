@@ -10,7 +10,7 @@ from remediation_assets.resources import Pipeline, told_to_people
 from remediation_assets.sessions.advance import utc_now
 
 from .findings import prioritized_findings
-from .previews import preview
+from .previews import OWNERS, preview, published_table
 
 wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
 
@@ -30,7 +30,7 @@ class WavesConfig(dg.Config):
     """Findings per wave; WAVE_SIZE by default."""
 
 
-@dg.asset(group_name="planning", kinds={"duckdb", "sql"}, deps=[prioritized_findings])
+@dg.asset(group_name="planning", kinds={"duckdb", "sql"}, owners=OWNERS, deps=[prioritized_findings])
 def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per wave: every finding that needs work is in exactly one, best score first.
 
@@ -52,11 +52,13 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
                 GROUP BY ALL ORDER BY w.wave
                 """,
             )
+            table = published_table(tx, "waves")
         ledger.publish(force=True)
     context.instance.add_dynamic_partitions(wave_partitions.name or "wave", list(plan.waves))
     kept = _remove_partitions(context, set(plan.waves))
     return dg.MaterializeResult(
         metadata={
+            **table,
             "dagster/row_count": len(plan.waves),
             "findings planned": plan.planned_findings,
             "waves started": plan.frozen,
@@ -68,7 +70,9 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
     )
 
 
-@dg.asset(group_name="planning", kinds={"duckdb", "python"}, deps=[waves], partitions_def=wave_partitions)
+@dg.asset(
+    group_name="planning", kinds={"duckdb", "python"}, owners=OWNERS, deps=[waves], partitions_def=wave_partitions
+)
 def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding of the wave: its playbook and the prompt its session will get."""
     with told_to_people():
@@ -88,8 +92,9 @@ def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Mater
                 """,
                 [wave],
             )
+            table = published_table(tx, "wave_plan")
         ledger.publish(force=True)
-    return dg.MaterializeResult(metadata={"dagster/partition_row_count": count, "preview": shown})
+    return dg.MaterializeResult(metadata={**table, "dagster/partition_row_count": count, "preview": shown})
 
 
 class NoPartition(RemediationError):

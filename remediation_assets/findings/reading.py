@@ -69,7 +69,7 @@ def stage(
     return StagedScan(
         path=staging,
         source=str(source),
-        content_hash=_hash_of(source),
+        content_hash=hash_of(source),
         rows_in=accepted + set_aside,
         accepted=accepted,
         set_aside=set_aside,
@@ -225,6 +225,7 @@ def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allo
     )
 
 
-def _hash_of(source: Path) -> str:
+def hash_of(source: Path) -> str:
+    """Give the SHA-256 of a file's content, as a scan records it."""
     with open(source, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

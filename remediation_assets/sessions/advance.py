@@ -26,7 +26,7 @@ from remediation_assets.slack import announce
 from .announcing import announcements
 from .dispatching import POST_DEADLINE_SECONDS, claimable, dispatch
 from .ending import end_sessions
-from .events import Timeline
+from .events import Timeline, events_since, newest_event
 from .holds import Hold, HoldKind, lift, postpone_probes, probe_due, set_hold, standing_holds
 from .observing import observe
 from .playbook_sync import upload_playbooks
@@ -162,9 +162,18 @@ async def follow(
     lasted for the settings' `hold_wait_minutes`; the sessions go on and nothing is lost.
     """
     stuck_since: datetime | None = None
+    busy: str | None = None
+    with ledger.transaction() as tx:
+        wave_number = find_wave(tx, wave).wave_number
+        last_event = newest_event(tx)
     while True:
         with ledger.transaction() as tx:
-            current = last_round(tx, find_wave(tx, wave).wave_number)
+            current = last_round(tx, wave_number)
+            told = events_since(tx, wave_number, last_event)
+        # From the ledger, for other processes carry the wave as well.
+        for event_id, message in told:
+            log(message)
+            last_event = event_id
         if current is None:
             raise NoRound(f"{wave} has never been dispatched; run remediate_wave or dispatch_wave for it.")
         if current.settled_at is not None:
@@ -172,10 +181,9 @@ async def follow(
         reason: str | None = None
         try:
             step = await advance(ledger, devin, settings, now=now)
-            for message in step.messages:
-                log(message)
-            if step.busy:
+            if step.busy and step.busy != busy:
                 log(f"another process carries the waves: {step.busy}")
+            busy = step.busy
             reason = next((hold.sentence for hold in step.holds if hold.ends_at is None), None)
             if wave in step.settled:
                 continue

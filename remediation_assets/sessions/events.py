@@ -67,3 +67,34 @@ class Timeline:
         ).fetchall()
         if event_type in _URGENT:
             self.urgent.append(event_id)
+
+
+def history(tx: DuckDBPyConnection, wave_number: int, number: int) -> list[str]:
+    """Give what happened in a round of a wave, one line for each change, in order."""
+    rows = tx.execute(
+        """
+        SELECT e.message FROM session_events e
+        JOIN rounds r ON r.wave_number = e.wave_number AND r.round = ?
+            AND e."timestamp" BETWEEN r.opened_at AND coalesce(r.settled_at, e."timestamp")
+        WHERE e.wave_number = ? ORDER BY e.event_id
+        """,
+        [number, wave_number],
+    ).fetchall()
+    return [message for (message,) in rows]
+
+
+def newest_event(tx: DuckDBPyConnection) -> int:
+    """Give the id of the newest event, 0 where there is none."""
+    [(newest,)] = tx.execute("SELECT coalesce(max(event_id), 0) FROM session_events").fetchall()
+    return int(newest)
+
+
+def events_since(tx: DuckDBPyConnection, wave_number: int, event_id: int) -> list[tuple[int, str]]:
+    """Give id and message of what happened after an event to a wave, or to all of them as holds do."""
+    return tx.execute(
+        """
+        SELECT event_id, message FROM session_events
+        WHERE event_id > ? AND coalesce(wave_number, ?) = ? ORDER BY event_id
+        """,
+        [event_id, wave_number, wave_number],
+    ).fetchall()

@@ -212,3 +212,13 @@ def mark_collected(tx: DuckDBPyConnection, wave_number: int, now: datetime) -> N
         """,
         [now, wave_number],
     )
+
+
+def uncollected(tx: DuckDBPyConnection) -> list[tuple[str, int]]:
+    """Load wave and number of each round that has settled and that nobody has collected."""
+    return tx.execute(
+        """
+        SELECT w.wave, max(r.round) FROM rounds r JOIN waves w USING (wave_number)
+        WHERE r.settled_at IS NOT NULL AND r.collected_at IS NULL GROUP BY w.wave ORDER BY w.wave
+        """
+    ).fetchall()

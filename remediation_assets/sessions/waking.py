@@ -93,4 +93,6 @@ async def wake_sessions(ledger: Ledger, devin: DevinClient, settings: Settings, 
         try:
             await devin.send_message(attempt.session_id or "", _WORDS)
         except DevinError as error:
-            timeline.messages.append(f"{attempt.label} could not be woken ({error}); it is tried again later")
+            words = f"{attempt.label} could not be woken ({error}); it is tried again later"
+            with ledger.transaction() as tx:
+                timeline.add(tx, "session_wake_failed", words, attempt=attempt)

@@ -33,7 +33,10 @@ def test_the_asset_graph_is_as_documented() -> None:
 def test_jobs_and_sensors_keep_their_names() -> None:
     jobs = {job.name for job in defs.resolve_all_job_defs()} - {"__ASSET_JOB"}
     assert jobs == {"plan_waves", "remediate_wave", "dispatch_wave", "collect_wave"}
-    assert [sensor.name for sensor in defs.sensors or []] == ["devin_session_sensor"]
+    sensors = {sensor.name: sensor for sensor in defs.sensors or [] if isinstance(sensor, dg.SensorDefinition)}
+    on = {name: sensor.default_status is dg.DefaultSensorStatus.RUNNING for name, sensor in sensors.items()}
+    # What spends or plans by itself is off until a person turns it on.
+    assert on == {"devin_session_sensor": True, "next_wave_sensor": False, "findings_file_sensor": False}
 
 
 def test_no_asset_materializes_by_itself() -> None:

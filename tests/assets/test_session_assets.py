@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from remediation_assets.assets.sessions import IGNORED_GATE_TAG
 from remediation_assets.ledger.ledger import Ledger
 
 # Seeds whose outcome for the first five findings of the sample is known.
@@ -40,6 +41,15 @@ def seed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda value: monkeypatch.setenv("MOCK_SEED", value)
 
 
+@pytest.fixture
+def logged_by(instance: dg.DagsterInstance) -> Callable[[Any], list[str]]:
+    def read(finished: Any) -> list[str]:
+        entries = instance.all_logs(finished.result.run_id)
+        return [entry.user_message for entry in entries if entry.dagster_event is None]
+
+    return read
+
+
 def test_a_wave_runs_to_its_passed_gate(
     execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
@@ -60,7 +70,75 @@ def test_the_gate_reports_the_wave_of_its_partition(
     assert evaluation.passed
     # Partitioned checks are a preview API: without this the gate of one wave would clear another's.
     assert evaluation.partition == "wave-0001"
-    assert evaluation.description == "wave-0001: 5 of 5 succeeded, 100%, needed 70%."
+    assert evaluation.description == (
+        "wave-0001: 5 of 5 succeeded, 100%, needed 70%. "
+        "wave-0002 may start: launch dispatch_wave or remediate_wave for it."
+    )
+
+
+def test_the_gate_tells_a_person_everything(execute: Execute, planned: None, seed: Callable[[str], None]) -> None:
+    seed(GATE_FAILS_THEN_MENDS)
+    (failed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
+    told = {name: value.value for name, value in failed.metadata.items()}
+    assert told["what to do"] == "Look at the failures, then run wave-0001 again."
+    assert (told["success rate"], told["threshold"], told["95 % interval"]) == (0.6, 0.7, "23% to 88%")
+    assert (told["outcome success"], told["outcome failed"], told["counted"]) == (3, 2, 5)
+    rows = str(told["not succeeded"]).splitlines()
+    assert rows[0] == r"| finding\_id | outcome | attempt | reason | session | pull\_request |"
+    assert len(rows) == 4
+    assert all("[session](<https://app.devin.ai/sessions/" in row for row in rows[2:])
+    (passed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
+    history = passed.metadata["history"]
+    assert isinstance(history, dg.TableMetadataValue)
+    assert [(row.data["round"], row.data["passed"]) for row in history.records] == [("1", "False"), ("2", "True")]
+
+
+def test_a_wave_that_overruled_its_gate_leaves_a_trace(
+    execute: Execute, planned: None, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    finished = execute("remediate_wave", "wave-0002", devin_sessions={"ignore_gate": True})
+    run = instance.get_run_by_id(finished.result.run_id)
+    assert run is not None
+    assert run.tags[IGNORED_GATE_TAG] == "wave-0002"
+    with ledger.transaction() as tx:
+        assert tx.execute("SELECT ignored_gate FROM gate_results").fetchall() == [(True,)]
+
+
+def test_results_carry_numbers_that_plot_and_links_to_follow(
+    execute: Execute, planned: None, seed: Callable[[str], None]
+) -> None:
+    seed(ALL_SUCCEED)
+    told = execute("remediate_wave", "wave-0001").metadata("session_results")
+    assert (told["success rate"], told["pull requests"], told["sessions"]) == (1.0, 5, 5)
+    assert told["ACUs"] > 0
+    assert told["ACUs per success"] == pytest.approx(told["ACUs"] / 5)
+    assert told["minutes to a pull request (median)"] > 0
+    assert str(told["links"]).count("[pull\\_request](<https://git.example.com/") == 5
+    assert str(told["links"]).count("[session](<https://app.devin.ai/sessions/") == 5
+    columns = {column.name: column.type for column in told["dagster/column_schema"].columns}
+    assert (columns["outcome"], columns["attempt"]) == ("VARCHAR", "INTEGER")
+    assert told["dagster/table_name"] == "remediation.main.session_results"
+
+
+def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
+    execute: Execute, planned: None, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+) -> None:
+    seed(ALL_SUCCEED)
+    execute("remediate_wave", "wave-0001")
+    logged = logged_by(execute("collect_wave", "wave-0001"))
+    with ledger.transaction() as tx:
+        events = [row[0] for row in tx.execute("SELECT message FROM session_events ORDER BY event_id").fetchall()]
+    assert [line for line in logged if line in events] == events
+
+
+def test_a_run_that_waits_tells_each_change_once(
+    execute: Execute, planned: None, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+) -> None:
+    seed(ALL_SUCCEED)
+    logged = logged_by(execute("remediate_wave", "wave-0001"))
+    with ledger.transaction() as tx:
+        events = [row[0] for row in tx.execute("SELECT message FROM session_events ORDER BY event_id").fetchall()]
+    assert [line for line in logged if line in events] == events
 
 
 def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(

@@ -11,7 +11,7 @@ from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.resources import Pipeline
-from remediation_assets.sensors import devin_session_sensor
+from remediation_assets.sensors.devin_sessions import devin_session_sensor
 
 ALL_SUCCEED = "100"
 
@@ -117,3 +117,38 @@ def test_a_tick_beside_another_process_says_who_is_at_work(execute: Execute, tic
 def test_a_setting_that_does_not_parse_is_a_skip_with_its_reason(tick: Tick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAX_RETRIES", "-1")
     assert "MAX_RETRIES='-1' cannot be used" in skipped(tick())
+
+
+@pytest.mark.parametrize("job", ["remediate_wave", "collect_wave", "__ASSET_JOB"])
+def test_what_a_run_that_waits_will_collect_is_left_to_it(
+    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance, job: str
+) -> None:
+    execute("plan_waves")
+    with ledger.transaction() as tx:
+        tx.execute(SETTLED_ROUND, [1])
+    waiting = instance.create_run_for_job(
+        defs.resolve_job_def(job) if job != "__ASSET_JOB" else defs.resolve_implicit_global_asset_job_def(),
+        tags={"dagster/partition": "wave-0001"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+    instance.report_run_failed(waiting)
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or []] == ["wave-0001"]
+
+
+def test_a_run_that_only_dispatches_collects_nothing(
+    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    execute("plan_waves")
+    with ledger.transaction() as tx:
+        tx.execute(SETTLED_ROUND, [1])
+    tags = {"dagster/partition": "wave-0001"}
+    job = defs.resolve_job_def("dispatch_wave")
+    instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert len(result.run_requests or []) == 1

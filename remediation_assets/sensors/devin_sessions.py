@@ -1,0 +1,92 @@
+"""The sensor that follows sessions while no run waits for them."""
+
+import asyncio
+
+import dagster as dg
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.jobs import collect_wave, dispatch_wave
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.liveness import report_dead_runs
+from remediation_assets.resources import Pipeline
+from remediation_assets.sessions.advance import Step, advance
+from remediation_assets.sessions.rounds import uncollected
+from remediation_assets.sessions.stopping import unfinished_endings
+from remediation_assets.settings import Settings
+
+from .intervals import poll_interval_seconds
+from .requests import request_once
+
+TICK_SECONDS = 50.0
+"""A tick must end inside Dagster's deadline of 60 seconds; no creation is sent that could outlast it."""
+
+TICK_LOCK_SECONDS = 10.0
+"""So it waits less for the ledger, too."""
+
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+@dg.sensor(
+    job=collect_wave,
+    minimum_interval_seconds=poll_interval_seconds(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
+    """Poll Devin, top up, retry and settle, then collect what has settled. Starts only what a person opened."""
+    try:
+        settings = pipeline.settings()
+        settings = settings.model_copy(
+            update={"ledger_lock_timeout_seconds": min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)}
+        )
+        ledger = pipeline.ledger(settings)
+        for message in report_dead_runs(context.instance, ledger.data_dir):
+            context.log.warning(message)
+        if not ledger.path.exists():
+            return dg.SkipReason("Nothing is planned yet.")
+        said = _carry(context, pipeline, ledger, settings) or "No wave is under way."
+        with ledger.transaction() as tx:
+            settled = uncollected(tx)
+    except RemediationError as error:
+        return dg.SkipReason(str(error))
+    if not settled:
+        return dg.SkipReason(said)
+    requests = [_collection(context, ledger, wave, number) for wave, number in settled]
+    return dg.SensorResult(run_requests=[request for request in requests if request])
+
+
+def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> str:
+    """Take a step where something is under way; say what is waited for."""
+    with ledger.transaction() as tx:
+        [(open_rounds,)] = tx.execute("SELECT count(*) FROM rounds WHERE settled_at IS NULL").fetchall()
+        if not open_rounds and not unfinished_endings(tx):
+            return ""
+    try:
+        step = asyncio.run(_step(pipeline, ledger, settings))
+    except (RemediationError, TimeoutError) as error:
+        reason = str(error) or f"Devin did not answer within {TICK_SECONDS:g} seconds; the next tick tries again."
+        context.log.warning(reason)
+        return reason
+    for message in step.messages:
+        context.log.info(message)
+    holds = "; ".join(hold.sentence for hold in step.holds)
+    return step.busy or holds or "Sessions are under way."
+
+
+def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, wave: str, number: int) -> dg.RunRequest | None:
+    """Ask for the collection of a settled round, unless a run that waits for the wave will do it."""
+    runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED))
+    if any(run.job_name != dispatch_wave.name for run in runs):
+        return None
+    return request_once(context, collect_wave.name, f"{ledger.ledger_id}-{wave}-round-{number}", wave=wave)
+
+
+async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
+    async with pipeline.devin(settings) as devin:
+        async with asyncio.timeout(TICK_SECONDS):
+            return await advance(ledger, devin, settings, seconds=TICK_SECONDS)
