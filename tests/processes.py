@@ -1,9 +1,11 @@
 """Other Python processes, for tests in which processes are the point."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
@@ -26,3 +28,22 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a script to its end."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False, timeout=60)
+
+
+@dataclass(frozen=True)
+class ServedSimulator:
+    """The simulated Devin over HTTP."""
+
+    origin: str
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def simulator(data: Path, *options: str, **env: str) -> Iterator[ServedSimulator]:
+    """Serve the world of a data directory on a free port, as `remediate simulator` does."""
+    command = [str(Path(sys.executable).with_name("remediate")), "simulator", "--port", "0", *options]
+    env = {"PATH": os.environ["PATH"], "REMEDIATION_DATA_DIR": str(data), **env}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        yield ServedSimulator(process.stdout.readline().split()[3].rstrip(";"), process)
+        process.kill()

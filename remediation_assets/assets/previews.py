@@ -1,5 +1,6 @@
 """What an asset shows of its rows in the Dagster UI."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -40,13 +41,13 @@ def published_table(tx: DuckDBPyConnection, name: str) -> dict[str, Any]:
 
 def links(
     tx: DuckDBPyConnection, sql: str, values: list[object] | None = None, *, most: int = PREVIEW_ROWS
-) -> dg.MarkdownMetadataValue:
+) -> dg.MetadataValue[str]:
     """Make a Markdown table of a query's rows in which URLs are links; whatever else is in a cell stays text."""
     cursor = tx.execute(f"SELECT * FROM ({sql}) LIMIT {most + 1}", values or [])
     columns = [column[0] for column in cursor.description or ()]
     rows = cursor.fetchall()
     if not rows:
-        return dg.MetadataValue.md("none")
+        return dg.MetadataValue.text("none")
     lines = [f"| {' | '.join(for_markdown(column) for column in columns)} |", "|---" * len(columns) + "|"]
     for row in rows[:most]:
         cells = [_link_or_text(name, value) for name, value in zip(columns, row, strict=True)]
@@ -64,5 +65,7 @@ def _link_or_text(column: str, value: object) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"

@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +13,13 @@ from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.simulator.world import World
+from tests.processes import simulator
 
 from .figures import Figure
 
 KEYS: dict[Version, str] = {"v1": "apk_bench", "v3": "cog_bench"}
 SESSIONS, CONCURRENCY, ANSWER_SECONDS = 200, 20, 0.05
 V3 = "/v3/organizations/org-simulator/sessions"
-
-
-@contextmanager
-def simulator(data: Path, *options: str) -> Iterator[str]:
-    command = [str(Path(sys.executable).with_name("remediate")), "simulator", "--port", "0", *options]
-    env = {"PATH": os.environ["PATH"], "REMEDIATION_DATA_DIR": str(data)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[3].rstrip(";")
-        process.terminate()
 
 
 class Counting(httpx.AsyncHTTPTransport):
@@ -51,13 +38,13 @@ def figures() -> Iterator[Figure]:
         for number in range(1000):
             world.create_session("org-simulator", "Fix it", tags=["bench", f"attempt-{number}"])
         world.close()
-        with simulator(Path(name)) as origin:
+        with simulator(Path(name)) as served:
             for version in ("v3", "v1"):
-                yield from asyncio.run(_listing(origin, version))  # type: ignore[arg-type]
-    with tempfile.TemporaryDirectory() as name, simulator(Path(name), "--fault", f"slow={ANSWER_SECONDS}") as origin:
-        peer = asyncio.run(_timed(lambda: _create_plainly(origin)))
+                yield from asyncio.run(_listing(served.origin, version))  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as name, simulator(Path(name), "--fault", f"slow={ANSWER_SECONDS}") as served:
+        peer = asyncio.run(_timed(lambda: _create_plainly(served.origin)))
         for version in ("v3", "v1"):
-            yield from asyncio.run(_creating(origin, version, peer))  # type: ignore[arg-type]
+            yield from asyncio.run(_creating(served.origin, version, peer))  # type: ignore[arg-type]
 
 
 async def _listing(origin: str, version: Version) -> list[Figure]:

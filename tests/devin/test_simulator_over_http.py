@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import processes
+
 CHECKOUT = Path(__file__).parents[2]
 SESSIONS = "/v3/organizations/org-simulator/sessions"
 COMMAND = [str(Path(sys.executable).with_name("remediate")), "simulator"]
@@ -18,13 +20,11 @@ COMMAND = [str(Path(sys.executable).with_name("remediate")), "simulator"]
 
 @contextmanager
 def simulator(data: Path, *options: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    env = {"PATH": os.environ["PATH"], "REMEDIATION_DATA_DIR": str(data)}
-    with subprocess.Popen([*COMMAND, "--port", "0", *options], stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[3].rstrip(";")
-        with httpx.Client(base_url=address, headers={"Authorization": "Bearer cog_test"}) as http:
-            yield http, process
-        process.kill()
+    with (
+        processes.simulator(data, *options) as served,
+        httpx.Client(base_url=served.origin, headers={"Authorization": "Bearer cog_test"}) as http,
+    ):
+        yield http, served.process
 
 
 def test_a_simulator_that_is_killed_and_started_again_has_lost_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
 from tests import samples
 from tests.end_to_end.carry import POINTS
+from tests.processes import simulator
 
 CHECKOUT = Path(__file__).parents[2]
 FINDINGS = 10
@@ -137,20 +138,12 @@ class Arena:
 
 @contextmanager
 def arena(version: str, seed: int, faults: Sequence[str] = (), time_scale: float = 60.0) -> Iterator[Arena]:
+    options = [part for fault in faults for part in ("--fault", fault)]
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)
-        options = [part for fault in faults for part in ("--fault", fault)]
-        command = [str(Path(sys.executable).with_name("remediate")), "simulator", "--port", "0", "--control", *options]
-        env = {
-            "PATH": os.environ["PATH"],
-            "REMEDIATION_DATA_DIR": str(data),
-            "MOCK_SEED": str(seed),
-            "MOCK_TIME_SCALE": str(time_scale),
-        }
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, stderr=subprocess.DEVNULL) as server:
-            assert server.stdout is not None
-            yield Arena(data, server.stdout.readline().split()[3].rstrip(";"), version)
-            server.terminate()
+        env = {"MOCK_SEED": str(seed), "MOCK_TIME_SCALE": str(time_scale)}
+        with simulator(data, "--control", *options, **env) as served:
+            yield Arena(data, served.origin, version)
 
 
 def undisturbed(version: str, seed: int) -> list[tuple[str, int, str, str | None]]:

@@ -23,6 +23,11 @@ class DagsterDev:
         self.instance = instance
         self._http = httpx.Client(base_url=origin, timeout=30)
 
+    def runs(self, job: str, wave: str | None = None) -> list[dg.DagsterRun]:
+        """Give the runs of a job, the newest first; those of one wave where it is named."""
+        tags = {"dagster/partition": wave} if wave else {}
+        return list(self.instance.get_runs(dg.RunsFilter(job_name=job, tags=tags)))
+
     def launch(self, job: str, wave: str | None = None) -> str:
         """Launch a job as the UI does; gives the id of its run."""
         tags = [{"key": "dagster/partition", "value": wave}] if wave else []
