@@ -95,7 +95,7 @@ def judge(
         return Judgement(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
     if phase is Phase.DEAD:
         return _failed(
-            said or f"the session ended in an error ({session.status} {session.status_detail or ''})".strip()
+            said or f"the session ended in an error ({' '.join(filter(None, (session.status, session.status_detail)))})"
         )
     if phase in (Phase.FINISHED, Phase.WAITING, Phase.EXPIRED) and good and stage in (None, "completed"):
         return Judgement(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)

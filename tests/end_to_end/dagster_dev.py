@@ -18,10 +18,15 @@ import httpx
 class DagsterDev:
     """`dagster dev` as `make dev` starts it: webserver, daemon and code server, with a client for its GraphQL."""
 
-    def __init__(self, origin: str, instance: dg.DagsterInstance) -> None:
+    def __init__(self, origin: str, instance: dg.DagsterInstance, group: int) -> None:
         self.origin = origin
         self.instance = instance
+        self._group = group
         self._http = httpx.Client(base_url=origin, timeout=30)
+
+    def kill(self) -> None:
+        """Kill webserver, daemon, code server and the runs they started, all at once."""
+        os.killpg(self._group, signal.SIGKILL)
 
     def runs(self, job: str, wave: str | None = None) -> list[dg.DagsterRun]:
         """Give the runs of a job, the newest first; those of one wave where it is named."""
@@ -47,6 +52,23 @@ class DagsterDev:
             {"params": {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}},
         )["launchRun"]
         return str(answer["run"]["runId"])
+
+    def turn_on(self, sensor: str) -> None:
+        """Turn a sensor on, as the switch in the UI does."""
+        selector = {
+            "repositoryLocationName": "remediation_assets.definitions",
+            "repositoryName": "__repository__",
+            "sensorName": sensor,
+        }
+        answer = self.graphql(
+            """
+            mutation ($selector: SensorSelector!) {
+              startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } }
+            }
+            """,
+            {"selector": selector},
+        )
+        assert answer["startSensor"]["__typename"] == "Sensor", answer
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Any:
         answer = self._http.post("/graphql", json={"query": query, "variables": variables or {}}).json()
@@ -95,7 +117,7 @@ def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
         )
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            dev = DagsterDev(f"http://127.0.0.1:{port}", instance)
+            dev = DagsterDev(f"http://127.0.0.1:{port}", instance, process.pid)
             wait_until(dev.loaded, seconds=90)
             yield dev
     finally:

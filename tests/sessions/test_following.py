@@ -7,6 +7,7 @@ from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.sessions.advance import HeldUp, NoRound
 from remediation_assets.sessions.attempts import attempt_tag
+from tests import samples
 from tests.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +144,39 @@ async def test_a_wave_without_a_round_cannot_be_followed(carrier: Carrier) -> No
         await carrier.follow()
     with pytest.raises(UnknownWave, match="there are 1 waves, wave-0001 to wave-0001"):
         await carrier.follow("wave-0002")
+
+
+async def test_who_comes_back_after_a_day_catches_up_in_one_step(carrier: Carrier) -> None:
+    carrier.set(max_parallel_sessions=4, session_timeout_minutes=10)
+    carrier.plan(4)
+    carrier.open()
+    for number in (1, 2, 3):
+        carrier.wire.succeed(f"F-{number}", repository=samples.REPOSITORY)
+    carrier.wire.work_on("F-4")
+    assert (await carrier.step()).started == 4
+    step = await carrier.step(after=24 * 3600)
+    # What finished meanwhile is a success, not a timeout; and nobody watched, so nothing has run out of time.
+    outcomes = list(carrier.attempts("outcome").values())
+    assert outcomes == ["success", "success", "success", None]
+    assert step.settled == ()
+    for number in (1, 2, 3, 4):
+        carrier.wire.succeed(f"F-{number}", repository=samples.REPOSITORY)
+    assert (await carrier.step(after=24 * 3600)).settled == ("wave-0001",)
+
+
+async def test_a_wave_of_fifty_is_topped_up_within_one_poll_and_never_beyond_its_slots(carrier: Carrier) -> None:
+    carrier.set(wave_size=50, max_parallel_sessions=10)
+    carrier.plan(50)
+    carrier.open()
+    live = "SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND outcome IS NULL"
+    waiting = "SELECT count(*) FROM attempts WHERE claimed_at IS NULL AND outcome IS NULL"
+    polls = 0
+    while carrier.rows("SELECT count(*) FROM rounds WHERE settled_at IS NULL") == [(1,)]:
+        await carrier.step(after=1.0)
+        [(at_work,)], [(pending,)] = carrier.rows(live), carrier.rows(waiting)
+        # Every poll ends with all slots in use, as long as there is something that may use them.
+        assert at_work == 10 or (at_work < 10 and pending == 0)
+        polls += 1
+        assert polls < 500
+    [(attempts,)] = carrier.rows("SELECT count(*) FROM attempts")
+    assert len(carrier.sessions()) == attempts >= 50
