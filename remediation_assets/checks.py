@@ -9,12 +9,18 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.assets.previews import links, preview
 from remediation_assets.assets.results import session_results
 from remediation_assets.assets.waves import wave_partitions
+from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.resources import Pipeline, told_to_people
+from remediation_assets.sessions.advance import utc_now
+from remediation_assets.sessions.rounds import mark_collected
 from remediation_assets.sessions.verdicts import GateResult, last_verdict
 
 
 def _judge(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.AssetCheckResult:
-    """Compare the wave's success rate with MIN_SUCCESS_RATE; the next wave starts only if it is reached."""
+    """Compare the wave's success rate with MIN_SUCCESS_RATE; the next wave starts only if it is reached.
+
+    With its verdict the wave's round counts as collected.
+    """
     wave = context.partition_key
     with told_to_people():
         ledger = pipeline.ledger(pipeline.settings())
@@ -25,12 +31,16 @@ def _judge(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.Ass
                 return dg.AssetCheckResult(
                     passed=False, description=f"{wave} has not settled: there is no verdict yet."
                 )
-            return dg.AssetCheckResult(
+            result = dg.AssetCheckResult(
                 passed=verdict.passed,
                 severity=dg.AssetCheckSeverity.ERROR,
                 description=f"{wave}: {verdict.sentence}. {verdict.advice}",
                 metadata=_metadata(tx, verdict),
             )
+            # Only now: a run that fails before has collected nothing, and is asked for again.
+            mark_collected(tx, find_wave(tx, wave).wave_number, utc_now())
+        ledger.publish(force=True)
+    return result
 
 
 def _metadata(tx: DuckDBPyConnection, verdict: GateResult) -> dict[str, Any]:

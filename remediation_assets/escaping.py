@@ -13,16 +13,6 @@ def is_plain_url(url: str) -> bool:
     return re.fullmatch(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*/[A-Za-z0-9._~/%+?=&#:@,-]*", url) is not None
 
 
-def for_slack(text: object) -> str:
-    """Escape for a Slack message; source: docs.slack.dev/messaging/formatting-message-text."""
-    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def slack_link(url: str | None, label: str) -> str:
-    """Make a link in a Slack message, or nothing where there is no URL that can be one."""
-    return f"<{url.replace('&', '&amp;')}|{for_slack(label)}>" if url and is_plain_url(url) else ""
-
-
 def for_markdown(text: object) -> str:
     """Escape for a line or a table cell of Markdown: what could be markup is written as what it looks like."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~:.>-])", r"\\\1", plain(text).replace("&", "&amp;"))

@@ -6,7 +6,8 @@ every run of its partition would wait for it.
 
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,7 +18,30 @@ from remediation_assets.ledger.locks import held
 
 PROCESS_TAG = "remediation/process"
 
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+OUR_JOBS = {"plan_waves", "remediate_wave", "dispatch_wave", "collect_wave"}
+OUR_ASSETS = {
+    "findings",
+    "normalized_findings",
+    "prioritized_findings",
+    "waves",
+    "wave_plan",
+    "devin_sessions",
+    "session_results",
+}
+
+START_MINUTES = 10.0
+"""A run of ours that has not come to its first step after so long was killed on its way there."""
+
 _UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_BEGUN = [dg.DagsterRunStatus.STARTING, *_UNDER_WAY]
 
 
 @contextmanager
@@ -37,29 +61,49 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
         yield
 
 
-def report_dead_runs(instance: dg.DagsterInstance, data_dir: Path) -> list[str]:
-    """Report as failed every run under way whose process is gone; say which.
+def report_dead_runs(
+    instance: dg.DagsterInstance, data_dir: Path, *, now: Callable[[], float] = time.time
+) -> list[str]:
+    """Report as failed every run of ours that is said to be under way and whose process is gone; say which.
 
-    A run without a lock is left alone: it has not come so far, or is just ending.
+    A run without a lock that has told its process is left alone: it is just ending, or works on another
+    data directory. One that has told none is given time to start.
     """
     told = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        path = _lock_of(data_dir, run.run_id)
-        if not path.exists():
-            continue
-        try:
-            with held(path, timeout=0):
-                now = instance.get_run_by_id(run.run_id)
-                if now is None or now.status not in _UNDER_WAY:
-                    continue  # it has come to its end meanwhile
-                process = run.tags.get(PROCESS_TAG, "its process")
-                message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
-                instance.report_run_failed(run, message)
-                told.append(f"run {run.run_id[:8]} of {run.job_name}: {message}")
-        except LedgerBusy:
-            continue
-        _forget(path)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
+        run, path = record.dagster_run, _lock_of(data_dir, record.dagster_run.run_id)
+        if path.exists():
+            try:
+                with held(path, timeout=0):
+                    process = run.tags.get(PROCESS_TAG, "its process")
+                    message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
+                    told += _report(instance, run, message)
+            except LedgerBusy:
+                continue
+            _forget(path)
+        elif (
+            PROCESS_TAG not in run.tags
+            and _is_ours(run)
+            and now() - record.update_timestamp.timestamp() > START_MINUTES * 60
+        ):
+            message = f"it has not come to its first step within {START_MINUTES:g} minutes; run it again."
+            told += _report(instance, run, message)
     return told
+
+
+def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> list[str]:
+    """Report a run as failed, unless it has come to its end meanwhile."""
+    now = instance.get_run_by_id(run.run_id)
+    if now is None or now.status not in _BEGUN:
+        return []
+    instance.report_run_failed(run, message)
+    return [f"run {run.run_id[:8]} of {run.job_name}: {message}"]
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    """Say whether a run is one of this project, for others may share its Dagster instance."""
+    selected = {key.to_user_string() for key in run.asset_selection or ()}
+    return run.job_name in OUR_JOBS or (bool(selected) and selected <= OUR_ASSETS)
 
 
 def _lock_of(data_dir: Path, run_id: str) -> Path:

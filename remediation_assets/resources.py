@@ -13,6 +13,9 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.liveness import alive
 from remediation_assets.settings import Settings, SettingsError, load_settings
 
+GIVE_UP_TAG = "remediation/give_up"
+"""On runs that would fail again in the same way, with the reason."""
+
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The pipeline's own door to its surroundings; everything it needs comes from the environment."""

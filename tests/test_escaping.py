@@ -4,28 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation_assets.escaping import for_markdown, for_slack, is_plain_url, markdown_link, plain, slack_link
+from remediation_assets.escaping import for_markdown, is_plain_url, markdown_link, plain
 from tests.hostile_texts import HOSTILE
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_text_has_no_markup_left(text: str) -> None:
     assert plain(text).isprintable()
-    assert not set("<>") & set(for_slack(text))
     assert "<" not in for_markdown(text)
     assert "](" not in for_markdown(text)
-    assert "\n" not in for_markdown(text) + for_slack(text)
+    assert "\n" not in for_markdown(text)
 
 
 @given(st.text())
 def test_every_text_becomes_one_line(text: str) -> None:
-    for shown in (plain(text), for_slack(text), for_markdown(text)):
+    for shown in (plain(text), for_markdown(text)):
         assert shown.isprintable()
 
 
 def test_what_is_harmless_stays_readable() -> None:
     assert plain("Über 5 % of 10 € — done") == "Über 5 % of 10 € — done"
-    assert for_slack("a < b & c") == "a &lt; b &amp; c"
     assert for_markdown("FIND_1 [x](y) *b* | c") == r"FIND\_1 \[x\]\(y\) \*b\* \| c"
 
 
@@ -46,11 +44,9 @@ def test_what_is_harmless_stays_readable() -> None:
 )
 def test_only_a_plain_url_becomes_a_link(url: str, good: bool) -> None:
     assert is_plain_url(url) is good
-    assert bool(slack_link(url, "label")) is good
     assert bool(markdown_link(url, "label")) is good
 
 
 def test_a_label_cannot_end_its_link() -> None:
     url = "https://git.example.com/a?b&c"
-    assert slack_link(url, "a>b|c") == "<https://git.example.com/a?b&amp;c|a&gt;b|c>"
     assert markdown_link(url, "a](evil)") == r"[a\]\(evil\)](<https://git.example.com/a?b&c>)"

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -12,9 +12,27 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from remediation_assets.slack import announce
+from remediation_assets.slack import Message, announce, emoji, link, text
+from tests.hostile_texts import HOSTILE
+from tests.processes import run
 
 SECRET_PATH = "/services/T000/B000/secret5a17"
+
+# A server that sends a line from time to time keeps httpx reading.
+ANNOUNCE_AND_END = """
+import socket, threading, time
+from pydantic import SecretStr
+from remediation_assets.slack import Message, announce, text
+server = socket.create_server(("127.0.0.1", 0))
+def drip():
+    connection, _ = server.accept()
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\n")
+    while True:
+        connection.sendall(b"x-drip: 1\\r\\n")
+        time.sleep(0.5)
+threading.Thread(target=drip, daemon=True).start()
+announce(SecretStr(f"http://127.0.0.1:{server.getsockname()[1]}/hook"), [Message("one", [[text("one")]])])
+"""
 
 
 class Webhook:
@@ -55,8 +73,12 @@ def serving() -> Iterator[Webhook]:
         server.shutdown()
 
 
-def sent(url: str, *messages: str) -> None:
-    thread = announce(SecretStr(url), messages)
+def message(words: str) -> Message:
+    return Message(words, [[text(words)]])
+
+
+def sent(url: str, *words: str) -> None:
+    thread = announce(SecretStr(url), [message(each) for each in words])
     assert thread is not None
     thread.join(timeout=30)
     assert not thread.is_alive()
@@ -65,10 +87,11 @@ def sent(url: str, *messages: str) -> None:
 def test_each_message_is_sent_once_in_order(webhook: Webhook) -> None:
     sent(webhook.url, "one", "two")
     assert [body["text"] for body in webhook.bodies] == ["one", "two"]
+    assert [body["blocks"][0]["type"] for body in webhook.bodies] == ["rich_text", "rich_text"]
 
 
 def test_without_a_webhook_nothing_is_sent(webhook: Webhook) -> None:
-    assert announce(SecretStr(""), ["one"]) is None
+    assert announce(SecretStr(""), [message("one")]) is None
     assert announce(SecretStr(webhook.url), []) is None
     assert webhook.bodies == []
 
@@ -76,10 +99,43 @@ def test_without_a_webhook_nothing_is_sent(webhook: Webhook) -> None:
 def test_nobody_waits_for_slack(webhook: Webhook) -> None:
     webhook.delay = 1.0
     begun = time.monotonic()
-    thread = announce(SecretStr(webhook.url), ["one"])
+    thread = announce(SecretStr(webhook.url), [message("one")])
     assert time.monotonic() - begun < 0.5
     assert thread is not None
     thread.join()
+
+
+@pytest.mark.parametrize("change", [str, str.upper, lambda url: url + " "], ids=["as it is", "capitals", "a blank"])
+def test_the_webhook_stands_in_no_log_however_it_is_written(
+    webhook: Webhook, change: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sent(change(webhook.url), "one")
+    assert SECRET_PATH.lower() not in caplog.text.lower()
+
+
+def test_a_process_that_ends_waits_for_slack_and_not_for_ever() -> None:
+    begun = time.monotonic()
+    assert run(ANNOUNCE_AND_END).returncode == 0
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
+def test_nothing_in_a_text_is_markup(words: str) -> None:
+    body = Message(
+        "A summary.", [[emoji("tada"), text(words, bold=True)], link("https://git.example.com/a", words)]
+    ).body
+    (block,) = body["blocks"]
+    (section,) = block["elements"]
+    assert body["text"] == "A summary."
+    assert [part["type"] for part in section["elements"]] == ["emoji", "text", "text", "text", "link"]
+    assert section["elements"][1]["text"].isprintable()
+    json.dumps(body).encode()
+
+
+def test_what_is_no_plain_url_is_no_link() -> None:
+    assert link("javascript:alert(1)", "session") == []
+    assert link(None, "session") == []
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 500])

@@ -1,6 +1,8 @@
 """The assets from a scanner's file to ranked findings; none of them is partitioned."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +12,7 @@ from remediation_assets.findings.ingesting import STAGING, ingest
 from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.reading import stage
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.resources import Pipeline, told_to_people
+from remediation_assets.resources import GIVE_UP_TAG, Pipeline, told_to_people
 from remediation_assets.sessions.advance import utc_now
 from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
 
@@ -31,7 +33,7 @@ def findings(
     context: dg.AssetExecutionContext, config: FindingsConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
     """One row per accepted row of the scanners' files, as read. Bad rows are set aside in `rejected_findings`."""
-    with told_to_people():
+    with told_to_people(), _given_up(context):
         settings = pipeline.settings()
         ledger = pipeline.ledger(settings)
         _warn_without_home(context, settings)
@@ -118,6 +120,16 @@ def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
             table = published_table(tx, "prioritized_findings")
         ledger.publish(force=True)
     return dg.MaterializeResult(metadata={**table, "dagster/row_count": count, "preview": shown})
+
+
+@contextmanager
+def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Mark a run that fails for what is in the file, which is no better the next time; no sensor launches it again."""
+    try:
+        yield
+    except FindingsFileError:
+        context.instance.add_run_tags(context.run.run_id, {GIVE_UP_TAG: "the findings file cannot be used"})
+        raise
 
 
 def _source(path: str, settings: Settings, ledger: Ledger) -> Path:

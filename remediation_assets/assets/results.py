@@ -8,9 +8,9 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.resources import Pipeline, told_to_people
-from remediation_assets.sessions.advance import follow, utc_now
+from remediation_assets.sessions.advance import follow
 from remediation_assets.sessions.events import history
-from remediation_assets.sessions.rounds import last_round, mark_collected
+from remediation_assets.sessions.rounds import last_round
 from remediation_assets.settings import Settings
 
 from .interruption import run_interruptibly
@@ -51,7 +51,6 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
             )
             raise
         with ledger.transaction() as tx:
-            mark_collected(tx, wave_number, utc_now())
             metadata = _metadata(tx, wave)
         ledger.publish(force=True)
     return dg.MaterializeResult(

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.liveness import UNFINISHED
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave, plan_sessions
 from remediation_assets.planning.waves import plan_waves
@@ -13,14 +14,6 @@ from .findings import prioritized_findings
 from .previews import OWNERS, preview, published_table
 
 wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 class WavesConfig(dg.Config):
@@ -122,7 +115,7 @@ def _remove_partitions(context: dg.AssetExecutionContext, existing: set[str]) ->
     gone = set(context.instance.get_dynamic_partitions(name)) - existing
     kept = []
     for wave in sorted(gone):
-        runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED), limit=1)
+        runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED), limit=1)
         if runs:
             kept.append(wave)
         else:

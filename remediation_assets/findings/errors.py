@@ -5,3 +5,7 @@ from remediation_assets.errors import RemediationError
 
 class FindingsFileError(RemediationError):
     """A findings file that cannot be used; the text says why and what was expected."""
+
+
+class FindingsFileChanged(RemediationError):
+    """A findings file was written to while it was read; nothing of it was kept."""

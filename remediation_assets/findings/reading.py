@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.models import Finding, FindingCategory, Severity
 
-from .errors import FindingsFileError
+from .errors import FindingsFileChanged, FindingsFileError
 from .identity import FINDING_KEY_SQL
 from .locating import locate_rejected_rows
 
@@ -55,6 +55,7 @@ def stage(
     Raises FindingsFileError where the file as a whole is not a findings file.
     """
     header = _read_header(source)
+    before = _look_of(source)
     staging.unlink(missing_ok=True)
     connection = duckdb.connect(str(staging))
     try:
@@ -66,10 +67,13 @@ def stage(
         ).fetchone() or (0, 0)
     finally:
         connection.close()
+    content_hash = hash_of(source)
+    if _look_of(source) != before:
+        raise FindingsFileChanged(f"{source} changed while it was read; read it again when it is complete.")
     return StagedScan(
         path=staging,
         source=str(source),
-        content_hash=hash_of(source),
+        content_hash=content_hash,
         rows_in=accepted + set_aside,
         accepted=accepted,
         set_aside=set_aside,
@@ -223,6 +227,12 @@ def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allo
         GROUP BY line
         """
     )
+
+
+def _look_of(source: Path) -> tuple[int, int, int]:
+    """Give what shows that a file was replaced or written to."""
+    found = source.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def hash_of(source: Path) -> str:

@@ -245,20 +245,19 @@ class Ledger:
         return self._state_path is not None and state_file.is_stale(self.path, self._state_path)
 
     def _write_state_file(self, path: Path) -> None:
-        """Write it from the ledger; where that fails, say so and try again with the next publication."""
+        """Write it from the ledger; where that fails, say so: publishing never fails with it, and tries again."""
         try:
             connection = self._open()
-        except LedgerBusy:
-            return  # a foreign program has come between: what is written then stays as it was
-        try:
-            connection.execute("SET TimeZone = 'UTC'")
-            batch_run = state_file.load_batch_run(connection)
-        finally:
-            connection.close()
-        try:
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                batch_run = state_file.load_batch_run(connection)
+            finally:
+                connection.close()
             state_file.write(self.path, path, batch_run)
         except OSError as error:
             logger.warning("STATE_FILE_PATH=%s cannot be written (%s); name another path.", path, error.strerror)
+        except Exception:  # whatever is in the ledger must not keep people from the published results
+            logger.warning("STATE_FILE_PATH=%s could not be written this time.", path, exc_info=True)
 
     def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
         """Put a ledger in place that is built whole under another name.

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Finding
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 
@@ -46,9 +46,10 @@ CREATE TABLE stamp (
 
 -- One row. watched_seconds counts only time between successful polls with no hold: the clock of timeouts.
 -- session_cap is the account's own limit of sessions not ended, as far as its refusals told it.
+-- planned_scan_id is the newest scan that had been read when waves were last cut.
 CREATE TABLE state (
     watched_seconds DOUBLE NOT NULL DEFAULT 0, last_poll_at TIMESTAMPTZ, current_source VARCHAR,
-    plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER);
+    plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER, planned_scan_id INTEGER);
 
 CREATE TABLE scans (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL,
@@ -158,7 +159,8 @@ _MOVED = {
     INSERT INTO observations
     SELECT finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw
     FROM {_OLD}.attempts WHERE raw IS NOT NULL
-    """
+    """,
+    2: "UPDATE state SET planned_scan_id = (SELECT max(scan_id) FROM scans) WHERE EXISTS (FROM waves)",
 }
 
 

@@ -111,10 +111,20 @@ def _sessions(connection: DuckDBPyConnection) -> dict[int, list[tuple[Remediatio
             **{name: row[name] for name in ("created_at", "completed_at", "error_message")},
             finding=Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")}),
             devin_url=row["session_url"],
-            structured_output=json.loads(output) if output else None,
+            structured_output=_flat(json.loads(output)) if output else None,
         )
         sessions[session.wave_number].append((session, Outcome(row["outcome"]) if row["outcome"] else None))
     return sessions
+
+
+def _flat(output: dict[str, Any]) -> dict[str, Any]:
+    """Keep the plain values and lists of a session's report; what it nests deeper is nothing we asked for."""
+    return {
+        name: value
+        for name, value in output.items()
+        if not isinstance(value, dict | list)
+        or (isinstance(value, list) and not any(isinstance(item, dict | list) for item in value))
+    }
 
 
 def _overall(statuses: list[str]) -> str:

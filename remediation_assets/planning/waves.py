@@ -63,6 +63,7 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
     )
     if changed:
         _replace(tx, changed, now)
+    tx.execute("UPDATE state SET planned_scan_id = (SELECT max(scan_id) FROM scans)")
     rows = tx.execute("SELECT wave, wave_number, frozen_at IS NOT NULL FROM waves ORDER BY wave_number").fetchall()
     numbers = {number for _, number, _ in rows}
     count = tx.execute("SELECT count(*) FROM cut").fetchone()

@@ -7,7 +7,7 @@ import dagster as dg
 from remediation_assets.errors import RemediationError
 from remediation_assets.jobs import collect_wave, dispatch_wave
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.liveness import report_dead_runs
+from remediation_assets.liveness import UNFINISHED, report_dead_runs
 from remediation_assets.resources import Pipeline
 from remediation_assets.sessions.advance import Step, advance
 from remediation_assets.sessions.rounds import uncollected
@@ -22,14 +22,6 @@ TICK_SECONDS = 50.0
 
 TICK_LOCK_SECONDS = 10.0
 """So it waits less for the ledger, too."""
-
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 @dg.sensor(
@@ -54,10 +46,11 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
             settled = uncollected(tx)
     except RemediationError as error:
         return dg.SkipReason(str(error))
-    if not settled:
-        return dg.SkipReason(said)
-    requests = [_collection(context, ledger, wave, number) for wave, number in settled]
-    return dg.SensorResult(run_requests=[request for request in requests if request])
+    answers = [_collection(context, ledger, wave, number) for wave, number in settled]
+    requests = [answer for answer in answers if isinstance(answer, dg.RunRequest)]
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SkipReason("; ".join([said, *(answer for answer in answers if isinstance(answer, str))]))
 
 
 def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> str:
@@ -78,12 +71,13 @@ def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledg
     return step.busy or holds or "Sessions are under way."
 
 
-def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, wave: str, number: int) -> dg.RunRequest | None:
+def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, wave: str, number: int) -> dg.RunRequest | str:
     """Ask for the collection of a settled round, unless a run that waits for the wave will do it."""
-    runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=_UNFINISHED))
-    if any(run.job_name != dispatch_wave.name for run in runs):
-        return None
-    return request_once(context, collect_wave.name, f"{ledger.ledger_id}-{wave}-round-{number}", wave=wave)
+    for run in context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED)):
+        if run.job_name != dispatch_wave.name:
+            return f"{wave} is collected by {run.job_name} {run.run_id[:8]}."
+    cause = f"{ledger.ledger_id}-{wave}-round-{number}"
+    return request_once(context, collect_wave.name, cause, wave=wave, again_where_cancelled=True)
 
 
 async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:

@@ -34,25 +34,34 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
             context.update_cursor(seen)
             return dg.SkipReason(f"{path} is new or has changed; it is read if the next tick sees it the same.")
         content, ledger = hash_of(path), pipeline.ledger(settings)
-        last_scan, last_content = _last_scan(ledger, path)
-        if last_content == content:
-            return dg.SkipReason(f"{path} has not changed since it was read.")
-        cause = f"{ledger.ledger_id}-{content}-after-scan-{last_scan}"
+        last_scan, planned = _scans(ledger, path, content)
     except OSError as error:
         return dg.SkipReason(f"{settings.findings_path} cannot be read ({error.strerror}).")
     except RemediationError as error:
         return dg.SkipReason(str(error))
-    config = dg.RunConfig(ops={"findings": {"config": {"path": str(path)}}})
-    # What is wrong with a file is wrong at the second try as well.
-    request = request_once(context, plan_waves.name, cause, config=config, tries=1)
-    return dg.SensorResult(run_requests=[request] if request else [], cursor=seen)
+    if planned:
+        return dg.SkipReason(f"{path} has not changed since it was planned.")
+    request = request_once(
+        context,
+        plan_waves.name,
+        f"{ledger.ledger_id}-{content}-after-scan-{last_scan}",
+        config=dg.RunConfig(ops={"findings": {"config": {"path": str(path)}}}),
+    )
+    return dg.SkipReason(request) if isinstance(request, str) else dg.SensorResult(run_requests=[request])
 
 
-def _last_scan(ledger: Ledger, source: Path) -> tuple[int, str]:
-    """Load the number of the last scan of all, and the content hash of the last one of this file."""
+def _scans(ledger: Ledger, source: Path, content: str) -> tuple[int, bool]:
+    """Load the newest scan that waves were cut with, and whether a scan of this file with this content is among them.
+
+    Only the last scan of the file counts: a content that comes back is a change as well.
+    """
     with ledger.transaction() as tx:
-        [(last, content)] = tx.execute(
-            "SELECT coalesce(max(scan_id), 0), arg_max(content_hash, scan_id) FILTER (source = ?) FROM scans",
-            [str(source)],
+        [(planned_scan, last_of_file, last_content)] = tx.execute(
+            """
+            SELECT (SELECT coalesce(planned_scan_id, 0) FROM state),
+                max(scan_id) FILTER (source = $source), arg_max(content_hash, scan_id) FILTER (source = $source)
+            FROM scans
+            """,
+            {"source": str(source)},
         ).fetchall()
-    return last, content or ""
+    return planned_scan, last_content == content and last_of_file <= planned_scan

@@ -33,4 +33,4 @@ def next_wave_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
         return dg.SkipReason(decided.reason)
     cause = f"{ledger.ledger_id}-{decided.wave}-after-{decided.after}"
     request = request_once(context, dispatch_wave.name, cause, wave=decided.wave)
-    return dg.SensorResult(run_requests=[request] if request else [])
+    return dg.SkipReason(request) if isinstance(request, str) else dg.SensorResult(run_requests=[request])

@@ -43,7 +43,8 @@ def next_wave(tx: DuckDBPyConnection) -> NextWave:
         return NextWave(reason=f"{wave} has settled and is not collected yet.")
     if following is None:
         return NextWave(reason="Every wave has been started.")
-    closed = gate_before(tx, find_wave(tx, following))
+    planned = find_wave(tx, following)
+    closed = gate_before(tx, planned)
     if closed:
         return NextWave(reason=closed)
     if stopped:
@@ -53,4 +54,5 @@ def next_wave(tx: DuckDBPyConnection) -> NextWave:
     hold = next((hold for hold in standing_holds(tx) if hold.kind in FOR_A_PERSON), None)
     if hold:
         return NextWave(reason=f"{following} is not started: {hold.sentence}")
-    return NextWave(following, after=f"{wave}-round-{number}")
+    # A plan that was cut anew has not been started, whatever was asked for the one before.
+    return NextWave(following, after=f"{wave}-round-{number}-plan-{planned.plan_number}")

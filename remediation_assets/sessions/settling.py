@@ -159,6 +159,10 @@ def _settle(
         "UPDATE rounds SET settled_at = ? WHERE wave_number = ? AND round = ?",
         [timeline.now, wave_number, number],
     )
+    # Also where nothing was ever claimed, as in a round that was stopped: a verdict belongs to this cut of the wave.
+    tx.execute(
+        "UPDATE waves SET frozen_at = ? WHERE wave_number = ? AND frozen_at IS NULL", [timeline.now, wave_number]
+    )
     what = "passed" if verdict.passed else "failed"
     timeline.add(
         tx,

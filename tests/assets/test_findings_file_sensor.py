@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from remediation_assets.definitions import defs
-from remediation_assets.resources import Pipeline
+from remediation_assets.resources import GIVE_UP_TAG, Pipeline
+from remediation_assets.sensors import requests
 from remediation_assets.sensors.findings_file import findings_file_sensor
 from remediation_assets.settings import CHECKOUT
 
@@ -22,6 +23,17 @@ class Watcher:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         self.cursor: str | None = None
+
+    def tags_of(self, finished: Any) -> dict[str, str]:
+        run = self.instance.get_run_by_id(finished.result.run_id)
+        assert run is not None
+        return dict(run.tags)
+
+    def fail(self, request: dg.RunRequest, tags: dict[str, str]) -> None:
+        """Let the run that was asked for fail."""
+        job = defs.resolve_job_def("plan_waves")
+        run = self.instance.create_run_for_job(job, tags=request.tags | tags, status=dg.DagsterRunStatus.STARTED)
+        self.instance.report_run_failed(run)
 
     def tick(self) -> dg.RunRequest | str:
         """Give the run that is asked for, or why there is none."""
@@ -78,10 +90,10 @@ def test_without_a_file_it_says_what_is_missing(watcher: Watcher, home: Path, mo
 
 def test_each_content_is_planned_once(watcher: Watcher, file: Path, execute: Execute) -> None:
     first = planned(watcher, execute)
-    assert watcher.tick() == f"{file} has not changed since it was read."
+    assert watcher.tick() == f"{file} has not changed since it was planned."
     file.touch()
     watcher.tick()
-    assert watcher.tick() == f"{file} has not changed since it was read."
+    assert watcher.tick() == f"{file} has not changed since it was planned."
     keep(file, 10)
     second = planned(watcher, execute)
     keep(file, 20)
@@ -96,11 +108,29 @@ def test_a_file_that_still_grows_is_left_alone(watcher: Watcher, file: Path) -> 
         assert "is read if the next tick sees it the same" in str(watcher.tick())
 
 
-def test_a_file_that_cannot_be_used_is_tried_once(watcher: Watcher, file: Path, instance: dg.DagsterInstance) -> None:
+def test_a_file_that_cannot_be_used_is_tried_once(watcher: Watcher, file: Path, execute: Execute) -> None:
     file.write_text("no header that anybody knows\n")
     watcher.tick()
     request = watcher.tick()
     assert isinstance(request, dg.RunRequest)
-    job = defs.resolve_job_def("plan_waves")
-    instance.report_run_failed(instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED))
-    assert watcher.tick() == ""
+    failed = execute("plan_waves", findings=request.run_config["ops"]["findings"]["config"])
+    assert GIVE_UP_TAG in watcher.tags_of(failed)
+    watcher.fail(request, {GIVE_UP_TAG: "the findings file cannot be used"})
+    assert "has failed; see why in its run, then launch plan_waves." in str(watcher.tick())
+
+
+def test_a_planning_that_did_not_get_to_its_end_is_asked_for_again(
+    watcher: Watcher, file: Path, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)
+    watcher.tick()
+    request = watcher.tick()
+    assert isinstance(request, dg.RunRequest)
+    config = request.run_config["ops"]["findings"]["config"]
+    assert execute("plan_waves", assets=["findings"], findings=config).success
+    watcher.fail(request, {})
+    again = watcher.tick()
+    assert isinstance(again, dg.RunRequest)
+    assert again.run_key != request.run_key
+    assert execute("plan_waves", findings=config).success
+    assert watcher.tick() == f"{file} has not changed since it was planned."

@@ -1,13 +1,22 @@
 """Runs whose process is gone are told apart from those that are under way."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from remediation_assets.definitions import defs
-from remediation_assets.liveness import PROCESS_TAG, alive, report_dead_runs
+from remediation_assets.liveness import (
+    OUR_ASSETS,
+    OUR_JOBS,
+    PROCESS_TAG,
+    START_MINUTES,
+    alive,
+    report_dead_runs,
+)
 from tests.processes import running
 
 HOLD_FOR_EVER = """
@@ -64,3 +73,35 @@ def test_every_run_of_ours_gives_a_sign_of_life(
     [run] = instance.get_runs()
     assert PROCESS_TAG in run.tags
     assert list((home / "data" / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_run_that_was_killed_on_its_way_to_its_first_step_is_reported_after_some_minutes(
+    instance: dg.DagsterInstance, tmp_path: Path, status: dg.DagsterRunStatus
+) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("plan_waves"), status=status)
+    later = time.time() + START_MINUTES * 60 + 1
+    assert report_dead_runs(instance, tmp_path) == []
+    [message] = report_dead_runs(instance, tmp_path, now=lambda: later)
+    assert "it has not come to its first step within 10 minutes; run it again." in message
+    assert status_of(instance, run) is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_of_another_project_or_of_another_data_directory_is_left_alone(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    @dg.job
+    def of_others() -> None:
+        pass
+
+    theirs = instance.create_run_for_job(of_others, status=dg.DagsterRunStatus.STARTED)
+    elsewhere = a_run(instance)
+    instance.add_run_tags(elsewhere.run_id, {PROCESS_TAG: "another-host:7"})
+    later = time.time() + 24 * 3600
+    assert report_dead_runs(instance, tmp_path, now=lambda: later) == []
+    assert [status_of(instance, run) for run in (theirs, elsewhere)] == [dg.DagsterRunStatus.STARTED] * 2
+
+
+def test_our_jobs_and_assets_are_those_of_the_definitions() -> None:
+    assert {job.name for job in defs.resolve_all_job_defs()} - {"__ASSET_JOB"} == OUR_JOBS
+    assert {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()} == OUR_ASSETS

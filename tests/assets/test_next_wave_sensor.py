@@ -9,6 +9,7 @@ import pytest
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import Pipeline
+from remediation_assets.sensors import requests
 from remediation_assets.sensors.next_wave import next_wave_sensor
 
 ALL_SUCCEED = "100"
@@ -107,6 +108,7 @@ def test_a_dispatch_that_failed_is_tried_again_a_few_times(
     execute: Execute, tick: Tick, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)
     execute("plan_waves")
     execute("remediate_wave", "wave-0001")
     keys = set()
@@ -118,6 +120,29 @@ def test_a_dispatch_that_failed_is_tried_again_a_few_times(
             instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED)
         )
     assert len(keys) == 3
-    result = tick()
-    assert isinstance(result, dg.SensorResult)
-    assert not result.run_requests
+    assert "has failed; see why in its run, then launch dispatch_wave." in skipped(tick())
+
+
+def test_a_dispatch_that_a_person_cancelled_is_not_launched_again(
+    execute: Execute, tick: Tick, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)
+    execute("plan_waves")
+    execute("remediate_wave", "wave-0001")
+    job = defs.resolve_job_def("dispatch_wave")
+    run = instance.create_run_for_job(job, tags=requested(tick()).tags, status=dg.DagsterRunStatus.STARTED)
+    instance.report_run_canceled(run)
+    assert "was cancelled, so it is not launched again" in skipped(tick())
+
+
+def test_a_wave_that_was_cut_anew_is_asked_for_anew(
+    execute: Execute, tick: Tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    execute("plan_waves")
+    execute("remediate_wave", "wave-0001")
+    before = requested(tick()).run_key
+    monkeypatch.setenv("WAVE_SIZE", "4")
+    execute("plan_waves")
+    assert requested(tick()).run_key != before

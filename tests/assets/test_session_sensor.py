@@ -7,11 +7,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from remediation_assets import checks
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.resources import Pipeline
+from remediation_assets.sensors import requests
 from remediation_assets.sensors.devin_sessions import devin_session_sensor
+from remediation_assets.sessions.advance import utc_now
+from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.stopping import pause, resume, stop
 
 ALL_SUCCEED = "100"
 
@@ -71,7 +76,7 @@ def test_a_dispatched_wave_is_brought_to_its_end_and_collected_once(
 
 
 def test_a_collection_that_failed_is_asked_for_again_a_few_times(
-    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance
+    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute("plan_waves")
     with ledger.transaction() as tx:
@@ -86,10 +91,13 @@ def test_a_collection_that_failed_is_asked_for_again_a_few_times(
             defs.resolve_job_def("collect_wave"), tags=request.tags, status=dg.DagsterRunStatus.STARTED
         )
         instance.report_run_failed(run)
+        # Not in the next tick: a disturbance of a minute must not use all tries up.
+        monkeypatch.setattr(requests, "WAIT_SECONDS", 60.0)
+        if len(keys) < requests.TRIES:
+            assert "has failed; it is tried again in a while." in skipped(tick())
+        monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)
     assert len(set(keys)) == 3
-    result = tick()
-    assert isinstance(result, dg.SensorResult)
-    assert not result.run_requests
+    assert "has failed; see why in its run, then launch collect_wave." in skipped(tick())
 
 
 def test_what_has_settled_is_collected_although_devin_cannot_be_polled(
@@ -131,9 +139,7 @@ def test_what_a_run_that_waits_will_collect_is_left_to_it(
         tags={"dagster/partition": "wave-0001"},
         status=dg.DagsterRunStatus.STARTED,
     )
-    result = tick()
-    assert isinstance(result, dg.SensorResult)
-    assert not result.run_requests
+    assert f"wave-0001 is collected by {job} {waiting.run_id[:8]}." in skipped(tick())
     instance.report_run_failed(waiting)
     result = tick()
     assert isinstance(result, dg.SensorResult)
@@ -152,3 +158,44 @@ def test_a_run_that_only_dispatches_collects_nothing(
     result = tick()
     assert isinstance(result, dg.SensorResult)
     assert len(result.run_requests or []) == 1
+
+
+def test_a_wave_that_was_stopped_before_its_first_session_is_run_anew_after_another_planning(
+    execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    execute("plan_waves")
+    with ledger.transaction() as tx:
+        pause(tx, "lunch", Timeline(utc_now()))
+    execute("dispatch_wave", "wave-0001")
+    with ledger.transaction() as tx:
+        assert stop(tx, None, Timeline(utc_now())) == 5
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert not execute("collect_wave", "wave-0001").success
+    with ledger.transaction() as tx:
+        resume(tx, Timeline(utc_now()))
+    monkeypatch.setenv("WAVE_SIZE", "4")
+    assert execute("plan_waves").success
+    # Its verdict belongs to the wave as it was cut, so that stands, and a new round takes its findings.
+    assert execute("remediate_wave", "wave-0001").success
+    with ledger.transaction() as tx:
+        rounds = tx.execute("SELECT round, passed, findings FROM gate_results ORDER BY round").fetchall()
+    assert rounds == [(1, False, 5), (2, True, 5)]
+
+
+def test_a_collection_that_breaks_off_has_not_collected(
+    execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
+    monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)
+    execute("plan_waves")
+    execute("dispatch_wave", "wave-0001")
+    with monkeypatch.context() as broken:
+        broken.setattr(checks, "last_verdict", lambda *_: 1 / 0)
+        assert not execute("remediate_wave", "wave-0001").success
+    result = tick()
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or []] == ["wave-0001"]
+    assert execute("collect_wave", "wave-0001").success
+    assert skipped(tick()) == "No wave is under way."

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings import reading
+from remediation_assets.findings.errors import FindingsFileChanged, FindingsFileError
 from remediation_assets.findings.reading import StagedScan, stage
 from tests import samples
 
@@ -101,3 +102,16 @@ def test_a_blank_first_line_is_told_of(tmp_path: Path) -> None:
 def test_an_address_that_names_no_repository_is_set_aside(tmp_path: Path, url: str) -> None:
     scan = read(samples.write(tmp_path / "f.csv", [samples.row(1, repo_url=url), samples.row(2)]))
     assert (scan.accepted, scan.set_aside) == (1, 1)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = samples.write(tmp_path / "a.csv", samples.rows(3))
+    real = reading.hash_of
+
+    def slow_hash(path: Path) -> str:
+        samples.write(source, samples.rows(9))
+        return real(path)
+
+    monkeypatch.setattr(reading, "hash_of", slow_hash)
+    with pytest.raises(FindingsFileChanged, match="changed while it was read; read it again when it is complete"):
+        read(source)

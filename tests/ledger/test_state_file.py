@@ -115,3 +115,28 @@ def test_a_relative_path_begins_at_the_data_directory(tmp_path: Path) -> None:
     assert settings.state_path == tmp_path / "state.json"
     assert settings.model_copy(update={"state_file_path": "/srv/state.json"}).state_path == Path("/srv/state.json")
     assert settings.model_copy(update={"state_file_path": ""}).state_path is None
+
+
+async def test_what_a_session_reports_can_be_nested_as_deep_as_it_likes(carrier: Carrier, path: Path) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    await carrier.settle(S, S, S, S)
+    deep = "[" * 300 + "]" * 300
+    with carrier.ledger.transaction() as tx:
+        report = f'{{"status": "completed", "files_modified": ["a.py"], "more": {deep}, "object": {{}}}}'
+        tx.execute("UPDATE observations SET structured_output = ?, output_valid = true", [report])
+    assert carrier.ledger.publish(force=True)
+    session = read(path).waves[0].sessions[0]
+    assert session.structured_output == {"status": "completed", "files_modified": ["a.py"]}
+
+
+async def test_whatever_stands_in_the_ledger_publishing_goes_on(
+    carrier: Carrier, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier.plan(4)
+    carrier.let_go()
+    await carrier.settle(S, S, S, S)
+    with carrier.ledger.transaction() as tx:
+        tx.execute("UPDATE wave_plan SET severity = 'unheard of'")
+    assert carrier.ledger.publish(force=True)
+    assert "could not be written this time" in caplog.text

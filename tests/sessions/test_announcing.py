@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from remediation_assets.models import Outcome
 from remediation_assets.sessions import advance as steps
 from remediation_assets.sessions.announcing import announcements
+from remediation_assets.slack import Message
 from tests.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
@@ -15,11 +16,22 @@ pytestmark = pytest.mark.anyio
 S, F = Outcome.SUCCESS, Outcome.FAILED
 
 
+def read(message: Message) -> str:
+    """Give a message's lines, with links and emoji as Slack's own markup writes them."""
+    (section,) = message.body["blocks"][0]["elements"]
+    shown = {
+        "text": lambda part: part["text"],
+        "emoji": lambda part: f":{part['name']}:",
+        "link": lambda part: f"<{part['url']}|{part['text']}>",
+    }
+    return "".join(shown[part["type"]](part) for part in section["elements"])
+
+
 @pytest.fixture
 def told(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what would be sent; the sending itself is tried with a server of its own."""
     messages: list[str] = []
-    monkeypatch.setattr(steps, "announce", lambda webhook, texts: messages.extend(texts))
+    monkeypatch.setattr(steps, "announce", lambda webhook, found: messages.extend(map(read, found)))
     carrier.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
     return messages
 
@@ -31,19 +43,20 @@ async def test_a_wave_that_passes_is_told_once_with_counts_and_links(carrier: Ca
     await carrier.settle(S, S, S, F)
     await carrier.step(after=60)
     [message] = told
-    first, counts, failure, *rest = message.splitlines()
-    assert first.startswith(":white_check_mark: *wave-0001* round 1 has settled, gate passed: 3 of 4 succeeded, 75%")
+    first, counts, failure, *rest, advice = message.splitlines()
+    assert first.startswith(":white_check_mark: wave-0001 round 1 has settled, gate passed: 3 of 4 succeeded, 75%")
     assert counts == "3 success, 1 failed."
     assert failure.startswith("• F-4 failed (")
-    assert all("|pull request> <https://app.devin.ai/sessions/" in line for line in rest)
+    assert ["|pull request> <https://app.devin.ai/sessions/" in line for line in rest] == [True] * 3
+    assert advice == "There is no further wave; review the pull requests."
 
 
 async def test_a_gate_that_fails_says_what_to_do(carrier: Carrier, told: list[str]) -> None:
     carrier.plan(4)
     await carrier.settle(S, F, F, F)
     [message] = told
-    assert message.startswith(":octagonal_sign: *wave-0001* round 1 has settled, gate *failed*: 1 of 4 succeeded")
-    assert message.endswith("No further wave starts. Look at the failures, then run wave-0001 again.")
+    assert message.startswith(":octagonal_sign: wave-0001 round 1 has settled, gate failed: 1 of 4 succeeded")
+    assert message.endswith("Look at the failures, then run wave-0001 again.")
 
 
 async def test_a_hold_is_told_when_it_begins_and_not_again(carrier: Carrier, told: list[str]) -> None:
@@ -65,14 +78,16 @@ async def test_what_was_not_kept_is_not_told(carrier: Carrier) -> None:
         assert len(announcements(tx, list(range(newest + 1)))) == 1
 
 
-async def test_hostile_ids_and_words_are_escaped(carrier: Carrier) -> None:
+async def test_hostile_ids_and_words_are_text_and_nothing_else(carrier: Carrier) -> None:
     carrier.plan(4)
     await carrier.settle(*[F] * 4)
     with carrier.ledger.transaction() as tx:
         tx.execute("UPDATE wave_plan SET finding_id = '<!channel>' WHERE finding_id = 'F-1'")
         [message] = announcements(tx, list(range(1000)))
-    assert "• &lt;!channel&gt; failed" in message
-    assert "<!channel>" not in message
+    (section,) = message.body["blocks"][0]["elements"]
+    holding = [part for part in section["elements"] if "<!channel>" in part.get("text", "")]
+    assert [part["type"] for part in holding] == ["text"]
+    assert "<!channel>" not in message.summary
 
 
 async def test_a_ledger_that_is_busy_then_fails_nothing(
@@ -80,7 +95,7 @@ async def test_a_ledger_that_is_busy_then_fails_nothing(
 ) -> None:
     carrier.plan(4)
 
-    def busy(*args: Any) -> list[str]:
+    def busy(*args: Any) -> list[Message]:
         raise steps.LedgerBusy("busy")
 
     monkeypatch.setattr(steps, "announcements", busy)
