@@ -110,7 +110,9 @@ async def test_following_a_wave_that_another_process_carries_only_waits(carrier:
             beside.__exit__(None, None, None)
 
     log = await carrier.follow(sleep=sleep)
-    assert [line for line in log if "another process carries the waves" in line][:3] == log[:2]
+    # Told once, however long it takes.
+    assert [line for line in log if "another process carries the waves" in line] == log[:1]
+    assert waits > 2
     assert carrier.rows("SELECT passed FROM gate_results") == [(True,)]
 
 
