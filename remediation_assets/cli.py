@@ -7,7 +7,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -73,32 +73,60 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_told_to_people
-def ingest(file: Path) -> None:
-    """Read FILE into the ledger and rank its findings; say what was set aside."""
+def ingest(files: tuple[Path, ...]) -> None:
+    """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside."""
     ledger = _prepare()[1]
     names = ["findings", "normalized_findings", "prioritized_findings"]
-    _must_succeed(run_job("plan_waves", config={"findings": {"path": _absolute(file)}}, assets=names))
+    paths = [_absolute(file) for file in files]
+    finished = run_job("plan_waves", config={"findings": {"paths": paths}}, assets=names)
+    _must_succeed(finished)
+    _report_scans(ledger, finished.metadata["findings"])
+
+
+def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
+    """Say of each file what was read, then what changed in all, then what was set aside and why."""
+    scan_ids = [int(one) for one in str(told["scans"]).split()]
     with ledger.published() as connection:
-        rows_in, accepted, set_aside = connection.execute(
-            "SELECT rows_in, accepted, set_aside FROM scans ORDER BY scan_id DESC LIMIT 1"
-        ).fetchone() or (0, 0, 0)
-        rejected = connection.execute(
+        scans = connection.execute(
             """
-            SELECT line_number, finding_id, reason FROM rejected_findings
-            WHERE scan_id = (SELECT max(scan_id) FROM scans) ORDER BY line_number LIMIT 20
+            SELECT scan_id, source, rows_in, accepted, set_aside FROM scans
+            WHERE list_contains(?, scan_id) ORDER BY scan_id
+            """,
+            [scan_ids],
+        ).fetchall()
+        reasons = connection.execute(
             """
+            SELECT scan_id, reason, count(*), list(line_number ORDER BY line_number)[:5], any_value(finding_id)
+            FROM rejected_findings WHERE list_contains(?, scan_id)
+            GROUP BY scan_id, reason ORDER BY count(*) DESC, reason
+            """,
+            [scan_ids],
         ).fetchall()
         total, duplicates = connection.execute(
             "SELECT (SELECT count(*) FROM prioritized_findings), (SELECT count(*) FROM duplicate_findings)"
         ).fetchone() or (0, 0)
-    click.echo(f"{rows_in} rows read: {accepted} accepted, {set_aside} set aside.")
-    for line_number, finding_id, reason in rejected:
-        click.echo(f"  line {line_number}: {plain(reason)}" + (f" ({plain(finding_id)})" if finding_id else ""))
-    if set_aside > len(rejected):
-        click.echo(f"  and {set_aside - len(rejected)} more, in rejected_findings.")
+        presence = connection.execute(
+            """
+            SELECT replace(presence, '_', ' '), count(*) FROM fixed_findings
+            WHERE presence != 'not seen since' GROUP BY ALL ORDER BY ALL
+            """
+        ).fetchall()
+    for scan_id, source, rows_in, accepted, set_aside in scans:
+        click.echo(f"{plain(source)}: {rows_in} rows read: {accepted} accepted, {set_aside} set aside.")
+        for of_scan, reason, count, lines, example in reasons:
+            if of_scan == scan_id:
+                where = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
+                shown = f" ({plain(example)})" if count == 1 and example else ""
+                click.echo(f"  {plain(reason)}: {count}, line {where}{shown}")
+    if told["read before"]:
+        click.echo(f"{told['read before']} of the files had been read before as they are.")
+    click.echo(f"{told['new']} findings are new, {told['unchanged']} unchanged, {told['gone']} gone.")
     click.echo(f"{total} findings are known, {duplicates} further rows merged into them.")
+    if presence:
+        told_of = ", ".join(f"{count} {words}" for words, count in presence)
+        click.echo(f"Of the findings fixed before, this has been seen since: {told_of}; see fixed_findings.")
 
 
 @main.command()

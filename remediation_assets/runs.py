@@ -33,11 +33,12 @@ class NoDagsterHome(RemediationError):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that came to its end: whether it succeeded, and which steps failed."""
+    """A run that came to its end: whether it succeeded, which steps failed, and what each asset told."""
 
     succeeded: bool
     failed_steps: tuple[str, ...]
     reason: str
+    metadata: Mapping[str, Mapping[str, Any]]
 
 
 def prepare_dagster_home(settings: Settings) -> None:
@@ -95,6 +96,11 @@ def run_job(
         succeeded=result.success,
         failed_steps=tuple(str(event.step_key) for event in failures),
         reason="" if result.success else _reason(failures),
+        metadata={
+            event.step_key or "": {name: value.value for name, value in event.materialization.metadata.items()}
+            for event in result.all_events
+            if event.is_step_materialization
+        },
     )
 
 

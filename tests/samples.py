@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from remediation_assets.findings.ingesting import STAGING, ingest
+from remediation_assets.findings.ingesting import attached, ingest
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import StagedScan, stage
+from remediation_assets.findings.reading import Rules, StagedScan, stage
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
@@ -47,10 +47,11 @@ def write(path: Path, fields: list[dict[str, str]]) -> Path:
 
 
 def ingest_file(ledger: Ledger, source: Path, *, max_rejected_share: float = 0.5) -> StagedScan:
-    with ledger.staging() as staging:
-        scan = stage(source, staging, allow_reserved_hosts=True)
-        with ledger.transaction(attach={STAGING: scan.path}) as tx:
-            ingest(tx, scan, max_rejected_share=max_rejected_share, now=NOON)
+    """Read a file that the ledger may know already as if it did not."""
+    with ledger.staging() as folder:
+        scan = stage(source, folder / "staging.duckdb", Rules(allow_reserved_hosts=True))
+        with ledger.transaction(attach=attached([scan])) as tx:
+            ingest(tx, [scan], max_rejected_share=max_rejected_share, now=NOON)
     return scan
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.ingesting import STAGING, ingest
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import stage
+from remediation_assets.findings.reading import Rules
+from remediation_assets.findings.scanning import current_source, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import GIVE_UP_TAG, Pipeline, told_to_people
 from remediation_assets.sessions.advance import utc_now
@@ -22,10 +22,13 @@ KINDS = {"duckdb", "sql"}
 
 
 class FindingsConfig(dg.Config):
-    """Which file to read."""
+    """Which files to read."""
 
     path: str = ""
-    """The findings file; by default FINDINGS_PATH, else the file read last, else the sample in mock mode."""
+    """A findings file or a folder of them; by default FINDINGS_PATH, else what was read last, else the sample."""
+
+    paths: list[str] = []  # noqa: RUF012 - Dagster's Config copies it, as Pydantic does
+    """Several of them, read together."""
 
 
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS)
@@ -38,37 +41,63 @@ def findings(
         ledger = pipeline.ledger(settings)
         _warn_without_home(context, settings)
         ledger.publish(force=True)
-        source = _source(config.path, settings, ledger)
-        with ledger.staging() as staging:
-            scan = stage(
-                source,
-                staging,
-                allow_reserved_hosts=settings.mock_mode,
-                allowed_hosts=settings.allowed_repo_hosts,
+        scanned = scan_files(
+            ledger,
+            _given(config, settings, ledger),
+            Rules(settings.mock_mode, settings.allowed_repo_hosts),
+            max_rejected_share=settings.max_rejected_share,
+            now=utc_now(),
+        )
+        with ledger.transaction() as tx:
+            [(total,)] = tx.execute("SELECT count(*) FROM findings").fetchall()
+            files = preview(
+                tx,
+                """
+                SELECT source, rows_in, accepted, set_aside, new_findings AS new, unchanged_findings AS unchanged,
+                    gone_findings AS gone
+                FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id
+                """,
+                [list(scanned.scan_ids)],
             )
-            with ledger.transaction(attach={STAGING: scan.path}) as tx:
-                scan_id = ingest(tx, scan, max_rejected_share=settings.max_rejected_share, now=utc_now())
-                total = tx.execute("SELECT count(*) FROM findings").fetchone()
-                shown = preview(
-                    tx, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings"
-                )
-                rejected = preview(
-                    tx,
-                    "FROM rejected_findings SELECT line_number, finding_id, reason WHERE scan_id = ? ORDER BY ALL",
-                    [scan_id],
-                )
-                table = published_table(tx, "findings")
-        if scan.set_aside:
-            context.log.warning(f"{scan.set_aside} of {scan.rows_in} rows were set aside; see rejected_findings.")
+            [counts] = tx.execute(
+                """
+                SELECT coalesce(sum(rows_in), 0), coalesce(sum(accepted), 0), coalesce(sum(set_aside), 0)
+                FROM scans WHERE list_contains(?, scan_id)
+                """,
+                [list(scanned.scan_ids)],
+            ).fetchall()
+            shown = preview(tx, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings")
+            rejected = preview(
+                tx,
+                """
+                SELECT line_number, finding_id, reason FROM rejected_findings WHERE list_contains(?, scan_id)
+                ORDER BY ALL
+                """,
+                [list(scanned.scan_ids)],
+            )
+            table = published_table(tx, "findings")
+        rows_in, accepted, set_aside = (int(count) for count in counts)
+        if scanned.standing:
+            context.log.info(
+                f"{len(scanned.standing)} of the files were read before as they are; nothing of them changes."
+            )
+        if set_aside:
+            context.log.warning(f"{set_aside} of {rows_in} rows were set aside; see rejected_findings.")
+    ignored = sorted({name for scan in scanned.read for name in scan.ignored_columns})
     return dg.MaterializeResult(
         metadata={
             **table,
-            "dagster/row_count": total[0] if total else 0,
-            "source": dg.MetadataValue.path(scan.source),
-            "rows in file": scan.rows_in,
-            "accepted": scan.accepted,
-            "set aside": scan.set_aside,
-            "ignored columns": ", ".join(scan.ignored_columns) or "none",
+            "dagster/row_count": total,
+            "files": files,
+            "scans": " ".join(map(str, scanned.scan_ids)),
+            "read before": len(scanned.standing),
+            "rows in file": rows_in,
+            "accepted": accepted,
+            "set aside": set_aside,
+            "new": scanned.changes.new,
+            "unchanged": scanned.changes.unchanged,
+            "gone": scanned.changes.gone,
+            "ignored columns": ", ".join(ignored) or "none",
             "preview": shown,
             "rejected": rejected,
         }
@@ -132,18 +161,18 @@ def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def _source(path: str, settings: Settings, ledger: Ledger) -> Path:
-    if not path:
-        path = settings.findings_path
-    if not path:
-        with ledger.transaction() as tx:
-            row = tx.execute("SELECT current_source FROM state").fetchone()
-        path = (row[0] if row else None) or ""
-    if not path and settings.mock_mode:
-        path = str(CHECKOUT / "sample_data" / "findings.csv")
-    if not path:
+def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> list[Path]:
+    """Give the files and folders that are meant, as absolute paths."""
+    given = config.paths or [path for path in (config.path or settings.findings_path,) if path]
+    if given:
+        return [Path(os.path.expanduser(path)).absolute() for path in given]
+    with ledger.transaction() as tx:
+        last = current_source(tx)
+    if not last and settings.mock_mode:
+        return [CHECKOUT / "sample_data" / "findings.csv"]
+    if not last:
         raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
-    return Path(os.path.expanduser(path)).absolute()
+    return last
 
 
 def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:

@@ -4,34 +4,70 @@ Nothing here touches the ledger: parsing takes as long as the file is large, the
 held for milliseconds.
 """
 
-import csv
 import glob
 import hashlib
-import stat
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
-from remediation_assets.models import Finding, FindingCategory, Severity
+from remediation_assets.models import FindingCategory, Severity
 
 from .errors import FindingsFileChanged, FindingsFileError
+from .header import MUST_BE_FILLED, NotUtf8, Table, clean_name, read_header
 from .identity import FINDING_KEY_SQL
-from .locating import locate_rejected_rows
+from .locating import Shape, locate_rejected_rows
+from .plain_text import is_windows_1252, plain_utf_8, recoded
 
-# An empty description tells nothing wrong about a finding; any other required field must say something.
-REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
-MUST_BE_FILLED = [name for name in REQUIRED if name != "description"]
+RULES_VERSION = 1
+"""Raised whenever rows come to be read otherwise than before."""
+
+MEMORY_LIMIT = "400MB"
+"""What DuckDB may hold of a file while it is parsed and brought in; more goes to the disk."""
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 # A host and at least an owner and a name; a pull request counts only below it.
 REPOSITORY = r"^https://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?(?:/[A-Za-z0-9._~%+-]+){2,}$"
 
+# One that needs nothing made plain: no port, no capitals in the host, no escapes.
+PLAIN_REPOSITORY = r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~+-]+){2,}"
+
 # Hosts that exist on no network (RFC 2606, RFC 6761); only mock mode dispatches to them.
 RESERVED_HOST = r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$"
+
+
+class Reason(StrEnum):
+    """Why a row is set aside, in words for a person; a row has the first that fits."""
+
+    MISSING = "missing required field"
+    CATEGORY = "unknown category"
+    SEVERITY = "unknown severity"
+    LINE = "bad line number"
+    REPOSITORY = "not the https URL of a repository"
+    EXAMPLE_HOST = "repository is on an example host"
+    HOST = "repository host is not allowed"
+    MALFORMED = "malformed row"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a file is read by besides its content: the hosts whose repositories count."""
+
+    allow_reserved_hosts: bool
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell these rules from others: a file that was read by others is read again."""
+        written = json.dumps([RULES_VERSION, self.allow_reserved_hosts, sorted(self.allowed_hosts)])
+        return hashlib.sha256(written.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -41,30 +77,40 @@ class StagedScan:
     path: Path
     source: str
     content_hash: str
+    rules: str
     rows_in: int
     accepted: int
     set_aside: int
     ignored_columns: tuple[str, ...]
 
 
-def stage(
-    source: Path, staging: Path, *, allow_reserved_hosts: bool, allowed_hosts: tuple[str, ...] = ()
-) -> StagedScan:
-    """Parse the CSV file `source` into `staging`: tables `accepted` and `rejected`.
+def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
+    """Parse the CSV file `source` into `staging`: `accepted` and `rejected`; the folder around it serves for copies.
 
-    Raises FindingsFileError where the file as a whole is not a findings file.
+    Raises FindingsFileError where the file as a whole is not a findings file, and FindingsFileChanged
+    where it was written to meanwhile.
     """
-    header = _read_header(source)
+    plain = plain_utf_8(source, staging.parent)
     before = _look_of(source)
-    staging.unlink(missing_ok=True)
-    connection = duckdb.connect(str(staging))
     try:
-        _load_text(connection, source, header)
-        _judge_rows(connection, allow_reserved_hosts, allowed_hosts)
-        locate_rejected_rows(connection, source, width=len(header), longest=MAX_LINE_BYTES)
-        accepted, set_aside = connection.execute(
-            "SELECT (SELECT count(*) FROM accepted), (SELECT count(*) FROM rejected)"
-        ).fetchone() or (0, 0)
+        table = read_header(source, plain)
+    except NotUtf8:
+        if not is_windows_1252(plain):
+            raise
+        plain = recoded(plain, staging.parent, "cp1252")
+        table = read_header(source, plain)
+    connection = _read(source, plain, staging, table, rules)
+    if _has_broken_encoding(connection) and is_windows_1252(plain):
+        connection.close()
+        plain = recoded(plain, staging.parent, "cp1252")
+        connection = _read(source, plain, staging, table, rules)
+    try:
+        _set_aside(connection)
+        shape = Shape(table.lines, len(table.header), table.delimiter, MAX_LINE_BYTES)
+        locate_rejected_rows(connection, plain, shape, source)
+        [(accepted, set_aside)] = connection.execute(
+            "SELECT (SELECT count(*) FROM judged WHERE reason IS NULL), (SELECT count(*) FROM rejected)"
+        ).fetchall()
     finally:
         connection.close()
     content_hash = hash_of(source)
@@ -74,77 +120,44 @@ def stage(
         path=staging,
         source=str(source),
         content_hash=content_hash,
+        rules=rules.fingerprint,
         rows_in=accepted + set_aside,
         accepted=accepted,
         set_aside=set_aside,
-        ignored_columns=tuple(name for name in header if _clean_name(name) not in FINDING_COLUMNS),
+        ignored_columns=tuple(name for name in table.header if clean_name(name) not in FINDING_COLUMNS),
     )
 
 
-def _read_header(source: Path) -> list[str]:
-    try:
-        str(source).encode()
-    except UnicodeEncodeError:
-        raise FindingsFileError("The findings file's name is not UTF-8; rename it.") from None
-    expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
-    try:
-        # A pipe can be read only once, and opening one without a writer waits for ever.
-        if stat.S_ISFIFO(source.stat().st_mode) or source.is_char_device() or source.is_socket():
-            raise FindingsFileError(f"{source} is not a regular file; save it as a file and give its path.")
-        with open(source, encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except FileNotFoundError:
-        raise FindingsFileError(f"{source} does not exist; give the path of a findings file.") from None
-    except IsADirectoryError:
-        raise FindingsFileError(f"{source} is a folder; give the path of one CSV file.") from None
-    except OSError as error:
-        raise FindingsFileError(f"{source} cannot be read ({error.strerror}); give a file you may read.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise FindingsFileError(f"{source} is not a CSV file in UTF-8; {expected}.") from None
-    if not header and source.stat().st_size > 0:
-        raise FindingsFileError(f"{source} begins with a blank line; remove it.")
-    if not header:
-        raise FindingsFileError(f"{source} is empty; {expected}.")
-    names = [_clean_name(name) for name in header]
-    missing = [name for name in REQUIRED if name not in names]
-    if missing:
-        raise FindingsFileError(f"{source} has no column {', '.join(missing)}; {expected}.")
-    twice = sorted({name for name in names if name in FINDING_COLUMNS and names.count(name) > 1})
-    if twice:
-        raise FindingsFileError(f"{source} has the column {', '.join(twice)} twice; keep one of each.")
-    return header
-
-
-def _clean_name(name: str) -> str:
-    return name.strip().lower()
-
-
-def _load_text(connection: DuckDBPyConnection, source: Path, header: list[str]) -> None:
-    """Load every row as text; rows with too many or too few fields go to DuckDB's reject tables."""
+def _read(source: Path, plain: Path, staging: Path, table: Table, rules: Rules) -> DuckDBPyConnection:
+    """Load every row, judged, into a new staging database; rows with a wrong number of fields into reject tables."""
+    staging.unlink(missing_ok=True)
+    connection = duckdb.connect(str(staging), config={"memory_limit": MEMORY_LIMIT})
+    # It is read once and thrown away, so it is not worth the time that compressing it takes.
+    connection.execute("SET force_compression = 'uncompressed'")
     # Positional names: a header may hold anything, and an identifier never comes from data.
-    columns = {f"c{index}": "VARCHAR" for index in range(len(header))}
+    columns = {f"c{index}": "VARCHAR" for index in range(len(table.header))}
+    by_name = {clean_name(name): f"c{index}" for index, name in enumerate(table.header)}
+    file = {
+        "path": _as_pattern(plain),
+        "columns": columns,
+        "delimiter": table.delimiter,
+        "max_line_size": MAX_LINE_BYTES,
+        "buffer_size": 2 * MAX_LINE_BYTES,
+    }
     try:
-        connection.execute(
-            """
-            CREATE TEMP TABLE raw AS
-            SELECT * FROM read_csv($path, columns = $columns, header = true, auto_detect = false, delim = ',',
-                quote = '"', escape = '"', null_padding = false, store_rejects = true, rejects_limit = 0,
-                max_line_size = $max_line_size)
-            """,
-            {"path": _as_pattern(source), "columns": columns, "max_line_size": MAX_LINE_BYTES},
-        )
+        connection.execute(_judging(by_name, list(columns)), file | _rule_values(rules))
     except duckdb.Error as error:
+        connection.close()
         reason = str(error).splitlines()[0]
         raise FindingsFileError(
             f"{source} cannot be read as CSV ({reason.rstrip('.')}); save it again as CSV in UTF-8."
         ) from None
-    by_name = {_clean_name(name): f"c{index}" for index, name in enumerate(header)}
-    blanks = "chr(9) || chr(10) || chr(13) || ' '"
-    picked = ", ".join(
-        f"nullif(trim({by_name[name]}, {blanks}), '') AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"
-        for name in FINDING_COLUMNS
-    )
-    connection.execute(f"CREATE TEMP TABLE texts AS SELECT rowid + 1 AS row_number, {picked} FROM raw")
+    return connection
+
+
+def _has_broken_encoding(connection: DuckDBPyConnection) -> bool:
+    found = connection.execute("SELECT 1 FROM reject_errors WHERE error_type = 'INVALID ENCODING' LIMIT 1")
+    return found.fetchone() is not None
 
 
 def _as_pattern(source: Path) -> str:
@@ -154,75 +167,122 @@ def _as_pattern(source: Path) -> str:
     return glob.escape(str(source))
 
 
-def _judge_rows(connection: DuckDBPyConnection, allow_reserved_hosts: bool, allowed_hosts: tuple[str, ...]) -> None:
-    """Split the rows into `accepted`, with types and key, and `rejected`, with the first reason found."""
-    categories, severities = (tuple(str(member) for member in enum) for enum in (FindingCategory, Severity))
-    missing = " ".join(f"WHEN {name} IS NULL THEN 'missing required field {name}'" for name in MUST_BE_FILLED)
-    connection.execute(
-        rf"""
-        CREATE TEMP TABLE judged AS
-        WITH cleaned AS (
-            SELECT * REPLACE (
-                lower(category) AS category, lower(severity) AS severity, coalesce(description, '') AS description,
-                regexp_replace(repo_url, '/*(\.git)?/*$', '') AS repo_url)
+# What stands before `!` in ASCII is a blank or a control; trimming is slow, and few values need it.
+_TRIMMED = """
+CASE WHEN {0} < '!' OR suffix({0}, ' ') OR suffix({0}, chr(9)) OR suffix({0}, chr(10)) OR suffix({0}, chr(13))
+    THEN nullif(trim({0}, chr(9) || chr(10) || chr(13) || ' '), '') ELSE {0} END"""
+
+
+_READ_CSV = """
+read_csv($path, columns = $columns, header = true, auto_detect = false, delim = $delimiter, quote = '"', escape = '"',
+    null_padding = false, store_rejects = true, rejects_limit = 0, max_line_size = $max_line_size,
+    buffer_size = $buffer_size)"""
+
+
+def _judging(by_name: Mapping[str, str], columns: Sequence[str]) -> str:
+    """Write the statement that reads and judges all rows in one pass: types, key and the first reason against each.
+
+    `by_name` tells in which of the file's `columns` each of ours stands.
+    """
+    texts = ", ".join(
+        f"{_TRIMMED.format(by_name[name])} AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"
+        for name in FINDING_COLUMNS
+    )
+    line_breaks = " + ".join(
+        f"CASE WHEN contains({name}, chr(10)) THEN length({name}) - length(replace({name}, chr(10), '')) ELSE 0 END"
+        for name in columns
+    )
+    missing = " ".join(f"WHEN {name} IS NULL THEN '{Reason.MISSING} {name}'" for name in MUST_BE_FILLED)
+    cleaned = {
+        "category": "clean_category",
+        "severity": "clean_severity",
+        "description": "coalesce(description, '')",
+        "repo_url": "CASE WHEN is_plain THEN repo_url ELSE 'https://'"
+        " || regexp_replace(lower(regexp_extract(clean_repo, '//([^/]+)', 1)), ':443$', '')"
+        " || regexp_extract(clean_repo, '//[^/]+(/.*)', 1) END",
+    }
+    typed = ", ".join(
+        f"TRY_CAST({cleaned.get(name, name)} AS {kind}) AS {name}" for name, kind in FINDING_COLUMNS.items()
+    )
+    packed = ", ".join(f"{name} := {name}" for name in FINDING_COLUMNS)
+    names = ", ".join(FINDING_COLUMNS)
+    return rf"""
+        CREATE TABLE judged AS
+        WITH texts AS (SELECT {texts}, {line_breaks} AS line_breaks FROM {_READ_CSV}),
+        seen AS (
+            -- Nearly all addresses are as they should be, which one look tells; the others take five.
+            SELECT *, regexp_full_match(repo_url, $plain_repository) AND NOT contains(repo_url, '/.')
+                AND NOT suffix(repo_url, '.git') AS is_plain
             FROM texts),
+        cleaned AS (
+            SELECT *, lower(category) AS clean_category, lower(severity) AS clean_severity,
+                CASE WHEN is_plain THEN repo_url ELSE regexp_replace(repo_url, '/*(\.git)?/*$', '') END AS clean_repo
+            FROM seen),
         hosted AS (
             SELECT *,
-                -- Of escapes only a blank is known from real addresses; dots would lead elsewhere.
-                CASE WHEN NOT regexp_matches(replace(repo_url, '%20', ''), '/\.\.?(/|$)|%')
-                    AND coalesce(try_cast(regexp_extract(repo_url, '//[^/]+:(\d+)', 1) AS INTEGER), 443) <= 65535
-                    THEN lower(regexp_extract(repo_url, $repository, 1)) END AS host
-            FROM cleaned)
-        SELECT * EXCLUDE (host) REPLACE (
-                'https://' || regexp_replace(lower(regexp_extract(repo_url, '//([^/]+)', 1)), ':443$', '')
-                    || regexp_extract(repo_url, '//[^/]+(/.*)', 1) AS repo_url),
-            CASE {missing}
-                WHEN category NOT IN $categories THEN 'unknown category'
-                WHEN severity NOT IN $severities THEN 'unknown severity'
-                WHEN NOT regexp_full_match(line_number, '[0-9]{{1,9}}') OR try_cast(line_number AS BIGINT) = 0
-                    THEN 'bad line number'
-                WHEN host = '' OR host IS NULL THEN 'not the https URL of a repository'
-                WHEN NOT $allow_reserved AND regexp_matches(host, $reserved)
-                    THEN 'repository is on an example host'
-                WHEN len($hosts) > 0 AND NOT list_contains($hosts, host) THEN 'repository host is not allowed'
-            END AS reason
-        FROM hosted
-        """,
-        {
-            "categories": list(categories),
-            "severities": list(severities),
-            "allow_reserved": allow_reserved_hosts,
-            "reserved": RESERVED_HOST,
-            "repository": REPOSITORY,
-            "hosts": [host.lower() for host in allowed_hosts],
-        },
-    )
-    typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in FINDING_COLUMNS.items())
+                CASE WHEN is_plain THEN split_part(repo_url, '/', 3)
+                    -- Of escapes only a blank is known from real addresses; dots would lead elsewhere.
+                    WHEN NOT regexp_matches(replace(clean_repo, '%20', ''), '/\.\.?(/|$)|%')
+                    AND coalesce(try_cast(regexp_extract(clean_repo, '//[^/]+:(\d+)', 1) AS INTEGER), 443) <= 65535
+                    THEN lower(regexp_extract(clean_repo, $repository, 1)) END AS host
+            FROM cleaned),
+        reasoned AS (
+            SELECT *,
+                CASE {missing}
+                    WHEN clean_category NOT IN $categories THEN '{Reason.CATEGORY}'
+                    WHEN clean_severity NOT IN $severities THEN '{Reason.SEVERITY}'
+                    WHEN NOT regexp_full_match(line_number, '[0-9]{{1,9}}') OR try_cast(line_number AS BIGINT) = 0
+                        THEN '{Reason.LINE}'
+                    WHEN host = '' OR host IS NULL THEN '{Reason.REPOSITORY}'
+                    WHEN NOT $allow_reserved AND regexp_matches(host, $reserved) THEN '{Reason.EXAMPLE_HOST}'
+                    WHEN len($hosts) > 0 AND NOT list_contains($hosts, host) THEN '{Reason.HOST}'
+                END AS reason
+            FROM hosted),
+        typed AS (
+            SELECT {typed}, reason, line_breaks,
+                CASE WHEN reason IS NOT NULL THEN CAST(to_json(struct_pack({packed})) AS VARCHAR) END AS raw
+            FROM reasoned)
+        SELECT CASE WHEN reason IS NULL THEN {FINDING_KEY_SQL} END AS finding_key, {names}, reason, raw, line_breaks
+        FROM typed
+        """
+
+
+def _rule_values(rules: Rules) -> dict[str, Any]:
+    return {
+        "categories": [str(member) for member in FindingCategory],
+        "severities": [str(member) for member in Severity],
+        "allow_reserved": rules.allow_reserved_hosts,
+        "reserved": RESERVED_HOST,
+        "repository": REPOSITORY,
+        "plain_repository": PLAIN_REPOSITORY,
+        "hosts": [host.lower() for host in rules.allowed_hosts],
+    }
+
+
+def _set_aside(connection: DuckDBPyConnection) -> None:
+    """Split what was read into `accepted` and `rejected`; the number of a row is its place in the file."""
+    names = ", ".join(FINDING_COLUMNS)
     connection.execute(
         f"""
-        CREATE TABLE accepted AS
-        SELECT row_number, {FINDING_KEY_SQL} AS finding_key, {typed}
-        FROM judged
-        WHERE reason IS NULL
-        ORDER BY row_number
+        CREATE VIEW accepted AS
+        SELECT rowid + 1 AS row_number, finding_key, {names} FROM judged WHERE reason IS NULL
         """
     )
-    texts = ", ".join(f"x.{name}" for name in FINDING_COLUMNS)
     connection.execute(
-        f"""
+        """
         CREATE TABLE rejected AS
-        SELECT row_number, NULL::BIGINT AS record_number, NULL::BIGINT AS line_number, j.finding_id, j.reason,
-            (SELECT CAST(to_json(t) AS VARCHAR) FROM (SELECT {texts}) t) AS raw
-        FROM judged j JOIN texts x USING (row_number)
-        WHERE reason IS NOT NULL
+        SELECT rowid + 1 AS row_number, NULL::BIGINT AS record_number, NULL::BIGINT AS line_number,
+            json_extract_string(raw, '$.finding_id') AS finding_id, reason, raw
+        FROM judged WHERE reason IS NOT NULL
         """
     )
     # What DuckDB calls a line counts records: a quoted line break is not a new one, a blank line is.
     connection.execute(
-        """
+        f"""
         INSERT INTO rejected
         SELECT NULL, line, NULL, NULL,
-            'malformed row: ' || lower(replace(CAST(any_value(error_type) AS VARCHAR), '_', ' ')), any_value(csv_line)
+            '{Reason.MALFORMED}: ' || lower(replace(CAST(any_value(error_type) AS VARCHAR), '_', ' ')),
+            any_value(csv_line)
         FROM reject_errors
         GROUP BY line
         """

@@ -132,14 +132,14 @@ class Ledger:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """Give the path for a staging database beside the ledger; it is deleted afterwards."""
+        """Give a folder for staging databases beside the ledger; it is deleted afterwards."""
         self._make_folder()
         try:
             folder = tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir)
         except OSError as error:
             raise _unusable(self.data_dir, error) from None
         with folder as name:
-            yield Path(name) / "staging.duckdb"
+            yield Path(name)
 
     def publish(self, *, force: bool = False) -> bool:
         """Replace the published results if they are stale; return whether they were replaced.

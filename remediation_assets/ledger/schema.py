@@ -46,16 +46,22 @@ CREATE TABLE stamp (
 
 -- One row. watched_seconds counts only time between successful polls with no hold: the clock of timeouts.
 -- session_cap is the account's own limit of sessions not ended, as far as its refusals told it.
--- planned_scan_id is the newest scan that had been read when waves were last cut.
+-- planned_scan_id is the newest scan that had been read when waves were last cut. findings_version is raised
+-- whenever findings change; merged_version and ranked_as tell for which of them, and by which weights, what follows
+-- was last made.
 CREATE TABLE state (
     watched_seconds DOUBLE NOT NULL DEFAULT 0, last_poll_at TIMESTAMPTZ, current_source VARCHAR,
-    plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER, planned_scan_id INTEGER);
+    plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER, planned_scan_id INTEGER,
+    findings_version INTEGER NOT NULL DEFAULT 0, merged_version INTEGER, ranked_as VARCHAR);
 
 CREATE TABLE scans (
-    scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL,
-    ingested_at TIMESTAMPTZ NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, set_aside BIGINT NOT NULL);
+    scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, rules VARCHAR,
+    ingested_at TIMESTAMPTZ NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, set_aside BIGINT NOT NULL,
+    -- Of the findings of its sources, against what was known of them before; NULL where that was not counted.
+    new_findings BIGINT, unchanged_findings BIGINT, gone_findings BIGINT);
 
--- Whose findings stand: the scan that last read a scanner's findings in a repository. Rows of older
+-- Whose findings stand: the scans that last read a scanner's findings in a repository, several where files were
+-- read together. Rows of older
 -- scans stay until the next merging has replaced what points to them.
 CREATE TABLE sources (scanner VARCHAR, repo_url VARCHAR, scan_id INTEGER, first_scan_id INTEGER);
 CREATE TABLE finding_rows (scan_id INTEGER, row_number BIGINT, finding_key VARCHAR, {_wide});
@@ -149,6 +155,28 @@ SELECT p.wave, p.wave_number, p.position, p.finding_key, {_p_names}, p.priority_
     date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes, a.error_message
 FROM wave_plan p LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
 LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
+"""
+
+# Of a pull request the API tells the state on v3 only; where it is not told it is not known to be merged.
+_VIEWS += """
+CREATE VIEW fixed_findings AS
+WITH seen AS (
+    SELECT finding_key, max(ingested_at) AS last_seen_at FROM finding_rows JOIN scans USING (scan_id)
+    GROUP BY finding_key),
+fixed AS (
+    SELECT a.finding_key, a.wave_number, a.attempt, a.pr_url, a.completed_at, coalesce(list_contains(list_transform(
+        list_filter(
+            from_json(o.pull_requests, '[{\"url\": \"VARCHAR\", \"state\": \"VARCHAR\"}]'), p -> p.url = a.pr_url),
+        p -> lower(p.state)), 'merged'), false) AS is_merged
+    FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+    WHERE a.outcome = 'success')
+SELECT x.finding_key, p.finding_id, p.wave, p.service_name, p.severity, p.title, x.attempt, x.pr_url, x.is_merged,
+    x.completed_at, s.last_seen_at,
+    CASE WHEN s.last_seen_at IS NULL OR s.last_seen_at <= x.completed_at THEN 'not seen since'
+        WHEN x.is_merged THEN 'reappeared' ELSE 'still_present' END AS presence
+FROM fixed x
+JOIN wave_plan p ON p.finding_key = x.finding_key AND p.wave_number = x.wave_number
+LEFT JOIN seen s ON s.finding_key = x.finding_key;
 """
 
 _OLD = "old"

@@ -34,6 +34,7 @@ from .rounds import last_round
 from .settling import advance_rounds
 from .slots import give_up_parked
 from .waking import wake_sessions
+from .withdrawing import withdraw_gone
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ async def advance(
             await end_sessions(ledger, devin, timeline, now=now)
             timeline.now = now()
             with ledger.transaction() as tx:
+                withdraw_gone(tx, timeline)
                 settled = advance_rounds(
                     tx,
                     min_success_rate=settings.min_success_rate,

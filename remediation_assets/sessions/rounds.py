@@ -55,8 +55,8 @@ def open_round(
 ) -> Opening:
     """Open the wave's next round, or go on with the one that is not yet collected.
 
-    A round takes the wave's findings that have not succeeded; with none left, or where `again` is
-    false, a later round is not opened and `attempts` is 0. Raises GateClosed, PlanIsStale or
+    A round takes the wave's findings that have not succeeded and that the last scan still has; with none
+    left, or where `again` is false, a later round is not opened and `attempts` is 0. Raises GateClosed, PlanIsStale or
     UnknownWave, writing nothing.
     """
     planned = find_wave(tx, wave)
@@ -159,7 +159,8 @@ def _insert_first_attempts(
         """
         SELECT p.finding_key, p.playbook, p.playbook_version, coalesce(max(a.attempt), 0) + 1
         FROM wave_plan p LEFT JOIN attempts a ON a.finding_key = p.finding_key
-        WHERE p.wave_number = ?
+        WHERE p.wave_number = ? AND (p.finding_key IN (SELECT finding_key FROM kept_findings)
+            OR (SELECT merged_version IS DISTINCT FROM findings_version FROM state))
         GROUP BY p.finding_key, p.playbook, p.playbook_version, p.position
         HAVING NOT coalesce(bool_or(a.outcome = ?), false)
         ORDER BY p.position

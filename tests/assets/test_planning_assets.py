@@ -65,7 +65,7 @@ def test_an_unusable_file_fails_with_a_sentence_and_changes_nothing(
 def test_the_file_read_last_is_read_again_where_none_is_named(execute: Execute, home: Path) -> None:
     (home / "mine.csv").write_text(HEADER + ROW.format(n=1))
     execute("plan_waves", findings={"path": "mine.csv"})
-    assert execute("plan_waves").metadata("findings")["source"] == str(home / "mine.csv")
+    assert execute("plan_waves").metadata("findings")["files"].records[0].data["source"] == str(home / "mine.csv")
 
 
 def test_findings_path_names_the_file(execute: Execute, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,8 +105,9 @@ def test_ingest_tells_what_was_set_aside(shell: Any) -> None:
     (shell.home / "mine.csv").write_text(header + "".join(rows))
     finished = shell.remediate("ingest", "mine.csv")
     assert finished.returncode == 0
-    assert "3 rows read: 2 accepted, 1 set aside." in finished.stdout
-    assert "line 3: unknown severity (F2)" in finished.stdout
+    assert ": 3 rows read: 2 accepted, 1 set aside." in finished.stdout
+    assert "  unknown severity: 1, line 3 (F2)" in finished.stdout
+    assert "2 findings are new, 0 unchanged, 0 gone." in finished.stdout
 
 
 def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:

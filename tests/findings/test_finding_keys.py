@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from remediation_assets.findings.reading import stage
+from remediation_assets.findings.reading import Rules, stage
 from tests.samples import row, write
 
 DEPENDENCY = {
@@ -62,7 +62,7 @@ DIFFERENT: list[tuple[dict[str, str], dict[str, str]]] = [
 
 def keys(tmp_path: Path, *fields: dict[str, str]) -> list[str]:
     source = write(tmp_path / "findings.csv", list(fields))
-    scan = stage(source, tmp_path / "staging.duckdb", allow_reserved_hosts=True)
+    scan = stage(source, tmp_path / "staging.duckdb", Rules(allow_reserved_hosts=True))
     with duckdb.connect(str(scan.path), read_only=True) as connection:
         found = connection.execute("SELECT finding_key FROM accepted ORDER BY row_number").fetchall()
     assert len(found) == len(fields)

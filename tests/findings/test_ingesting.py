@@ -30,7 +30,6 @@ def test_every_row_is_accepted_or_set_aside(ledger: Ledger, tmp_path: Path) -> N
         (5, "F-4", "unknown severity"),
         (6, "F-5", "missing required field title"),
     ]
-    assert query(ledger, "SELECT current_source FROM state") == [(str(source),)]
 
 
 def test_a_rejected_row_is_kept_as_it_came(ledger: Ledger, tmp_path: Path) -> None:
@@ -52,7 +51,6 @@ def test_a_file_with_too_many_bad_rows_is_refused_and_nothing_is_written(
     assert query(ledger, "SELECT count(*) FROM findings") == [(2,)]
     assert query(ledger, "SELECT count(*) FROM scans") == [(1,)]
     assert query(ledger, "SELECT count(*) FROM rejected_findings") == [(0,)]
-    assert query(ledger, "SELECT current_source FROM state") == [(str(tmp_path / "a.csv"),)]
 
 
 @pytest.mark.parametrize(("bad", "good", "limit"), [(1, 1, 0.5), (1, 0, 1.0), (0, 3, 0.0)])

@@ -7,12 +7,12 @@ import pytest
 
 from remediation_assets.findings import reading
 from remediation_assets.findings.errors import FindingsFileChanged, FindingsFileError
-from remediation_assets.findings.reading import StagedScan, stage
+from remediation_assets.findings.reading import Rules, StagedScan, stage
 from tests import samples
 
 
 def read(source: Path) -> StagedScan:
-    return stage(source, source.parent / "staging.duckdb", allow_reserved_hosts=True)
+    return stage(source, source.parent / "staging.duckdb", Rules(allow_reserved_hosts=True))
 
 
 @pytest.mark.parametrize("name", ["f[1].csv", "a*.csv", "what?.csv", "it's.csv", "a file.csv", "{a,b}.csv", "a\\b.csv"])

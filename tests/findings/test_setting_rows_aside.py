@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from remediation_assets.findings.reading import MUST_BE_FILLED, stage
+from remediation_assets.findings.header import MUST_BE_FILLED
+from remediation_assets.findings.reading import Rules, stage
 from tests.samples import row
 
 HEADER = ",".join(row(1)) + "\n"
@@ -23,7 +24,7 @@ def judge(
     """Read a file; give the ids of the accepted rows, and line, id and reason of the others."""
     source = tmp_path / "findings.csv"
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
-    scan = stage(source, tmp_path / "staging.duckdb", allow_reserved_hosts=reserved, allowed_hosts=hosts)
+    scan = stage(source, tmp_path / "staging.duckdb", Rules(reserved, hosts))
     with duckdb.connect(str(scan.path), read_only=True) as connection:
         accepted = [
             one for (one,) in connection.execute("SELECT finding_id FROM accepted ORDER BY row_number").fetchall()
@@ -170,7 +171,7 @@ def test_a_row_with_broken_quotes_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_not_utf_8_far_down_the_file_is_set_aside(tmp_path: Path) -> None:
-    content = (HEADER + "".join(line(number) for number in range(1, 1001))).encode()
+    content = (HEADER + "".join(line(number, title="Ünïcode") for number in range(1, 1001))).encode()
     accepted, rejected = judge(tmp_path, content + line(1001, title="café").encode("latin-1") + line(1002).encode())
     assert (len(accepted), accepted[-1]) == (1001, "F-1002")
     assert rejected == [(1002, None, "malformed row: invalid encoding")]

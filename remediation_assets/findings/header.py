@@ -1,0 +1,64 @@
+"""The first line of a findings file: its columns, and what stands between them."""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediation_assets.ledger.schema import FINDING_COLUMNS
+from remediation_assets.models import Finding
+
+from .errors import FindingsFileError
+
+# An empty description tells nothing wrong about a finding; any other required field must say something.
+REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
+MUST_BE_FILLED = [name for name in REQUIRED if name != "description"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+class NotUtf8(FindingsFileError):
+    """The header cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a file is a table: its column names as written, its delimiter, and how many lines the names take."""
+
+    header: tuple[str, ...]
+    delimiter: str
+    lines: int
+
+
+def clean_name(name: str) -> str:
+    """Give a column's name as we write it: `Line Number` is `line_number`."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def read_header(source: Path, plain: Path) -> Table:
+    """Read the header of a file whose text in UTF-8 is `plain`; raises FindingsFileError where it is not ours."""
+    expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
+    try:
+        tables = [_first_record(plain, delimiter) for delimiter in _DELIMITERS]
+    except (UnicodeDecodeError, csv.Error):
+        raise NotUtf8(f"{source} is not a CSV file in UTF-8; {expected}.") from None
+    # The one that finds most of our columns; a comma where none finds any.
+    table = max(tables, key=lambda table: len({clean_name(name) for name in table.header} & set(FINDING_COLUMNS)))
+    if not table.header and plain.stat().st_size > 0:
+        raise FindingsFileError(f"{source} begins with a blank line; remove it.")
+    if not table.header:
+        raise FindingsFileError(f"{source} is empty; {expected}.")
+    names = [clean_name(name) for name in table.header]
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise FindingsFileError(f"{source} has no column {', '.join(missing)}; {expected}.")
+    twice = sorted({name for name in names if name in FINDING_COLUMNS and names.count(name) > 1})
+    if twice:
+        raise FindingsFileError(f"{source} has the column {', '.join(twice)} twice; keep one of each.")
+    return table
+
+
+def _first_record(plain: Path, delimiter: str) -> Table:
+    with open(plain, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        return Table(tuple(next(reader, [])), delimiter, reader.line_num)

@@ -1,0 +1,129 @@
+"""Files and folders into the ledger: read together, compared with what was known, and not read twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.ranking import normalize
+from remediation_assets.findings.reading import Rules
+from remediation_assets.findings.scanning import Scanned, current_source, scan_files
+from remediation_assets.ledger.ledger import Ledger
+from tests.clock import NOON
+from tests.samples import row, rows, write
+
+Scan = Callable[..., Scanned]
+
+
+@pytest.fixture
+def scan(ledger: Ledger) -> Scan:
+    """Read files, then merge, as the pipeline does."""
+
+    def read(*given: Path, rules: Rules | None = None) -> Scanned:
+        scanned = scan_files(ledger, given, rules or Rules(True), max_rejected_share=0.5, now=NOON)
+        with ledger.transaction() as tx:
+            normalize(tx)
+        return scanned
+
+    return read
+
+
+def query(ledger: Ledger, sql: str) -> list[tuple[Any, ...]]:
+    with ledger.transaction() as tx:
+        return tx.execute(sql).fetchall()
+
+
+def ids(ledger: Ledger) -> list[str]:
+    return [one for (one,) in query(ledger, "SELECT finding_id FROM normalized_findings ORDER BY position")]
+
+
+def changes(scanned: Scanned) -> tuple[int, int, int]:
+    return scanned.changes.new, scanned.changes.unchanged, scanned.changes.gone
+
+
+def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.csv", [*rows(5), row(6, severity="odd")])
+    assert changes(scan(source)) == (5, 0, 0)
+    everything = "SELECT * FROM finding_rows ORDER BY ALL"
+    before, scans = query(ledger, everything), query(ledger, "SELECT * FROM scans")
+    again = scan(source)
+    assert (again.read, again.standing, changes(again)) == ((), (1,), (0, 5, 0))
+    copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
+    assert scan(copied).standing == (1,)
+    assert query(ledger, everything) == before
+    assert query(ledger, "SELECT * FROM scans") == scans
+    with ledger.transaction() as tx:
+        assert current_source(tx) == [copied]
+
+
+def test_a_content_that_comes_back_is_read_again(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a.csv", rows(3)), write(tmp_path / "b.csv", rows(2))
+    scan(first)
+    assert changes(scan(second)) == (0, 2, 1)
+    assert changes(scan(first)) == (1, 2, 0)
+    assert ids(ledger) == ["F-1", "F-2", "F-3"]
+
+
+def test_what_changed_is_counted_for_the_sources_that_were_read(scan: Scan, tmp_path: Path) -> None:
+    scan(write(tmp_path / "a.csv", [*rows(3), row(9, scanner="Trivy")]))
+    assert changes(scan(write(tmp_path / "b.csv", [row(2), row(2, finding_id="again"), row(4)]))) == (1, 1, 2)
+
+
+def test_other_rules_read_the_same_content_again(scan: Scan, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.csv", [row(1), row(2, repo_url="https://git.corp.dev/acme/shop")])
+    scan(source)
+    again = scan(source, rules=Rules(True, ("git.corp.dev",)))
+    assert [one.accepted for one in again.read] == [1]
+    assert changes(again) == (0, 1, 0)
+
+
+def test_files_that_are_read_together_do_not_replace_each_other(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", [row(2), row(3)])
+    write(tmp_path / "a.csv", [row(1), row(2)])
+    scanned = scan(tmp_path)
+    assert [Path(one.source).name for one in scanned.read] == ["a.csv", "b.csv"]
+    assert changes(scanned) == (3, 0, 0)
+    assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3"]
+    assert query(ledger, "SELECT count(*) FROM duplicate_findings") == [(1,)]
+    # One of them has changed: the other stands, and is not read again.
+    write(tmp_path / "b.csv", [row(3), row(4)])
+    again = scan(tmp_path)
+    assert ([Path(one.source).name for one in again.read], again.standing) == (["b.csv"], (1,))
+    assert changes(again) == (1, 3, 0)
+    assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3", "F-4"]
+    # Alone, it replaces both, for they are of one source.
+    assert changes(scan(write(tmp_path / "b.csv", [row(4)]))) == (0, 1, 3)
+    assert ids(ledger) == ["F-4"]
+
+
+def test_a_folder_is_its_findings_files_by_name(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    write(tmp_path / "2.CSV", [row(2)])
+    write(tmp_path / "1.csv", [row(1)])
+    (tmp_path / "notes.txt").write_text("nothing for us")
+    (tmp_path / "more.csv").mkdir()
+    assert [Path(one.source).name for one in scan(tmp_path).read] == ["1.csv", "2.CSV"]
+    with ledger.transaction() as tx:
+        assert current_source(tx) == [tmp_path]
+
+
+def test_a_folder_without_findings_files_says_what_was_expected(scan: Scan, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(FindingsFileError, match=r"has no findings file in it; expected \.csv, \.tsv"):
+        scan(empty)
+
+
+def test_one_bad_file_among_several_leaves_everything_as_it_was(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "a.csv", rows(2)), tmp_path / "b.csv"
+    bad.write_text("no findings\n")
+    with pytest.raises(FindingsFileError, match="has no column"):
+        scan(good, bad)
+    assert query(ledger, "SELECT count(*) FROM scans") == [(0,)]
+    assert query(ledger, "SELECT current_source FROM state") == [(None,)]
+
+
+def test_a_file_given_twice_is_read_once(scan: Scan, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.csv", rows(2))
+    assert len(scan(source, source).read) == 1

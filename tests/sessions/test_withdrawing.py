@@ -1,0 +1,88 @@
+"""What a later scan no longer has is not dispatched; what it has again of what was fixed is shown."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from remediation_assets.models import Outcome
+from tests import samples
+from tests.carrier import Carrier
+
+pytestmark = pytest.mark.anyio
+
+S, F = Outcome.SUCCESS, Outcome.FAILED
+
+
+def scan(carrier: Carrier, tmp_path: Path, *numbers: int) -> None:
+    """Read a later export that has these findings."""
+    source = samples.write(tmp_path / "later.csv", [samples.row(number) for number in numbers])
+    carrier.let_go()
+    samples.ingest_file(carrier.ledger, source)
+    samples.rank(carrier.ledger, carrier.settings)
+
+
+async def test_a_pending_finding_that_is_gone_is_not_dispatched(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.set(max_parallel_sessions=2)
+    carrier.plan(4)
+    carrier.open()
+    await carrier.step()
+    scan(carrier, tmp_path, 1, 4)
+    await carrier.follow()
+    assert carrier.attempts("outcome, error_message, session_id IS NULL")["F-3", 1] == (
+        "cancelled",
+        "the last scan does not have it any more",
+        True,
+    )
+    titles = {session.title for session in carrier.sessions()}
+    # F-2 was at work already, and goes on.
+    assert titles >= {f"Remediate F-{number} (attempt 1)" for number in (1, 2, 4)}
+    assert "Remediate F-3 (attempt 1)" not in titles
+    [(answerable,)] = carrier.rows("SELECT answerable FROM gate_results")
+    assert answerable == 3
+
+
+async def test_what_was_read_and_not_merged_yet_withdraws_nothing(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(4)
+    carrier.open()
+    carrier.let_go()
+    samples.ingest_file(carrier.ledger, samples.write(tmp_path / "later.csv", samples.rows(1)))
+    assert (await carrier.step()).started == 4
+
+
+async def test_a_later_round_leaves_out_what_is_gone(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(4)
+    await carrier.settle(S, F, F, F)
+    carrier.collect()
+    scan(carrier, tmp_path, 1, 2, 3)
+    assert carrier.open().attempts == 2
+
+
+async def test_a_finding_that_comes_back_is_taken_by_the_next_round(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(4)
+    await carrier.settle(S, F, F, F)
+    carrier.collect()
+    scan(carrier, tmp_path, 1)
+    assert carrier.open().attempts == 0
+    scan(carrier, tmp_path, 1, 2)
+    assert carrier.open().attempts == 1
+
+
+async def test_what_was_fixed_and_is_seen_later_is_shown_by_its_pull_request(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(4)
+    for attempt in (2, 3):
+        carrier.wire.fall_over("F-4", attempt)
+    await carrier.settle(S, S, S, F)
+    presence = "SELECT finding_id, presence FROM fixed_findings ORDER BY ALL"
+    assert carrier.rows(presence) == [(f"F-{number}", "not seen since") for number in (1, 2, 3)]
+    scan(carrier, tmp_path, 1, 2)
+    with carrier.ledger.transaction() as tx:
+        tx.execute("UPDATE attempts SET completed_at = completed_at - INTERVAL 1 DAY")
+        tx.execute("UPDATE scans SET ingested_at = ingested_at + INTERVAL 1 HOUR WHERE scan_id = 2")
+        [(key, url)] = tx.execute(
+            "SELECT finding_key, a.pr_url FROM attempts a JOIN wave_plan USING (finding_key) WHERE finding_id = 'F-2'"
+        ).fetchall()
+        merged = json.dumps([{"url": url, "state": "Merged"}])
+        tx.execute("UPDATE observations SET pull_requests = ? WHERE finding_key = ?", [merged, key])
+        tx.execute("UPDATE scans SET ingested_at = ingested_at - INTERVAL 2 DAY WHERE scan_id = 1")
+    assert carrier.rows(presence) == [("F-1", "still_present"), ("F-2", "reappeared"), ("F-3", "not seen since")]
