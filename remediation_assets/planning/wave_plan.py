@@ -75,14 +75,23 @@ def _write(
 ) -> None:
     cursor = tx.execute(
         """
-        SELECT w.position, p.* EXCLUDE (position), coalesce(a.attempt, 0) + 1 AS next_attempt
-        FROM wave_findings w
-        JOIN prioritized_findings p ON p.finding_key = w.finding_key
-        LEFT JOIN (
-            SELECT finding_key, max(attempt) AS attempt FROM attempts WHERE claimed_at IS NOT NULL GROUP BY ALL) a
-            ON a.finding_key = w.finding_key
-        WHERE w.wave_number = ?
-        ORDER BY w.position
+        -- From the few findings of the wave to their rows, step by step: joining the views first takes a pass
+        -- over all findings there are.
+        WITH chosen AS MATERIALIZED (SELECT finding_key, position FROM wave_findings WHERE wave_number = ?),
+        kept AS MATERIALIZED (SELECT * EXCLUDE (position) FROM kept_findings SEMI JOIN chosen USING (finding_key)),
+        wide AS MATERIALIZED (SELECT * FROM finding_rows WHERE row_number IN (SELECT row_number FROM kept)),
+        scores AS MATERIALIZED (
+            SELECT finding_key, priority_score FROM finding_scores SEMI JOIN chosen USING (finding_key)),
+        tried AS (
+            SELECT finding_key, max(attempt) AS attempt FROM attempts SEMI JOIN chosen USING (finding_key)
+            WHERE claimed_at IS NOT NULL GROUP BY finding_key)
+        SELECT c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt
+        FROM chosen c
+        JOIN kept k ON k.finding_key = c.finding_key
+        JOIN wide f ON f.scan_id = k.scan_id AND f.row_number = k.row_number
+        JOIN scores s ON s.finding_key = c.finding_key
+        LEFT JOIN tried t ON t.finding_key = c.finding_key
+        ORDER BY c.position
         """,
         [planned.wave_number],
     )

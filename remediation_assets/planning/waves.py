@@ -48,9 +48,9 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
         """,
         {"size": wave_size},
     )
-    changed = _numbers(
-        tx,
+    tx.execute(
         """
+        CREATE OR REPLACE TEMP TABLE changed AS
         WITH old AS (
             SELECT finding_key, wave_number, position
             FROM wave_findings SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) USING (wave_number)),
@@ -59,11 +59,17 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
         UNION
         SELECT wave_number FROM waves
         WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
-        """,
+        """
     )
+    changed = [row[0] for row in tx.execute("SELECT wave_number FROM changed ORDER BY wave_number").fetchall()]
     if changed:
-        _replace(tx, changed, now)
-    tx.execute("UPDATE state SET planned_scan_id = (SELECT max(scan_id) FROM scans)")
+        _replace(tx, now)
+    tx.execute(
+        """
+        UPDATE state SET planned_scan_id = (SELECT max(scan_id) FROM scans)
+        WHERE planned_scan_id IS DISTINCT FROM (SELECT max(scan_id) FROM scans)
+        """
+    )
     rows = tx.execute("SELECT wave, wave_number, frozen_at IS NOT NULL FROM waves ORDER BY wave_number").fetchall()
     numbers = {number for _, number, _ in rows}
     count = tx.execute("SELECT count(*) FROM cut").fetchone()
@@ -76,23 +82,18 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
     )
 
 
-def _replace(tx: DuckDBPyConnection, numbers: list[int], now: datetime) -> None:
+def _replace(tx: DuckDBPyConnection, now: datetime) -> None:
     for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
-        tx.execute(f"DELETE FROM {table} WHERE list_contains(?, wave_number)", [numbers])
+        tx.execute(f"DELETE FROM {table} WHERE wave_number IN (SELECT wave_number FROM changed)")
     tx.execute("UPDATE state SET plan_number = plan_number + 1")
-    tx.execute("INSERT INTO wave_findings SELECT * FROM cut WHERE list_contains(?, wave_number)", [numbers])
+    tx.execute("INSERT INTO wave_findings SELECT * FROM cut SEMI JOIN changed USING (wave_number)")
     tx.execute(
         """
         INSERT INTO waves
         SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state),
             ?::TIMESTAMPTZ, NULL::TIMESTAMPTZ
-        FROM cut
-        WHERE list_contains(?, wave_number)
+        FROM cut SEMI JOIN changed USING (wave_number)
         ORDER BY wave_number
         """,
-        [now, numbers],
+        [now],
     )
-
-
-def _numbers(tx: DuckDBPyConnection, sql: str) -> list[int]:
-    return sorted(row[0] for row in tx.execute(sql).fetchall())
