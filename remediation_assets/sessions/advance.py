@@ -92,7 +92,7 @@ async def advance(
             await end_sessions(ledger, devin, timeline, now=now)
             timeline.now = now()
             with ledger.transaction() as tx:
-                withdraw_gone(tx, timeline)
+                withdraw_gone(tx, timeline)  # also where nothing may be claimed, for the round then settles
                 settled = advance_rounds(
                     tx,
                     min_success_rate=settings.min_success_rate,

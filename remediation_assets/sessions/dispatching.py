@@ -41,6 +41,7 @@ from .holds import (
 )
 from .requests import build_request
 from .slots import free_slots, learn_acceptance, learn_refusal
+from .withdrawing import withdraw_gone
 
 CHUNK = 4
 """Attempts claimed at a time: what a death between claim and record can leave behind."""
@@ -111,6 +112,7 @@ def _claim(
     """Claim up to CHUNK pending attempts in this transaction; freezes their waves."""
     lift_ended(tx, timeline)
     _lift_needless(tx, timeline)
+    withdraw_gone(tx, timeline)
     attempts = load_attempts(tx, _CLAIMABLE)[: _admitted(tx, settings, timeline.now)]
     if not attempts:
         return []

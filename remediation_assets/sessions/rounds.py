@@ -13,6 +13,7 @@ from remediation_assets.planning.wave_plan import PlannedWave, find_wave, rememb
 
 from .events import Timeline
 from .gate import describe
+from .withdrawing import gone
 
 
 class GateClosed(RemediationError):
@@ -56,8 +57,8 @@ def open_round(
     """Open the wave's next round, or go on with the one that is not yet collected.
 
     A round takes the wave's findings that have not succeeded and that the last scan still has; with none
-    left, or where `again` is false, a later round is not opened and `attempts` is 0. Raises GateClosed, PlanIsStale or
-    UnknownWave, writing nothing.
+    left, or where `again` is false, a later round is not opened and `attempts` is 0. Raises GateClosed,
+    PlanIsStale or UnknownWave, writing nothing.
     """
     planned = find_wave(tx, wave)
     last = last_round(tx, planned.wave_number)
@@ -93,29 +94,50 @@ def open_round(
 
 
 def gate_before(tx: DuckDBPyConnection, planned: PlannedWave) -> str | None:
-    """Say why the wave may not start: the highest wave below it has not passed. None where it may."""
-    row = tx.execute(
+    """Say why the wave may not start: the highest wave below it has not passed. None where it may.
+
+    A wave in which nothing counts, and of which the last scan has left nothing to run, is passed over.
+    """
+    rows = tx.execute(
         """
-        SELECT w.wave, g.passed, g.succeeded, g.answerable, g.rate, g.threshold
+        SELECT w.wave, w.wave_number, g.passed, g.succeeded, g.answerable, g.rate, g.threshold
         FROM waves w
         LEFT JOIN (FROM gate_results QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1) g
             ON g.wave_number = w.wave_number
         WHERE w.wave_number < ?
         ORDER BY w.wave_number DESC
-        LIMIT 1
         """,
         [planned.wave_number],
-    ).fetchone()
-    if row is None or row[1]:
-        return None
-    before = row[0]
-    if row[1] is None:
-        why = f"{before} has not been run to its end"
-        do = f"run {before} first"
-    else:
-        why = f"{before} has not passed its gate ({describe(*row[2:6])})"
-        do = f"look at its failures, then run {before} again"
-    return f"{planned.wave} is not started: {why}; {do}, or overrule with ignore_gate."
+    ).fetchall()
+    for before, wave_number, passed, succeeded, answerable, rate, threshold in rows:
+        if passed:
+            return None
+        if passed is None:
+            why, do = f"{before} has not been run to its end", f"run {before} first, or"
+        else:
+            left = _unfinished(tx, wave_number)
+            if not left and not answerable:
+                continue
+            why = f"{before} has not passed its gate ({describe(succeeded, answerable, rate, threshold)})"
+            do = f"look at its failures, then run {before} again, or" if left else "nothing of it is left to run, so"
+        return f"{planned.wave} is not started: {why}; {do} overrule with ignore_gate."
+    return None
+
+
+def _unfinished(tx: DuckDBPyConnection, wave_number: int) -> list[str]:
+    """Load the findings of a wave that have not succeeded and that the last scan still has."""
+    rows = tx.execute(
+        """
+        SELECT finding_key FROM wave_plan p
+        WHERE wave_number = $wave AND NOT EXISTS (
+            FROM attempts a WHERE a.finding_key = p.finding_key AND a.wave_number = $wave AND a.outcome = $success)
+        ORDER BY position
+        """,
+        {"wave": wave_number, "success": Outcome.SUCCESS},
+    ).fetchall()
+    keys = [key for (key,) in rows]
+    missing = gone(tx, wave_number, keys)
+    return [key for key in keys if key not in missing]
 
 
 def last_round(tx: DuckDBPyConnection, wave_number: int) -> Round | None:
@@ -155,17 +177,16 @@ def _insert_first_attempts(
     # A first round runs what was planned; a later one the playbooks as they stand now, for whoever
     # runs a failed wave again has most likely mended them.
     current = {playbook.name: playbook.version for playbook in playbooks.values()} if number > 1 else {}
+    chosen = _unfinished(tx, planned.wave_number)
     rows = tx.execute(
         """
         SELECT p.finding_key, p.playbook, p.playbook_version, coalesce(max(a.attempt), 0) + 1
         FROM wave_plan p LEFT JOIN attempts a ON a.finding_key = p.finding_key
-        WHERE p.wave_number = ? AND (p.finding_key IN (SELECT finding_key FROM kept_findings)
-            OR (SELECT merged_version IS DISTINCT FROM findings_version FROM state))
+        WHERE p.wave_number = ? AND list_contains(?, p.finding_key)
         GROUP BY p.finding_key, p.playbook, p.playbook_version, p.position
-        HAVING NOT coalesce(bool_or(a.outcome = ?), false)
         ORDER BY p.position
         """,
-        [planned.wave_number, Outcome.SUCCESS],
+        [planned.wave_number, chosen],
     ).fetchall()
     for finding_key, playbook, version, attempt in rows:
         insert_attempt(

@@ -5,7 +5,7 @@ transaction.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
@@ -16,6 +16,7 @@ from .attempts import RETRIABLE, Attempt, load_attempts
 from .events import Timeline
 from .gate import Verdict, judge_wave
 from .rounds import insert_attempt
+from .withdrawing import gone
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,11 @@ def next_step(
     *,
     min_success_rate: float,
     max_retries: int,
+    withdrawn: Container[str] = (),
 ) -> NextStep:
     """Decide from all attempts of a wave what its round `round_number` needs.
+
+    Findings that are `withdrawn` are not tried again.
 
     Retries are due only once all first attempts have an outcome and these alone pass the gate: a
     round that misses it has a playbook or agent problem, and retrying would burn money. They can
@@ -49,8 +53,8 @@ def next_step(
             by_finding[attempt.finding_key].append(attempt)
         due = tuple(
             max(attempts, key=lambda attempt: attempt.attempt)
-            for attempts in by_finding.values()
-            if may_be_retried(attempts, max_retries)
+            for finding, attempts in by_finding.items()
+            if may_be_retried(attempts, max_retries) and finding not in withdrawn
         )
         if due:
             return NextStep(retries=due)
@@ -105,6 +109,7 @@ def advance_rounds(
             number,
             min_success_rate=min_success_rate,
             max_retries=0 if stopped else max_retries,
+            withdrawn=gone(tx, wave_number, findings),
         )
         for attempt in step.retries:
             _insert_retry(tx, attempt, timeline)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from remediation_assets.models import Outcome
+from remediation_assets.sessions.rounds import GateClosed
 from tests import samples
 from tests.carrier import Carrier
 
@@ -86,3 +87,54 @@ async def test_what_was_fixed_and_is_seen_later_is_shown_by_its_pull_request(car
         tx.execute("UPDATE observations SET pull_requests = ? WHERE finding_key = ?", [merged, key])
         tx.execute("UPDATE scans SET ingested_at = ingested_at - INTERVAL 2 DAY WHERE scan_id = 1")
     assert carrier.rows(presence) == [("F-1", "still_present"), ("F-2", "reappeared"), ("F-3", "not seen since")]
+
+
+async def test_a_finding_that_is_gone_is_not_tried_again(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(4)
+    carrier.open()
+    carrier.wire.fall_over("F-4")
+    for number in (1, 2, 3):
+        carrier.wire.succeed(f"F-{number}", repository=samples.REPOSITORY)
+    await carrier.step()
+    scan(carrier, tmp_path, 1, 2, 3)
+    await carrier.follow()
+    # What it came to stands: it failed, and counts.
+    assert list(carrier.attempts("outcome")) == [(f"F-{number}", 1) for number in (1, 2, 3, 4)]
+    assert carrier.attempts("outcome")["F-4", 1] == "failed"
+    assert carrier.rows("SELECT succeeded, answerable FROM gate_results") == [(3, 4)]
+
+
+@pytest.mark.parametrize("changes", [{"severity": "blocker"}, {"severity": "blocker", "finding_id": ""}])
+async def test_a_finding_whose_row_may_have_been_set_aside_is_not_gone(
+    carrier: Carrier, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    carrier.plan(4)
+    carrier.open()
+    carrier.let_go()
+    later = [samples.row(1), samples.row(2), samples.row(3), samples.row(4, **changes)]
+    samples.ingest_file(carrier.ledger, samples.write(tmp_path / "later.csv", later))
+    samples.rank(carrier.ledger, carrier.settings)
+    assert (await carrier.step()).started == 4
+
+
+async def test_a_wave_of_which_everything_is_gone_stands_in_nobodys_way(carrier: Carrier, tmp_path: Path) -> None:
+    carrier.plan(6)
+    carrier.open()
+    scan(carrier, tmp_path, 5, 6)
+    step = await carrier.step()
+    assert (step.started, step.settled) == (0, ("wave-0001",))
+    assert carrier.rows("SELECT passed, answerable FROM gate_results") == [(False, 0)]
+    carrier.collect()
+    assert carrier.open("wave-0002").attempts == 2
+
+
+async def test_a_failed_wave_of_which_nothing_is_left_says_that_running_it_again_does_not_help(
+    carrier: Carrier, tmp_path: Path
+) -> None:
+    carrier.plan(6)
+    await carrier.settle(S, F, F, F)
+    carrier.collect()
+    scan(carrier, tmp_path, 1, 5, 6)
+    with pytest.raises(GateClosed, match="nothing of it is left to run, so overrule with ignore_gate"):
+        carrier.open("wave-0002")
+    assert carrier.open("wave-0002", ignore_gate=True).attempts == 2
