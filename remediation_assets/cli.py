@@ -120,6 +120,9 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
                 where = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
                 shown = f" ({plain(example)})" if count == 1 and example else ""
                 click.echo(f"  {plain(reason)}: {count}, line {where}{shown}")
+    if told["read as Windows-1252"] != "none":
+        for source in str(told["read as Windows-1252"]).splitlines():
+            click.echo(f"{plain(source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
     if told["read before"]:
         click.echo(f"{told['read before']} of the files had been read before as they are.")
     click.echo(f"{told['new']} findings are new, {told['unchanged']} unchanged, {told['gone']} gone.")

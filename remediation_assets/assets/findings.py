@@ -81,6 +81,11 @@ def findings(
             context.log.info(
                 f"{len(scanned.standing)} of the files were read before as they are; nothing of them changes."
             )
+        for scan in scanned.read:
+            if scan.encoding_guessed:
+                context.log.warning(
+                    f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
+                )
         if set_aside:
             context.log.warning(f"{set_aside} of {rows_in} rows were set aside; see rejected_findings.")
     ignored = sorted({name for scan in scanned.read for name in scan.ignored_columns})
@@ -91,6 +96,7 @@ def findings(
             "files": files,
             "scans": " ".join(map(str, scanned.scan_ids)),
             "read before": len(scanned.standing),
+            "read as Windows-1252": "\n".join(scan.source for scan in scanned.read if scan.encoding_guessed) or "none",
             "rows in file": rows_in,
             "accepted": accepted,
             "set aside": set_aside,

@@ -40,7 +40,7 @@ def read_header(source: Path, plain: Path) -> Table:
     expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
     try:
         tables = [_first_record(plain, delimiter) for delimiter in _DELIMITERS]
-    except (UnicodeDecodeError, csv.Error):
+    except (UnicodeError, csv.Error):
         raise NotUtf8(f"{source} is not a CSV file in UTF-8; {expected}.") from None
     # The one that finds most of our columns; a comma where none finds any.
     table = max(tables, key=lambda table: len({clean_name(name) for name in table.header} & set(FINDING_COLUMNS)))
@@ -59,6 +59,10 @@ def read_header(source: Path, plain: Path) -> Table:
 
 
 def _first_record(plain: Path, delimiter: str) -> Table:
-    with open(plain, encoding="utf-8-sig", newline="") as file:
+    # Bad bytes further down are a row's matter; those of the header itself do not encode again.
+    with open(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
-        return Table(tuple(next(reader, [])), delimiter, reader.line_num)
+        names = tuple(next(reader, []))
+    for name in names:
+        name.encode()
+    return Table(names, delimiter, reader.line_num)

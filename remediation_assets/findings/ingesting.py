@@ -27,17 +27,19 @@ class Ingested:
     gone: int
 
 
-def current_scan(tx: DuckDBPyConnection, content_hash: str, rules: str) -> int | None:
-    """Give the scan that has read this content by these rules, if every one of its findings still stands."""
+def current_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: str) -> int | None:
+    """Give the scan that has read this content from this path by these rules, if all that it found still stands."""
     row = tx.execute(
         """
         SELECT scan_id FROM scans c
-        WHERE content_hash = ? AND rules = ? AND accepted = (
-            SELECT count(*) FROM finding_rows f SEMI JOIN sources s USING (scanner, repo_url, scan_id)
-            WHERE f.scan_id = c.scan_id)
+        WHERE source = ? AND content_hash = ? AND rules = ?
+            AND accepted = (
+                SELECT count(*) FROM finding_rows f SEMI JOIN sources s USING (scanner, repo_url, scan_id)
+                WHERE f.scan_id = c.scan_id)
+            AND set_aside = (SELECT count(*) FROM rejected_findings r WHERE r.scan_id = c.scan_id)
         ORDER BY scan_id DESC LIMIT 1
         """,
-        [content_hash, rules],
+        [source, content_hash, rules],
     ).fetchone()
     return int(row[0]) if row else None
 
@@ -57,24 +59,23 @@ def ingest(
 ) -> Ingested:
     """Bring scans that are `attached` into the ledger, beside those `standing` that were read together with them.
 
-    A source is a scanner and a repository. Raises FindingsFileError, writing nothing, where more
-    than `max_rejected_share` of the rows of a file had to be set aside.
+    A source is a scanner and a repository. What other files brought for the same sources is replaced, and
+    so is all that the same paths brought before. Raises FindingsFileError, writing nothing, where more than
+    `max_rejected_share` of the rows of a file had to be set aside.
     """
     for number, scan in enumerate(scans):
         _check_share(tx, _name(number), scan, max_rejected_share)
     [(newest,)] = tx.execute("SELECT coalesce(max(scan_id), 0) FROM scans").fetchall()
     ids = {newest + 1 + number: _name(number) for number in range(len(scans))}
-    _note_sources(tx, ids, dict(zip(ids, (scan.source for scan in scans), strict=True)))
+    paths = dict(zip(ids, (scan.source for scan in scans), strict=True))
+    _note_sources(tx, ids, paths)
+    _note_replaced(tx, list(paths.values()), standing)
     counts = _count(tx, ids, standing)
-    tx.execute(
-        """
-        DELETE FROM sources
-        WHERE (scanner, repo_url) IN (SELECT (scanner, repo_url) FROM read_sources)
-            AND NOT list_contains(?, scan_id)
-        """,
-        [list(standing)],
-    )
+    tx.execute("DELETE FROM sources WHERE (scanner, repo_url, scan_id) IN (FROM replaced_sources)")
     tx.execute("INSERT INTO sources SELECT scanner, repo_url, scan_id, first_scan_id FROM read_sources")
+    tx.execute("UPDATE scans SET last_read_at = ? WHERE list_contains(?, scan_id)", [now, list(standing)])
+    if not scans and not counts.gone:
+        return counts
     # Each row has its number, so the order in which they are written is free, and all cores may write. What is
     # copied need not stay in memory.
     tx.execute("SET preserve_insertion_order = false")
@@ -83,12 +84,12 @@ def ingest(
     for (scan_id, name), scan in zip(ids.items(), scans, strict=True):
         tx.execute(
             """
-            INSERT INTO scans (scan_id, source, content_hash, rules, ingested_at, rows_in, accepted, set_aside,
-                new_findings, unchanged_findings, gone_findings)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO scans (scan_id, source, content_hash, rules, ingested_at, last_read_at, rows_in, accepted,
+                set_aside, new_findings, unchanged_findings, gone_findings)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
-                *(scan_id, scan.source, scan.content_hash, scan.rules, now, scan.rows_in, scan.accepted),
+                *(scan_id, scan.source, scan.content_hash, scan.rules, now, now, scan.rows_in, scan.accepted),
                 *(scan.set_aside, counts.new, counts.unchanged, counts.gone),
             ],
         )
@@ -150,24 +151,48 @@ def _note_sources(tx: DuckDBPyConnection, ids: Mapping[int, str], paths: Mapping
         )
 
 
+def _note_replaced(tx: DuckDBPyConnection, paths: Sequence[str], standing: Sequence[int]) -> None:
+    """Note what stands no longer: other scans of the sources that were read, and earlier ones of the same paths."""
+    tx.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE replaced_sources AS
+        SELECT s.scanner, s.repo_url, s.scan_id FROM sources s JOIN scans c USING (scan_id)
+        WHERE NOT list_contains($standing, s.scan_id) AND (
+            list_contains($paths, c.source)
+            OR (s.scanner, s.repo_url) IN (SELECT (scanner, repo_url) FROM read_sources)
+            OR (s.scanner, s.repo_url) IN (
+                SELECT (o.scanner, o.repo_url) FROM sources o WHERE list_contains($standing, o.scan_id)))
+        """,
+        {"standing": list(standing), "paths": list(paths)},
+    )
+
+
 def _count(tx: DuckDBPyConnection, ids: Mapping[int, str], standing: Sequence[int]) -> Ingested:
-    """Compare the findings that the scans' sources have from now on with those they had."""
-    read = " UNION ALL ".join(f"SELECT finding_key FROM {name}.accepted" for name in ids.values())
+    """Compare the findings that stand from now on, of what was read, with those that stood before."""
+    if not ids and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
+        [(unchanged,)] = tx.execute(
+            "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(standing)]
+        ).fetchall()
+        return Ingested((), 0, unchanged, 0)
+    read = " UNION ALL ".join(
+        [
+            "SELECT finding_key FROM finding_rows SEMI JOIN sources USING (scanner, repo_url, scan_id) "
+            "WHERE list_contains($standing, scan_id)",
+            *(f"SELECT finding_key FROM {name}.accepted" for name in ids.values()),
+        ]
+    )
     [(new, unchanged, gone)] = tx.execute(
         f"""
         WITH had AS (
-            SELECT DISTINCT finding_key FROM findings SEMI JOIN read_sources USING (scanner, repo_url)),
-        have AS (
-            SELECT DISTINCT finding_key FROM (
-                {read}
-                UNION ALL
-                SELECT finding_key FROM finding_rows SEMI JOIN read_sources USING (scanner, repo_url)
-                WHERE list_contains(?, scan_id)))
+            SELECT DISTINCT finding_key FROM findings
+            WHERE list_contains($standing, scan_id)
+                OR (scanner, repo_url, scan_id) IN (SELECT (scanner, repo_url, scan_id) FROM replaced_sources)),
+        have AS (SELECT DISTINCT finding_key FROM ({read}))
         SELECT count(*) FILTER (had.finding_key IS NULL),
             count(*) FILTER (had.finding_key IS NOT NULL AND have.finding_key IS NOT NULL),
             count(*) FILTER (have.finding_key IS NULL)
         FROM have FULL JOIN had ON had.finding_key = have.finding_key
         """,
-        [list(standing)],
+        {"standing": list(standing)},
     ).fetchall()
     return Ingested(tuple(ids), new, unchanged, gone)

@@ -56,7 +56,8 @@ def _by_counting(connection: DuckDBPyConnection, plain: Path, shape: Shape) -> l
         SELECT line, any_value(csv_line), bool_or(error_type = 'UNQUOTED VALUE') FROM reject_errors GROUP BY line
         """
     ).fetchall()
-    if any(unquoted for *_, unquoted in records):
+    # DuckDB shows blank lines before a bad record as part of it.
+    if any(unquoted or text.startswith(("\r", "\n")) for _, text, unquoted in records):
         return None
     breaks = connection.execute("SELECT line_breaks FROM judged ORDER BY rowid").fetchnumpy()["line_breaks"]
     is_row = np.ones(len(breaks) + len(records), dtype=bool)

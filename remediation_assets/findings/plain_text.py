@@ -41,17 +41,17 @@ def plain_utf_8(source: Path, folder: Path) -> Path:
         raise FindingsFileError(f"{source} is a folder; give the path of one CSV file.") from None
     except OSError as error:
         raise FindingsFileError(f"{source} cannot be read ({error.strerror}); give a file you may read.") from None
-    return plain if encoding is None else recoded(plain, folder, encoding)
+    return plain if encoding is None else recoded(plain, folder, encoding, source)
 
 
-def recoded(plain: Path, folder: Path, encoding: str) -> Path:
+def recoded(plain: Path, folder: Path, encoding: str, told: Path) -> Path:
     """Copy a text into UTF-8; raises FindingsFileError where it is not in that encoding."""
     copy = folder / "recoded.csv"
     try:
         with open(plain, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(text, file, _CHUNK)
     except (UnicodeDecodeError, UnicodeError):
-        raise FindingsFileError(f"{plain} is not text in {encoding}; save it again as CSV in UTF-8.") from None
+        raise FindingsFileError(f"{told} is not text in {encoding}; save it again as CSV in UTF-8.") from None
     return copy
 
 

@@ -31,6 +31,8 @@ RULES_VERSION = 1
 MEMORY_LIMIT = "400MB"
 """What DuckDB may hold of a file while it is parsed and brought in; more goes to the disk."""
 
+GUESSED = "cp1252"
+
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 # A host and at least an owner and a name; a pull request counts only below it.
@@ -82,6 +84,8 @@ class StagedScan:
     accepted: int
     set_aside: int
     ignored_columns: tuple[str, ...]
+    encoding_guessed: bool
+    """Whether it was taken for Windows-1252 because it is not UTF-8 and nothing in it tells."""
 
 
 def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
@@ -92,17 +96,18 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
     """
     plain = plain_utf_8(source, staging.parent)
     before = _look_of(source)
+    guessed = False
     try:
         table = read_header(source, plain)
     except NotUtf8:
         if not is_windows_1252(plain):
             raise
-        plain = recoded(plain, staging.parent, "cp1252")
+        plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
         table = read_header(source, plain)
     connection = _read(source, plain, staging, table, rules)
     if _has_broken_encoding(connection) and is_windows_1252(plain):
         connection.close()
-        plain = recoded(plain, staging.parent, "cp1252")
+        plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
         connection = _read(source, plain, staging, table, rules)
     try:
         _set_aside(connection)
@@ -125,6 +130,7 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
         accepted=accepted,
         set_aside=set_aside,
         ignored_columns=tuple(name for name in table.header if clean_name(name) not in FINDING_COLUMNS),
+        encoding_guessed=guessed,
     )
 
 
@@ -282,7 +288,7 @@ def _set_aside(connection: DuckDBPyConnection) -> None:
         INSERT INTO rejected
         SELECT NULL, line, NULL, NULL,
             '{Reason.MALFORMED}: ' || lower(replace(CAST(any_value(error_type) AS VARCHAR), '_', ' ')),
-            any_value(csv_line)
+            ltrim(any_value(csv_line), chr(10) || chr(13))
         FROM reject_errors
         GROUP BY line
         """

@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.ledger import Ledger
 
+from .errors import FindingsFileError
 from .files import findings_files
 from .ingesting import Ingested, attached, current_scan, ingest
 from .reading import Rules, StagedScan, hash_of, stage
@@ -32,10 +33,15 @@ def scan_files(
 
     The ledger is held only while what was parsed is brought in.
     """
-    files = findings_files(given)
-    contents = {file: hash_of(file) for file in files if file.is_file()}
+    try:
+        files = findings_files(given)
+        contents = {file: hash_of(file) for file in files if file.is_file()}
+    except OSError as error:
+        raise FindingsFileError(
+            f"{error.filename} cannot be read ({error.strerror}); give a file you may read."
+        ) from None
     with ledger.transaction() as tx:
-        known = {file: current_scan(tx, content, rules.fingerprint) for file, content in contents.items()}
+        known = {file: current_scan(tx, str(file), content, rules.fingerprint) for file, content in contents.items()}
     standing = tuple(scan_id for scan_id in known.values() if scan_id is not None)
     to_read = [file for file in files if known.get(file) is None]
     with ExitStack() as stack:
@@ -47,10 +53,7 @@ def scan_files(
                 own.mkdir()
                 scans.append(stage(file, own / "staging.duckdb", rules))
         with ledger.transaction(attach=attached(scans)) as tx:
-            if scans:
-                changes = ingest(tx, scans, standing=standing, max_rejected_share=max_rejected_share, now=now)
-            else:
-                changes = Ingested((), 0, _findings_of(tx, standing), 0)
+            changes = ingest(tx, scans, standing=standing, max_rejected_share=max_rejected_share, now=now)
             tx.execute("UPDATE state SET current_source = ?", ["\n".join(map(str, given))])
     return Scanned(tuple(scans), standing, changes, (*standing, *changes.scan_ids))
 
@@ -59,10 +62,3 @@ def current_source(tx: DuckDBPyConnection) -> list[Path]:
     """Give the files and folders that were read last."""
     [(source,)] = tx.execute("SELECT current_source FROM state").fetchall()
     return [Path(line) for line in (source or "").split("\n") if line]
-
-
-def _findings_of(tx: DuckDBPyConnection, scan_ids: Sequence[int]) -> int:
-    [(count,)] = tx.execute(
-        "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(scan_ids)]
-    ).fetchall()
-    return int(count)

@@ -57,6 +57,8 @@ CREATE TABLE state (
 CREATE TABLE scans (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, rules VARCHAR,
     ingested_at TIMESTAMPTZ NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, set_aside BIGINT NOT NULL,
+    -- When a file with this content was read last, which is then recognised and not brought in again.
+    last_read_at TIMESTAMPTZ,
     -- Of the findings of its sources, against what was known of them before; NULL where that was not counted.
     new_findings BIGINT, unchanged_findings BIGINT, gone_findings BIGINT);
 
@@ -161,7 +163,8 @@ LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.atte
 _VIEWS += """
 CREATE VIEW fixed_findings AS
 WITH seen AS (
-    SELECT finding_key, max(ingested_at) AS last_seen_at FROM finding_rows JOIN scans USING (scan_id)
+    SELECT finding_key, max(coalesce(last_read_at, ingested_at)) AS last_seen_at
+    FROM finding_rows JOIN scans USING (scan_id)
     GROUP BY finding_key),
 fixed AS (
     SELECT a.finding_key, a.wave_number, a.attempt, a.pr_url, a.completed_at, coalesce(list_contains(list_transform(

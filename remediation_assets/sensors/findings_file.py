@@ -1,12 +1,15 @@
-"""The sensor that plans anew when the findings file has changed. Off until a person turns it on."""
+"""The sensor that plans anew when the findings files have changed. Off until a person turns it on."""
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.findings.files import findings_files
 from remediation_assets.findings.reading import hash_of
 from remediation_assets.jobs import plan_waves
 from remediation_assets.ledger.ledger import Ledger
@@ -28,13 +31,15 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         if not settings.findings_path:
             return dg.SkipReason("FINDINGS_PATH is not set; it names the file to watch.")
         path = Path(os.path.expanduser(settings.findings_path)).absolute()
-        stat = path.stat()
-        seen = json.dumps([str(path), stat.st_mtime_ns, stat.st_size])
+        files = findings_files([path])
+        stats = {str(file): file.stat() for file in files}
+        seen = json.dumps({name: [stat.st_mtime_ns, stat.st_size] for name, stat in stats.items()})
         if context.cursor != seen:
             context.update_cursor(seen)
             return dg.SkipReason(f"{path} is new or has changed; it is read if the next tick sees it the same.")
-        content, ledger = hash_of(path), pipeline.ledger(settings)
-        last_scan, planned = _scans(ledger, path, content)
+        contents, ledger = {str(file): hash_of(file) for file in files}, pipeline.ledger(settings)
+        last_scan, planned = _scans(ledger, contents)
+        content = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:32]
     except OSError as error:
         return dg.SkipReason(f"{settings.findings_path} cannot be read ({error.strerror}).")
     except RemediationError as error:
@@ -50,18 +55,15 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
     return dg.SkipReason(request) if isinstance(request, str) else dg.SensorResult(run_requests=[request])
 
 
-def _scans(ledger: Ledger, source: Path, content: str) -> tuple[int, bool]:
-    """Load the newest scan that waves were cut with, and whether a scan of this file with this content is among them.
+def _scans(ledger: Ledger, contents: Mapping[str, str]) -> tuple[int, bool]:
+    """Load the newest scan that waves were cut with, and whether the files as they are were all read before it.
 
-    Only the last scan of the file counts: a content that comes back is a change as well.
+    Only the last scan of a file counts: a content that comes back is a change as well.
     """
     with ledger.transaction() as tx:
-        [(planned_scan, last_of_file, last_content)] = tx.execute(
-            """
-            SELECT (SELECT coalesce(planned_scan_id, 0) FROM state),
-                max(scan_id) FILTER (source = $source), arg_max(content_hash, scan_id) FILTER (source = $source)
-            FROM scans
-            """,
-            {"source": str(source)},
+        [(planned_scan,)] = tx.execute("SELECT coalesce(planned_scan_id, 0) FROM state").fetchall()
+        last = tx.execute(
+            "SELECT source, arg_max(content_hash, scan_id) FROM scans WHERE scan_id <= ? GROUP BY source",
+            [planned_scan],
         ).fetchall()
-    return planned_scan, last_content == content and last_of_file <= planned_scan
+    return planned_scan, dict(last).items() >= contents.items()

@@ -134,3 +134,17 @@ def test_a_planning_that_did_not_get_to_its_end_is_asked_for_again(
     assert again.run_key != request.run_key
     assert execute("plan_waves", findings=config).success
     assert watcher.tick() == f"{file} has not changed since it was planned."
+
+
+def test_a_folder_is_watched_with_all_its_files(
+    watcher: Watcher, home: Path, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / "exports"
+    folder.mkdir()
+    monkeypatch.setenv("FINDINGS_PATH", str(folder))
+    keep(folder / "a.csv", 5)
+    first = planned(watcher, execute)
+    assert watcher.tick() == f"{folder} has not changed since it was planned."
+    keep(folder / "b.csv", 7)
+    assert planned(watcher, execute) != first
+    assert watcher.tick() == f"{folder} has not changed since it was planned."

@@ -186,3 +186,25 @@ def test_a_header_may_have_blanks_dashes_and_capitals(read: Callable[[str | byte
 def test_a_gzip_file_that_is_cut_off_is_refused(read: Callable[[str | bytes], StagedScan]) -> None:
     with pytest.raises(FindingsFileError, match="is a gzip file that is broken or cut off; fetch it again"):
         read(gzip.compress(TEXT.encode() * 1000)[:-20])
+
+
+@pytest.mark.parametrize("at", [2, 300])
+def test_a_bad_byte_in_a_row_is_that_rows_matter_wherever_it_stands(
+    read: Callable[[str | bytes], StagedScan], at: int
+) -> None:
+    texts = [line(number, title="Größe").encode() for number in range(1, 400)]
+    texts[at - 1] = texts[at - 1].replace("ö".encode(), b"\xf6")
+    scan = read((HEADER + "\n").encode() + b"".join(texts))
+    assert (scan.accepted, scan.set_aside, scan.encoding_guessed) == (398, 1, False)
+
+
+def test_an_encoding_that_was_guessed_is_told(read: Callable[[str | bytes], StagedScan]) -> None:
+    assert read(TEXT.encode("cp1252")).encoding_guessed
+    assert not read(TEXT.encode("utf-16")).encoding_guessed
+
+
+def test_a_refusal_names_the_file_that_was_given(tmp_path: Path) -> None:
+    source = tmp_path / "mine.csv.gz"
+    source.write_bytes(gzip.compress(b"\xff\xfe" + b"\x00\xd8" * 99))
+    with pytest.raises(FindingsFileError, match=r"mine\.csv\.gz is not text in utf-16"):
+        stage(source, tmp_path / "staging.duckdb", Rules(True))

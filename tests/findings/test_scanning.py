@@ -1,6 +1,7 @@
 """Files and folders into the ledger: read together, compared with what was known, and not read twice."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,11 @@ def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger
     before, scans = query(ledger, everything), query(ledger, "SELECT * FROM scans")
     again = scan(source)
     assert (again.read, again.standing, changes(again)) == ((), (1,), (0, 5, 0))
-    copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
-    assert scan(copied).standing == (1,)
     assert query(ledger, everything) == before
     assert query(ledger, "SELECT * FROM scans") == scans
+    # Under another name it is another file, with the same findings.
+    copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
+    assert changes(scan(copied)) == (0, 5, 0)
     with ledger.transaction() as tx:
         assert current_source(tx) == [copied]
 
@@ -76,7 +78,58 @@ def test_other_rules_read_the_same_content_again(scan: Scan, tmp_path: Path) -> 
     scan(source)
     again = scan(source, rules=Rules(True, ("git.corp.dev",)))
     assert [one.accepted for one in again.read] == [1]
-    assert changes(again) == (0, 1, 0)
+    # What these rules do not allow stands no longer.
+    assert changes(again) == (0, 1, 1)
+
+
+def test_what_stands_alone_replaces_what_was_read_beside_it(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [row(1)])
+    write(tmp_path / "b.csv", [row(2)])
+    scan(tmp_path)
+    (tmp_path / "b.csv").unlink()
+    assert changes(scan(tmp_path)) == (0, 1, 1)
+    assert ids(ledger) == ["F-1"]
+
+
+def test_a_repository_that_a_file_no_longer_names_is_gone_with_it(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    elsewhere = "https://git.example.com/acme/other"
+    scan(write(tmp_path / "a.csv", [row(1), row(2, repo_url=elsewhere)]))
+    assert changes(scan(write(tmp_path / "a.csv", [row(1)]))) == (0, 1, 1)
+    assert ids(ledger) == ["F-1"]
+
+
+def test_rows_set_aside_are_there_for_every_scan_that_stands(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    first = [row(1), row(2, severity="odd")]
+    scan(write(tmp_path / "a.csv", first))
+    scan(write(tmp_path / "a.csv", [row(3, scanner="Trivy")]))
+    scan(write(tmp_path / "a.csv", first))
+    [(set_aside,)] = query(ledger, "SELECT set_aside FROM scans ORDER BY scan_id DESC LIMIT 1")
+    assert query(ledger, "SELECT count(*) FROM rejected_findings") == [(set_aside,)] == [(1,)]
+
+
+def test_two_files_of_one_content_are_two_scans_each_time(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path / name, rows(2))
+    scan(tmp_path)
+    assert scan(tmp_path).standing == (1, 2)
+    write(tmp_path / "c.csv", [row(9)])
+    scan(tmp_path)
+    assert query(ledger, "SELECT count(*) FROM findings") == [(5,)]
+
+
+def test_when_a_file_was_read_last_is_known_although_it_changes_nothing(
+    ledger: Ledger, scan: Scan, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "a.csv", rows(2))
+    scan(source)
+    later = NOON + timedelta(hours=1)
+    scan_files(ledger, [source], Rules(True), max_rejected_share=0.5, now=later)
+    assert query(ledger, "SELECT ingested_at, last_read_at FROM scans") == [(NOON, later)]
+
+
+def test_a_path_that_no_file_system_takes_is_a_sentence(scan: Scan, tmp_path: Path) -> None:
+    with pytest.raises(FindingsFileError, match=r"cannot be read \(File name too long\); give a file you may read"):
+        scan(tmp_path / ("x" * 300))
 
 
 def test_files_that_are_read_together_do_not_replace_each_other(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:

@@ -200,3 +200,21 @@ def test_rejected_rows_have_the_number_of_the_line_they_start_at(tmp_path: Path,
         (11, None, "malformed row: missing columns"),
         (13, "F-5", "bad line number"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (line(1) + "\n\n" + "too,few\n" + line(2, severity="odd"), [5, 6]),
+        ("\n" + line(1, severity="odd") + "\n" + "too,few\n", [3, 5]),
+        (line(1, title='"two\nlines"', severity="odd") + "too,few\n" + line(3, severity="odd"), [2, 4, 5]),
+        ('"a ""b""",' + line(1) + line(2, title='"x\n\ny"') + line(3, severity="odd"), [2, 6]),
+        (line(1) + line(2, severity="odd").rstrip(), [3]),
+    ],
+    ids=["blank before a ragged row", "blank before both", "quoted breaks", "ragged and quoted", "no last line end"],
+)
+def test_the_line_of_a_rejected_row_is_the_one_that_an_editor_shows(
+    tmp_path: Path, content: str, lines: list[int]
+) -> None:
+    _, rejected = judge(tmp_path, HEADER + content)
+    assert sorted(number for number, *_ in rejected) == lines
