@@ -20,7 +20,10 @@ print("ready", flush=True)
 for _ in range(int(sys.argv[2])):
     with ledger.transaction() as tx:
         tx.execute("UPDATE state SET plan_number = plan_number + 1")
-        tx.execute("INSERT INTO scans SELECT plan_number, '', '', now(), 0, 0, 0 FROM state")
+        tx.execute(
+            "INSERT INTO scans (scan_id, source, content_hash, ingested_at, rows_in, accepted, set_aside)"
+            " SELECT plan_number, '', '', now(), 0, 0, 0 FROM state"
+        )
     ledger.publish()
 """
 
