@@ -11,8 +11,9 @@ run: .venv/installed
 	MOCK_MODE=true MOCK_TIME_SCALE=15 POLL_INTERVAL_SECONDS=0.5 BLOCKED_CONFIRM_SECONDS=1 \
 	PUBLISH_INTERVAL_SECONDS=0.5 WAVE_SIZE=5 $(BIN)/remediate run sample_data/findings.csv
 
+# Two at a time, each file by one: what starts the real thing mostly waits for it.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Figures as ratios to a floor or a peer of the same run; BENCH="devin" for one of them.
 bench: .venv/installed

@@ -194,8 +194,8 @@ def test_a_file_can_be_read_beside_the_ledger(ledger: Ledger, tmp_path: Path) ->
         assert tx.execute("SELECT number FROM beside.numbers").fetchone() == (42,)
 
 
-def test_a_staging_file_is_gone_afterwards(ledger: Ledger) -> None:
-    with ledger.staging() as path:
-        path.write_bytes(b"staged")
-        assert path.parent.parent == ledger.data_dir
+def test_a_staging_folder_is_gone_afterwards(ledger: Ledger) -> None:
+    with ledger.staging() as folder:
+        (folder / "staging.duckdb").write_bytes(b"staged")
+        assert folder.parent == ledger.data_dir
     assert os.listdir(ledger.data_dir) == []
