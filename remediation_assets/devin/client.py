@@ -7,7 +7,7 @@ Version-neutral: methods take and give our own types. How often a request may be
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Required, Self, TypedDict, Unpack
 
 import httpx
 from pydantic import SecretStr
@@ -25,6 +25,20 @@ Version = Literal["v1", "v3"]
 SCHEMA_LIMIT = 64 * 1024  # bytes of JSON
 TAGS_LIMIT = 50
 _TAGS_WORDS = f"a session may have {TAGS_LIMIT} tags"
+
+
+class Creation(TypedDict, total=False):
+    """What a session is created with; only the prompt is required."""
+
+    prompt: Required[str]
+    title: str | None
+    tags: Sequence[str]
+    playbook_id: str | None
+    repos: Sequence[str]
+    secret_ids: Sequence[str]
+    knowledge_ids: Sequence[str]
+    max_acu_limit: int | None
+    structured_output_schema: Mapping[str, Any] | None
 
 
 class DevinClient:
@@ -90,20 +104,7 @@ class DevinClient:
             self._org_id = identity.org_id
         return self._org_id
 
-    async def create_session(
-        self,
-        *,
-        prompt: str,
-        title: str | None = None,
-        tags: Sequence[str] = (),
-        playbook_id: str | None = None,
-        repos: Sequence[str] = (),
-        secret_ids: Sequence[str] = (),
-        knowledge_ids: Sequence[str] = (),
-        max_acu_limit: int | None = None,
-        structured_output_schema: Mapping[str, Any] | None = None,
-        deadline_seconds: float = 30.0,
-    ) -> DevinSession:
+    async def create_session(self, *, deadline_seconds: float = 30.0, **wanted: Unpack[Creation]) -> DevinSession:
         """Start a session; the request is sent at most once, and given up after the deadline.
 
         Raises OutcomeUnknown when it may have worked, RefusedRequest when it never will, AccountProblem
@@ -111,18 +112,7 @@ class DevinClient:
         first: nothing was sent then. Where the API answers with an older session of the same prompt
         (v1 does), it is given only if it has all the tags; else the request counts as refused.
         """
-        body = creation_body(
-            self._version,
-            prompt=prompt,
-            title=title,
-            tags=tags,
-            playbook_id=playbook_id,
-            repos=repos,
-            secret_ids=secret_ids,
-            knowledge_ids=knowledge_ids,
-            max_acu_limit=max_acu_limit,
-            structured_output_schema=structured_output_schema,
-        )
+        body, tags = creation_body(self._version, **wanted), wanted.get("tags", ())
         until = asyncio.get_running_loop().time() + deadline_seconds
         try:
             async with asyncio.timeout_at(until):
@@ -218,37 +208,17 @@ class DevinClient:
         return self._known_wire
 
 
-def creation_body(
-    version: Version,
-    *,
-    prompt: str,
-    title: str | None = None,
-    tags: Sequence[str] = (),
-    playbook_id: str | None = None,
-    repos: Sequence[str] = (),
-    secret_ids: Sequence[str] = (),
-    knowledge_ids: Sequence[str] = (),
-    max_acu_limit: int | None = None,
-    structured_output_schema: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+def creation_body(version: Version, **wanted: Unpack[Creation]) -> dict[str, Any]:
     """Make the JSON body that creates a session, as it goes over the wire; RefusedRequest where it cannot be taken."""
-    wanted: dict[str, Any] = {
-        "prompt": prompt,
-        "tags": list(tags),
-        # Always sent: the API takes a missing list for "all there are", [] for none.
-        "repos": list(repos),
-        "secret_ids": list(secret_ids),
-        "knowledge_ids": list(knowledge_ids),
+    # Lists are always sent: the API takes a missing one for "all there are", [] for none.
+    body: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None} | {
+        "tags": list(wanted.get("tags", ())),
+        "repos": list(wanted.get("repos", ())),
+        "secret_ids": list(wanted.get("secret_ids", ())),
+        "knowledge_ids": list(wanted.get("knowledge_ids", ())),
     }
-    optional = {
-        "title": title,
-        "playbook_id": playbook_id,
-        "max_acu_limit": max_acu_limit,
-        "structured_output_schema": structured_output_schema,
-    }
-    wanted |= {name: value for name, value in optional.items() if value is not None}
-    _check_limits(wanted)
-    return (v1.V1 if version == "v1" else v3.V3).session_request(wanted)
+    _check_limits(body)
+    return (v1.V1 if version == "v1" else v3.V3).session_request(body)
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:
