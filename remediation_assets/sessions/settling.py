@@ -7,6 +7,7 @@ transaction.
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from duckdb import DuckDBPyConnection
 
@@ -103,14 +104,17 @@ def advance_rounds(
             row[0]
             for row in tx.execute("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [wave_number]).fetchall()
         ]
-        step = next_step(
+        decide = partial(
+            next_step,
             load_attempts(tx, "a.wave_number = ?", [wave_number]),
             findings,
             number,
             min_success_rate=min_success_rate,
             max_retries=0 if stopped else max_retries,
-            withdrawn=gone(tx, wave_number, findings),
         )
+        step = decide()
+        if step.retries:  # rare, where every tick comes here: only then it matters what is gone
+            step = decide(withdrawn=gone(tx, wave_number, [attempt.finding_key for attempt in step.retries]))
         for attempt in step.retries:
             _insert_retry(tx, attempt, timeline)
         if step.verdict and not to_be_audited:
