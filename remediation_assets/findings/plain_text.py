@@ -50,7 +50,7 @@ def recoded(plain: Path, folder: Path, encoding: str, told: Path) -> Path:
     try:
         with open(plain, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(text, file, _CHUNK)
-    except (UnicodeDecodeError, UnicodeError):
+    except UnicodeError:
         raise FindingsFileError(f"{told} is not text in {encoding}; save it again as CSV in UTF-8.") from None
     return copy
 

@@ -14,6 +14,8 @@ from typing import Any
 import dagster as dg
 import httpx
 
+REPOSITORY = {"repositoryLocationName": "remediation_assets.definitions", "repositoryName": "__repository__"}
+
 
 class DagsterDev:
     """`dagster dev` as `make dev` starts it: webserver, daemon and code server, with a client for its GraphQL."""
@@ -36,11 +38,7 @@ class DagsterDev:
     def launch(self, job: str, wave: str | None = None) -> str:
         """Launch a job as the UI does; gives the id of its run."""
         tags = [{"key": "dagster/partition", "value": wave}] if wave else []
-        selector = {
-            "repositoryLocationName": "remediation_assets.definitions",
-            "repositoryName": "__repository__",
-            "jobName": job,
-        }
+        selector = REPOSITORY | {"jobName": job}
         answer = self.graphql(
             """
             mutation ($params: ExecutionParams!) {
@@ -55,11 +53,7 @@ class DagsterDev:
 
     def turn_on(self, sensor: str) -> None:
         """Turn a sensor on, as the switch in the UI does."""
-        selector = {
-            "repositoryLocationName": "remediation_assets.definitions",
-            "repositoryName": "__repository__",
-            "sensorName": sensor,
-        }
+        selector = REPOSITORY | {"sensorName": sensor}
         answer = self.graphql(
             """
             mutation ($selector: SensorSelector!) {
