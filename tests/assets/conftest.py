@@ -1,6 +1,6 @@
 """A Dagster home of its own for each test, fast settings, and a real instance to run assets on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.resources import Pipeline
 from remediation_assets.settings import load_settings
 
 FAST = {
@@ -87,3 +88,22 @@ def execute(instance: dg.DagsterInstance) -> Execute:
         )
 
     return run
+
+
+def tick_of(sensor: dg.SensorDefinition, instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
+    """Evaluate a sensor once, as the daemon does."""
+    with dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
+        result = sensor(context)
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
+    assert isinstance(result, dg.SkipReason), result
+    return result.skip_message or ""
+
+
+def fail(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str]) -> None:
+    """Let a run of a job fail."""
+    definition = defs.resolve_job_def(job)
+    instance.report_run_failed(instance.create_run_for_job(definition, tags=tags, status=dg.DagsterRunStatus.STARTED))

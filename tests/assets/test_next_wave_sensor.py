@@ -8,9 +8,9 @@ import pytest
 
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.resources import Pipeline
 from remediation_assets.sensors import requests
 from remediation_assets.sensors.next_wave import next_wave_sensor
+from tests.assets.conftest import fail, skipped, tick_of
 
 ALL_SUCCEED = "100"
 GATE_FAILS_THEN_MENDS = "1003"
@@ -21,18 +21,7 @@ Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 
 @pytest.fixture
 def tick(instance: dg.DagsterInstance) -> Tick:
-    def evaluate() -> dg.SensorResult | dg.SkipReason:
-        with dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
-            result = next_wave_sensor(context)
-        assert isinstance(result, dg.SensorResult | dg.SkipReason)
-        return result
-
-    return evaluate
-
-
-def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
-    assert isinstance(result, dg.SkipReason), result
-    return result.skip_message or ""
+    return lambda: tick_of(next_wave_sensor, instance)
 
 
 def requested(result: dg.SensorResult | dg.SkipReason) -> dg.RunRequest:
@@ -115,10 +104,7 @@ def test_a_dispatch_that_failed_is_tried_again_a_few_times(
     for _ in range(3):
         request = requested(tick())
         keys.add(request.run_key)
-        job = defs.resolve_job_def("dispatch_wave")
-        instance.report_run_failed(
-            instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED)
-        )
+        fail(instance, "dispatch_wave", request.tags)
     assert len(keys) == 3
     assert "has failed; see why in its run, then launch dispatch_wave." in skipped(tick())
 

@@ -11,12 +11,12 @@ from remediation_assets import checks
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
-from remediation_assets.resources import Pipeline
 from remediation_assets.sensors import requests
 from remediation_assets.sensors.devin_sessions import devin_session_sensor
 from remediation_assets.sessions.advance import utc_now
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.stopping import pause, resume, stop
+from tests.assets.conftest import skipped, tick_of
 
 ALL_SUCCEED = "100"
 
@@ -31,18 +31,7 @@ Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 
 @pytest.fixture
 def tick(instance: dg.DagsterInstance) -> Tick:
-    def evaluate() -> dg.SensorResult | dg.SkipReason:
-        with dg.build_sensor_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
-            result = devin_session_sensor(context)
-        assert isinstance(result, dg.SensorResult | dg.SkipReason)
-        return result
-
-    return evaluate
-
-
-def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
-    assert isinstance(result, dg.SkipReason)
-    return result.skip_message or ""
+    return lambda: tick_of(devin_session_sensor, instance)
 
 
 def test_without_a_plan_there_is_nothing_to_do(tick: Tick) -> None:
