@@ -41,7 +41,7 @@ from remediation_assets.sessions.advance import advance, announce_events, utc_no
 from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.next_request import next_request
-from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
+from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states, waves_around_the_work
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
@@ -411,7 +411,7 @@ def _pause(ledger: Ledger, reason: str) -> NoReturn:
 
 def _show_waves(ledger: Ledger) -> None:
     with ledger.published() as connection:
-        Console(highlight=False).print(wave_table(wave_states(connection)))
+        Console(highlight=False).print(wave_table(waves_around_the_work(connection)))
 
 
 def _summarize(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ control characters are dropped and nothing is read as markup.
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from rich.text import Text
 from remediation_assets.escaping import plain
 from remediation_assets.ledger.errors import NothingPublished
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.sessions.overview import WaveState, wave_states
+from remediation_assets.sessions.overview import Around, waves_around_the_work
 
 
 def own_console() -> Console:
@@ -28,20 +28,16 @@ def own_console() -> Console:
     return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1), highlight=False)
 
 
-def wave_table(states: Sequence[WaveState]) -> Table:
-    """Build the table of waves: how many findings, what came of them, the gate."""
+def wave_table(waves: Around) -> Table:
+    """Build the table of waves: how many findings, what came of them, the gate; and how many waves are not shown."""
     table = Table("wave", "findings", "succeeded", "failed", "at work", "gate")
-    for state in states:
+    if waves.earlier or waves.later:
+        table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
+    for state in waves.states:
         gate = {None: Text(""), True: Text("passed", "green"), False: Text("failed", "red")}[state.passed]
         counts = (state.findings, state.succeeded, state.failed, state.at_work)
         table.add_row(state.wave, *map(str, counts), gate)
     return table
-
-
-def _around_the_work(states: list[WaveState]) -> list[WaveState]:
-    """Pick the waves that fit on a screen: the last ones done, the one at work, the next."""
-    current = next((i for i, state in enumerate(states) if state.unfinished), len(states))
-    return states[max(0, current - 6) : current + 4]
 
 
 class Progress:
@@ -74,7 +70,7 @@ class Progress:
             while not self._stop.wait(0.5):
                 self._tell_events()
                 with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
-                    live.update(wave_table(_around_the_work(wave_states(connection))), refresh=True)
+                    live.update(wave_table(waves_around_the_work(connection)), refresh=True)
 
     def _tell_events(self) -> None:
         # A publication that is just being replaced is read at the next turn.

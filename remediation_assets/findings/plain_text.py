@@ -11,6 +11,9 @@ from pathlib import Path
 from .errors import FindingsFileError
 
 _CHUNK = 4 * 1024 * 1024
+MAX_UNPACKED_BYTES = 16 * 1024**3
+"""A small gzip file can hold more than any disk; ten million findings are 2.5 GB."""
+
 _GZIP = b"\x1f\x8b"
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
@@ -77,7 +80,12 @@ def _unpacked(source: Path, folder: Path) -> Path:
     copy = folder / "unpacked.csv"
     try:
         with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
-            shutil.copyfileobj(packed, target, _CHUNK)
+            while chunk := packed.read(_CHUNK):
+                if target.tell() + len(chunk) > MAX_UNPACKED_BYTES:
+                    raise FindingsFileError(
+                        f"{source} unpacks to more than {MAX_UNPACKED_BYTES / 1024**3:.0f} GB; split it into smaller files."
+                    )
+                target.write(chunk)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise FindingsFileError(f"{source} is a gzip file that is broken or cut off; fetch it again.") from None
     return copy

@@ -8,6 +8,11 @@ from duckdb import DuckDBPyConnection
 from .gate import describe
 from .holds import standing_holds
 
+_LAST_ROUNDS = """
+last_rounds AS (
+    SELECT wave_number, round, collected_at FROM rounds
+    QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1)"""
+
 
 @dataclass(frozen=True)
 class WaveState:
@@ -28,27 +33,60 @@ class WaveState:
         return self.passed is None or not self.collected
 
 
-def wave_states(connection: DuckDBPyConnection) -> list[WaveState]:
-    """Load the state of every wave, in order."""
+@dataclass(frozen=True)
+class Around:
+    """The waves around the work: the last ones done, the one at work, the next; and how many there are besides."""
+
+    states: tuple[WaveState, ...]
+    earlier: int
+    later: int
+
+
+def waves_around_the_work(connection: DuckDBPyConnection, *, done: int = 6, next_ones: int = 3) -> Around:
+    """Load the states of as many waves as a person can look at, however many there are."""
+    [(earlier, later, current)] = connection.execute(
+        f"""
+        WITH {_LAST_ROUNDS},
+        current AS (
+            SELECT coalesce(min(wave_number), (SELECT max(wave_number) + 1 FROM waves)) AS number
+            FROM waves w LEFT JOIN last_rounds r USING (wave_number)
+            WHERE r.collected_at IS NULL)
+        SELECT count(*) FILTER (wave_number < number - $done), count(*) FILTER (wave_number > number + $next),
+            any_value(number)
+        FROM waves, current
+        """,
+        {"done": done, "next": next_ones},
+    ).fetchall()
+    if current is None:
+        return Around((), 0, 0)
+    return Around(tuple(wave_states(connection, first=current - done, last=current + next_ones)), earlier, later)
+
+
+def wave_states(connection: DuckDBPyConnection, *, first: int = 0, last: int = 2**31 - 1) -> list[WaveState]:
+    """Load the states of all waves, or of those between two numbers, in order."""
     rows = connection.execute(
-        """
-        WITH last_rounds AS (
-            SELECT wave_number, round, collected_at FROM rounds
-            QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1),
+        f"""
+        WITH {_LAST_ROUNDS},
         results AS (
             SELECT wave_number, count(*) FILTER (outcome = 'success') AS succeeded,
                 count(*) FILTER (outcome != 'success') AS failed,
                 count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
-            FROM session_results GROUP BY wave_number)
-        SELECT w.wave, (SELECT count(*) FROM wave_findings f WHERE f.wave_number = w.wave_number),
+            FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
+        sizes AS (
+            SELECT wave_number, count(*) AS findings FROM wave_findings
+            WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number)
+        SELECT w.wave, coalesce(n.findings, 0),
             coalesce(s.succeeded, 0), coalesce(s.failed, 0), coalesce(s.at_work, 0),
             g.passed, r.collected_at IS NOT NULL, g.succeeded, g.answerable, g.rate, g.threshold
         FROM waves w
         LEFT JOIN last_rounds r ON r.wave_number = w.wave_number
         LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
         LEFT JOIN results s ON s.wave_number = w.wave_number
+        LEFT JOIN sizes n ON n.wave_number = w.wave_number
+        WHERE w.wave_number BETWEEN $first AND $last
         ORDER BY w.wave_number
-        """
+        """,
+        {"first": first, "last": last},
     ).fetchall()
     return [WaveState(*(*row[:7], "" if row[5] is None else describe(*row[7:]))) for row in rows]
 

@@ -44,7 +44,7 @@ def looking() -> dict[str, float]:
     from remediation_assets.ledger.opening import open_ledger
     from remediation_assets.planning.playbooks import read_playbooks
     from remediation_assets.planning.wave_plan import plan_sessions
-    from remediation_assets.sessions.overview import totals, wave_states
+    from remediation_assets.sessions.overview import totals, waves_around_the_work
     from remediation_assets.settings import load_settings
 
     ledger = open_ledger(load_settings())
@@ -57,7 +57,7 @@ def looking() -> dict[str, float]:
         planning.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         with ledger.published() as connection:
-            wave_states(connection)
+            waves_around_the_work(connection)
             totals(connection)
         status.append(time.perf_counter() - begun)
     return {"wave_plan": min(planning), "status": min(status)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from remediation_assets.findings import plain_text
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.header import MUST_BE_FILLED, REQUIRED
 from remediation_assets.findings.reading import Rules, StagedScan, stage
@@ -181,6 +182,14 @@ def test_other_delimiters_are_seen_from_the_header(read: Callable[[str | bytes],
 def test_a_header_may_have_blanks_dashes_and_capitals(read: Callable[[str | bytes], StagedScan]) -> None:
     header = " Finding ID,SCANNER,Category,Severity,Title,Description,Service Name,Repo-URL,File  Path,Line number "
     assert read(header + "\n" + line(1)).accepted == 1
+
+
+def test_a_gzip_file_that_would_fill_the_disk_is_refused(
+    read: Callable[[str | bytes], StagedScan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_text, "MAX_UNPACKED_BYTES", 10_000)
+    with pytest.raises(FindingsFileError, match="unpacks to more than .* split it into smaller files"):
+        read(gzip.compress(b"a" * 10_001))
 
 
 def test_a_gzip_file_that_is_cut_off_is_refused(read: Callable[[str | bytes], StagedScan]) -> None:
