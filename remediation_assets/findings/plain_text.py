@@ -82,9 +82,8 @@ def _unpacked(source: Path, folder: Path) -> Path:
         with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
             while chunk := packed.read(_CHUNK):
                 if target.tell() + len(chunk) > MAX_UNPACKED_BYTES:
-                    raise FindingsFileError(
-                        f"{source} unpacks to more than {MAX_UNPACKED_BYTES / 1024**3:.0f} GB; split it into smaller files."
-                    )
+                    limit = f"{MAX_UNPACKED_BYTES / 1024**3:.0f} GB"
+                    raise FindingsFileError(f"{source} unpacks to more than {limit}; split it into smaller files.")
                 target.write(chunk)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise FindingsFileError(f"{source} is a gzip file that is broken or cut off; fetch it again.") from None

@@ -32,6 +32,9 @@ from .locks import held
 
 logger = logging.getLogger(__name__)
 
+MEMORY_LIMIT = "2GB"
+"""What DuckDB may hold in memory of a ledger; more goes to the disk. Its own default takes most of the machine."""
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -219,7 +222,7 @@ class Ledger:
         wait, told = 0.05, False
         while True:
             try:
-                return duckdb.connect(str(self.path))
+                return duckdb.connect(str(self.path), config={"memory_limit": MEMORY_LIMIT})
             except duckdb.IOException as error:
                 # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
                 if "Could not set lock" not in str(error):

@@ -188,7 +188,7 @@ def test_a_gzip_file_that_would_fill_the_disk_is_refused(
     read: Callable[[str | bytes], StagedScan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plain_text, "MAX_UNPACKED_BYTES", 10_000)
-    with pytest.raises(FindingsFileError, match="unpacks to more than .* split it into smaller files"):
+    with pytest.raises(FindingsFileError, match="; split it into smaller files"):
         read(gzip.compress(b"a" * 10_001))
 
 
