@@ -97,7 +97,7 @@ class Ledger:
         with self._locked(), _told_as_ours(self.path):
             connection = self._open()
             try:
-                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
                 self._check_stamp(connection)
                 for name, path in (attach or {}).items():
                     quoted = str(path).replace("'", "''")
@@ -222,7 +222,7 @@ class Ledger:
         wait, told = 0.05, False
         while True:
             try:
-                return duckdb.connect(str(self.path), config={"memory_limit": MEMORY_LIMIT})
+                return duckdb.connect(str(self.path))
             except duckdb.IOException as error:
                 # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
                 if "Could not set lock" not in str(error):
