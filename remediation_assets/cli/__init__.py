@@ -1,0 +1,18 @@
+"""`remediate`: the pipeline from a shell. Exit codes: 0 done, 1 error, 2 usage, 3 paused at a gate or hold."""
+
+import click
+
+from .findings import ingest
+from .orders import pause, resume, stop
+from .simulated import reset, simulator
+from .waves import plan, run, status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="remediation-assets")
+def main() -> None:
+    """Clear a backlog of security findings with Devin, wave by wave."""
+
+
+for command in (ingest, plan, run, status, pause, resume, stop, simulator, reset):
+    main.add_command(command)

@@ -1,0 +1,90 @@
+"""What the commands share: how they start, what they say at the end, and how a mistake is told."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import NoReturn, ParamSpec
+
+import click
+from rich.console import Console
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import plain
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.progress import wave_table
+from remediation_assets.runs import (
+    FinishedRun,
+    RunFailed,
+    prepare_dagster_home,
+)
+from remediation_assets.sessions.overview import totals, waves_around_the_work
+from remediation_assets.settings import Settings, load_settings
+
+PAUSED = 3
+
+Parameters = ParamSpec("Parameters")
+
+
+def told_to_people(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Tell what this software raises as `Error:` lines, with exit code 1."""
+
+    @wraps(command)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RemediationError as error:
+            for line in str(error).splitlines():
+                click.echo(f"Error: {plain(line)}", err=True)
+            sys.exit(1)
+
+    return told
+
+
+def prepare() -> tuple[Settings, Ledger]:
+    """Load the settings, make Dagster's home ready and open the ledger."""
+    settings = load_settings()
+    prepare_dagster_home(settings)
+    return settings, open_ledger(settings)
+
+
+def absolute(file: Path) -> str:
+    """Give a path as a run takes it, whichever folder that is in."""
+    return str(Path(os.path.expanduser(file)).absolute())
+
+
+def must_succeed(finished: FinishedRun) -> None:
+    """Raise RunFailed, with the reason, for a run that did not succeed."""
+    if not finished.succeeded:
+        raise RunFailed(finished.reason)
+
+
+def end_paused(ledger: Ledger, reason: str) -> NoReturn:
+    """Say why work stops here and what there is so far, and end the program."""
+    click.echo(plain(reason))
+    summarize(ledger)
+    sys.exit(PAUSED)
+
+
+def show_waves(ledger: Ledger) -> None:
+    """Print the table of waves around the work."""
+    with ledger.published() as connection:
+        Console(highlight=False).print(wave_table(waves_around_the_work(connection)))
+
+
+def summarize(ledger: Ledger) -> None:
+    """Print what all waves came to, and where to look further."""
+    with ledger.published() as connection:
+        figures = totals(connection)
+    done = figures.succeeded + figures.failed
+    rate = f" ({figures.succeeded / done:.0%} of {done})" if done else ""
+    acus = "" if figures.acus is None else f", {figures.acus:.1f} ACUs"
+    click.echo(
+        f"{figures.succeeded} findings fixed{rate}, {figures.pull_requests} pull requests, "
+        f"{figures.planned - done} of {figures.planned} planned findings to go{acus}."
+    )
+    click.echo(f"Results: duckdb -readonly {shlex.quote(str(ledger.published_path))}")
+    click.echo("Runs, waves and gates in the Dagster UI: make dev, then http://127.0.0.1:3000")

@@ -1,0 +1,75 @@
+"""`remediate ingest`: scanners' files into the ledger, and what became of their rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remediation_assets.escaping import plain
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.runs import (
+    run_job,
+)
+
+from .common import absolute, must_succeed, prepare, told_to_people
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@told_to_people
+def ingest(files: tuple[Path, ...]) -> None:
+    """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside."""
+    ledger = prepare()[1]
+    names = ["findings", "normalized_findings", "prioritized_findings"]
+    paths = [absolute(file) for file in files]
+    finished = run_job("plan_waves", config={"findings": {"paths": paths}}, assets=names)
+    must_succeed(finished)
+    _report_scans(ledger, finished.metadata["findings"])
+
+
+def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
+    """Say of each file what was read, then what changed in all, then what was set aside and why."""
+    scan_ids = [int(one) for one in str(told["scans"]).split()]
+    with ledger.published() as connection:
+        scans = connection.execute(
+            """
+            SELECT scan_id, source, rows_in, accepted, set_aside FROM scans
+            WHERE list_contains(?, scan_id) ORDER BY scan_id
+            """,
+            [scan_ids],
+        ).fetchall()
+        reasons = connection.execute(
+            """
+            SELECT scan_id, reason, count(*), list(line_number ORDER BY line_number)[:5], any_value(finding_id)
+            FROM rejected_findings WHERE list_contains(?, scan_id)
+            GROUP BY scan_id, reason ORDER BY count(*) DESC, reason
+            """,
+            [scan_ids],
+        ).fetchall()
+        total, duplicates = connection.execute(
+            "SELECT (SELECT count(*) FROM prioritized_findings), (SELECT count(*) FROM duplicate_findings)"
+        ).fetchone() or (0, 0)
+        presence = connection.execute(
+            """
+            SELECT replace(presence, '_', ' '), count(*) FROM fixed_findings
+            WHERE presence != 'not seen since' GROUP BY ALL ORDER BY ALL
+            """
+        ).fetchall()
+    for scan_id, source, rows_in, accepted, set_aside in scans:
+        click.echo(f"{plain(source)}: {rows_in} rows read: {accepted} accepted, {set_aside} set aside.")
+        for of_scan, reason, count, lines, example in reasons:
+            if of_scan == scan_id:
+                where = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
+                shown = f" ({plain(example)})" if count == 1 and example else ""
+                click.echo(f"  {plain(reason)}: {count}, line {where}{shown}")
+    if told["read as Windows-1252"] != "none":
+        for source in str(told["read as Windows-1252"]).splitlines():
+            click.echo(f"{plain(source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
+    if told["read before"]:
+        click.echo(f"{told['read before']} of the files had been read before as they are.")
+    click.echo(f"{told['new']} findings are new, {told['unchanged']} unchanged, {told['gone']} gone.")
+    click.echo(f"{total} findings are known, {duplicates} further rows merged into them.")
+    if presence:
+        told_of = ", ".join(f"{count} {words}" for words, count in presence)
+        click.echo(f"Of the findings fixed before, this has been seen since: {told_of}; see fixed_findings.")

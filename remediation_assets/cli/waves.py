@@ -1,0 +1,153 @@
+"""`remediate plan`, `run` and `status`: the waves, and how far they are."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from remediation_assets.devin.client import creation_body
+from remediation_assets.escaping import plain
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.progress import Progress, own_console
+from remediation_assets.runs import (
+    RunFailed,
+    report_dead_runs,
+    run_job,
+)
+from remediation_assets.sessions.next_request import next_request
+from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
+from remediation_assets.sessions.rounds import gate_before, last_round
+from remediation_assets.settings import Settings, load_settings
+
+from .common import absolute, end_paused, must_succeed, prepare, show_waves, summarize, told_to_people
+
+GATE_STEP = "session_results_success_rate_gate"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
+@click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
+@told_to_people
+def plan(file: Path, wave_size: int | None, show: str | None) -> None:
+    """Read FILE, rank its findings and cut them into waves. Starts nothing."""
+    settings, ledger = prepare()
+    _plan(file, wave_size)
+    if show is None:
+        show_waves(ledger)
+    else:
+        _show_next_request(settings, ledger, show)
+
+
+def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None:
+    ledger_id = ledger.ledger_id
+    with ledger.transaction() as tx:
+        sent = next_request(tx, finding, read_playbooks(), ledger_id, settings, secrets.token_hex)
+    ledger.publish(force=True)
+    body = creation_body(settings.api_version, **sent.request, structured_output_schema=REMEDIATION_OUTPUT_SCHEMA)
+    prompt = body.pop("prompt")
+    body.setdefault("playbook_id", f"(given when {sent.playbook.title!r} is uploaded)")
+    click.echo(f"# Request, sent {sent.when}; the prompt's delimiter is drawn anew for each attempt\n")
+    click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+    click.echo(f"\n# Prompt ({len(prompt)} characters)\n\n{prompt}")
+    click.echo(f"# Playbook: {sent.playbook.title}\n\n{sent.playbook.body}", nl=False)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
+@click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
+@click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
+@click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
+@told_to_people
+def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool) -> None:
+    """Plan FILE, then run its waves one after the other until one fails its gate."""
+    _, ledger = prepare()
+    _plan(file, wave_size)
+    if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
+        end_paused(ledger, closed)
+    if dry_run:
+        show_waves(ledger)
+    console = own_console()
+    handled: set[str] = set()
+    started = False
+    # Looked up anew each time: somebody may have run a wave, or planned again, meanwhile.
+    while state := _next_wave(ledger, handled, wave):
+        handled.add(state.wave)
+        decision = Decision(run=True) if wave else decide(state, ignore_gate=ignore_gate)
+        if decision.reason:
+            click.echo(decision.reason)
+        if decision.stop:
+            end_paused(ledger, "No session is started.")
+        if decision.run and dry_run:
+            click.echo(f"{state.wave} would be started.")
+        elif decision.run:
+            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
+        started |= decision.run
+    if not started:
+        click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
+    summarize(ledger)
+
+
+def _closed_gate(ledger: Ledger, wave: str) -> str | None:
+    """Say why a new round of the wave may not start; one that is under way goes on in any case."""
+    with ledger.published() as connection:
+        planned = find_wave(connection, wave)
+        last = last_round(connection, planned.wave_number)
+        return None if last and last.collected_at is None else gate_before(connection, planned)
+
+
+def _next_wave(ledger: Ledger, handled: set[str], only: str | None) -> WaveState | None:
+    with ledger.published() as connection:
+        states = wave_states(connection)
+    return next((s for s in states if s.wave not in handled and only in (None, s.wave)), None)
+
+
+def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Console) -> None:
+    """Run one wave to its gate; ends the program where that does not pass."""
+    with Progress(ledger, console).shown():
+        finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": config})
+    state = _next_wave(ledger, set(), wave)
+    with ledger.published() as connection:
+        holds = totals(connection).holds
+    if state is None or (not finished.succeeded and finished.failed_steps != (GATE_STEP,)):
+        if holds:
+            end_paused(ledger, finished.reason)
+        raise RunFailed(finished.reason)
+    if not state.passed and not config["ignore_gate"]:
+        end_paused(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
+
+
+@click.command()
+@told_to_people
+def status() -> None:
+    """Show waves, sessions, holds and the last poll; report runs whose process is gone as failed."""
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    for message in report_dead_runs(settings):
+        click.echo(plain(message))
+    if ledger.path.exists():
+        ledger.verify()
+    ledger.publish(force=True)
+    show_waves(ledger)
+    with ledger.published() as connection:
+        figures = totals(connection)
+    click.echo(f"{figures.live} live sessions, {figures.unanswered} creations without an answer.")
+    for hold in figures.holds:
+        click.echo(plain(hold))
+    polled = figures.last_poll_at
+    click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
+
+
+def _plan(file: Path, wave_size: int | None) -> None:
+    config: dict[str, dict[str, Any]] = {"findings": {"path": absolute(file)}}
+    if wave_size:
+        config["waves"] = {"wave_size": wave_size}
+    must_succeed(run_job("plan_waves", config=config))
