@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from remediation_assets.errors import RemediationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+USUAL_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "dev.azure.com")
+
 LIVE_ORIGIN = "https://api.devin.ai"
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -62,7 +64,18 @@ class Settings(BaseSettings):
         description="What goes wrong in the simulator, such as lost_answer=0.1; `remediate simulator --help` lists it.",
     )
 
-    findings_path: str = Field("", description="The findings file; the sample in mock mode.")
+    findings_path: str = Field("", description="The findings file, or a folder of them; the sample in mock mode.")
+    findings_repo_url: str = Field("", description="The repository of findings whose file names none.")
+    findings_service: str = Field(
+        "", description="The service of findings whose file names none; the repository's name where empty."
+    )
+    findings_root: str = Field(
+        "", description="Where the repository lay when it was scanned, for files that tell whole paths."
+    )
+    findings_services: str = Field("", description="A TOML file that tells service and repository by path.")
+    findings_columns: str = Field(
+        "", description="A TOML file that maps a CSV's columns; `remediate columns FILE` proposes one."
+    )
     service_weights: Annotated[dict[str, float], NoDecode] = Field(
         {"payment-service": 20.0, "user-service": 15.0, "catalog-service": 10.0, "default": 10.0},
         description="Points per service as a JSON object; `default` is for all others.",
@@ -71,7 +84,9 @@ class Settings(BaseSettings):
         0.5, ge=0, le=1, description="Share of set-aside rows above which a file is refused."
     )
     allowed_repo_hosts: CommaSeparated = Field(
-        (), description="Hosts whose repositories may be dispatched, comma-separated; any by default."
+        (),
+        description="Hosts whose repositories may be dispatched, comma-separated; by default github.com, gitlab.com, "
+        "bitbucket.org and dev.azure.com, in mock mode any.",
     )
 
     wave_size: int = Field(10, ge=1, description="Findings per wave.")
@@ -159,6 +174,11 @@ class Settings(BaseSettings):
     def api_origin(self) -> str:
         """Give the API's base URL without a trailing slash or version."""
         return self.devin_api_base_url.rstrip("/").removesuffix("/v1").removesuffix("/v3").rstrip("/")
+
+    @property
+    def repo_hosts(self) -> tuple[str, ...]:
+        """Give the hosts whose repositories may be dispatched; none means any, as the simulator has no repositories."""
+        return self.allowed_repo_hosts or (() if self.mock_mode else USUAL_HOSTS)
 
     @property
     def api_version(self) -> Literal["v1", "v3"]:

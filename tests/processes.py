@@ -18,10 +18,12 @@ def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.stdin.close()
-        process.wait(timeout=30)
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.stdin.close()
+            process.wait(timeout=30)
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -44,6 +46,8 @@ def simulator(data: Path, *options: str, **env: str) -> Iterator[ServedSimulator
     command = [str(Path(sys.executable).with_name("remediate")), "simulator", "--port", "0", *options]
     env = {"PATH": os.environ["PATH"], "REMEDIATION_DATA_DIR": str(data), **env}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        yield ServedSimulator(process.stdout.readline().split()[3].rstrip(";"), process)
-        process.kill()
+        try:
+            assert process.stdout is not None
+            yield ServedSimulator(process.stdout.readline().split()[3].rstrip(";"), process)
+        finally:
+            process.kill()

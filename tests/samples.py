@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 from remediation_assets.findings.ingesting import attached, ingest
+from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import Rules, StagedScan, stage
+from remediation_assets.findings.reading import StagedScan, stage
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions

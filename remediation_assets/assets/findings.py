@@ -1,6 +1,7 @@
 """The assets from a scanner's file to ranked findings; none of them is partitioned."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import dagster as dg
 
 from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import Rules
-from remediation_assets.findings.scanning import current_source, scan_files
+from remediation_assets.findings.scanning import read_last, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import GIVE_UP_TAG, Pipeline, told_to_people
 from remediation_assets.sessions.advance import utc_now
@@ -30,6 +32,21 @@ class FindingsConfig(dg.Config):
     paths: list[str] = []  # noqa: RUF012 - Dagster's Config copies it, as Pydantic does
     """Several of them, read together."""
 
+    repo_url: str = ""
+    """The repository, for files that name none; FINDINGS_REPO_URL by default."""
+
+    service: str = ""
+    """The service, for files that name none; FINDINGS_SERVICE by default, else the repository's name."""
+
+    root: str = ""
+    """Where the repository lay when it was scanned, for files with whole paths; FINDINGS_ROOT by default."""
+
+    services: str = ""
+    """A TOML file that tells service and repository by path; FINDINGS_SERVICES by default."""
+
+    columns: str = ""
+    """A TOML file that maps the columns of CSV files; FINDINGS_COLUMNS by default."""
+
 
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS)
 def findings(
@@ -44,7 +61,7 @@ def findings(
         scanned = scan_files(
             ledger,
             _given(config, settings, ledger),
-            Rules(settings.mock_mode, settings.allowed_repo_hosts),
+            Rules(settings.mock_mode, settings.repo_hosts),
             max_rejected_share=settings.max_rejected_share,
             now=utc_now(),
         )
@@ -53,8 +70,8 @@ def findings(
             files = preview(
                 tx,
                 """
-                SELECT source, rows_in, accepted, set_aside, new_findings AS new, unchanged_findings AS unchanged,
-                    gone_findings AS gone
+                SELECT source, format, rows_in, accepted, set_aside, new_findings AS new,
+                    unchanged_findings AS unchanged, gone_findings AS gone
                 FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id
                 """,
                 [list(scanned.scan_ids)],
@@ -88,6 +105,12 @@ def findings(
                 )
         if set_aside:
             context.log.warning(f"{set_aside} of {rows_in} rows were set aside; see rejected_findings.")
+        for scan in scanned.read:
+            for note in scan.notes:
+                context.log.warning(f"{scan.source}: {note}.")
+    left_out = Counter[str]()
+    for scan in scanned.read:
+        left_out.update(scan.left_out)
     ignored = sorted({name for scan in scanned.read for name in scan.ignored_columns})
     return dg.MaterializeResult(
         metadata={
@@ -100,6 +123,8 @@ def findings(
             "rows in file": rows_in,
             "accepted": accepted,
             "set aside": set_aside,
+            "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "none",
+            "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.read for note in scan.notes) or "none",
             "new": scanned.changes.new,
             "unchanged": scanned.changes.unchanged,
             "gone": scanned.changes.gone,
@@ -167,18 +192,30 @@ def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> list[Path]:
-    """Give the files and folders that are meant, as absolute paths."""
-    given = config.paths or [path for path in (config.path or settings.findings_path,) if path]
-    if given:
-        return [Path(os.path.expanduser(path)).absolute() for path in given]
-    with ledger.transaction() as tx:
-        last = current_source(tx)
-    if not last and settings.mock_mode:
-        return [CHECKOUT / "sample_data" / "findings.csv"]
-    if not last:
-        raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
-    return last
+def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> Given:
+    """Give the files and folders that are meant, as absolute paths, with what is said of them."""
+    paths = config.paths or [path for path in (config.path or settings.findings_path,) if path]
+    if not paths:
+        with ledger.transaction() as tx:
+            last = read_last(tx)
+        if last:
+            return last
+        if not settings.mock_mode:
+            raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
+        paths = [str(CHECKOUT / "sample_data" / "findings.csv")]
+    services, columns = config.services or settings.findings_services, config.columns or settings.findings_columns
+    return Given(
+        paths=tuple(map(_absolute, paths)),
+        repo_url=config.repo_url or settings.findings_repo_url,
+        service=config.service or settings.findings_service,
+        root=config.root or settings.findings_root,
+        services=str(_absolute(services)) if services else "",
+        columns=str(_absolute(columns)) if columns else "",
+    )
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import NoReturn, ParamSpec
@@ -54,6 +54,26 @@ def prepare() -> tuple[Settings, Ledger]:
 def absolute(file: Path) -> str:
     """Give a path as a run takes it, whichever folder that is in."""
     return str(Path(os.path.expanduser(file)).absolute())
+
+
+def origin_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where findings come from; the command takes them as keyword arguments."""
+    options = {
+        "--repo-url": ("URL", "The repository, for files that name none."),
+        "--service": ("NAME", "The service, for files that name none; the repository's name by default."),
+        "--root": ("FOLDER", "Where the repository lay when it was scanned, for files that tell whole paths."),
+        "--services": ("FILE", "A TOML file that tells service and repository by path."),
+        "--columns": ("FILE", "A TOML file that maps a CSV's columns; `remediate columns` proposes one."),
+    }
+    for name, (metavar, words) in reversed(options.items()):
+        command = click.option(name, metavar=metavar, default="", help=words)(command)
+    return command
+
+
+def origin_config(origin: Mapping[str, str]) -> dict[str, str]:
+    """Give the options of `origin_options` as the configuration of `findings`."""
+    of_files = {name: absolute(Path(origin[name])) for name in ("services", "columns") if origin[name]}
+    return {name: value for name, value in origin.items() if value} | of_files
 
 
 def must_succeed(finished: FinishedRun) -> None:

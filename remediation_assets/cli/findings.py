@@ -1,29 +1,38 @@
-"""`remediate ingest`: scanners' files into the ledger, and what became of their rows."""
+"""`remediate ingest` and `columns`: scanners' files into the ledger, and what became of their rows."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
+from remediation_assets.findings.column_mapping import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.runs import (
     run_job,
 )
 
-from .common import absolute, must_succeed, prepare, told_to_people
+from .common import absolute, must_succeed, origin_config, origin_options, prepare, told_to_people
 
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@origin_options
 @told_to_people
-def ingest(files: tuple[Path, ...]) -> None:
-    """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside."""
+def ingest(files: tuple[Path, ...], **origin: str) -> None:
+    """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside.
+
+    A FILE is what a scanner writes, recognised by its content: SARIF, Semgrep, Trivy, Snyk or OSV-Scanner JSON,
+    GitHub's alerts, or CSV.
+    """
     ledger = prepare()[1]
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [absolute(file) for file in files]
-    finished = run_job("plan_waves", config={"findings": {"paths": paths}}, assets=names)
+    config = {"findings": {"paths": paths, **origin_config(origin)}}
+    finished = run_job("plan_waves", config=config, assets=names)
     must_succeed(finished)
     _report_scans(ledger, finished.metadata["findings"])
 
@@ -34,14 +43,15 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
     with ledger.published() as connection:
         scans = connection.execute(
             """
-            SELECT scan_id, source, rows_in, accepted, set_aside FROM scans
+            SELECT scan_id, source, format, rows_in, accepted, set_aside, left_out FROM scans
             WHERE list_contains(?, scan_id) ORDER BY scan_id
             """,
             [scan_ids],
         ).fetchall()
         reasons = connection.execute(
             """
-            SELECT scan_id, reason, count(*), list(line_number ORDER BY line_number)[:5], any_value(finding_id)
+            SELECT scan_id, reason, count(*),
+                (list(line_number ORDER BY line_number) FILTER (line_number IS NOT NULL))[:5], any_value(finding_id)
             FROM rejected_findings WHERE list_contains(?, scan_id)
             GROUP BY scan_id, reason ORDER BY count(*) DESC, reason
             """,
@@ -56,13 +66,18 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
             WHERE presence != 'not seen since' GROUP BY ALL ORDER BY ALL
             """
         ).fetchall()
-    for scan_id, source, rows_in, accepted, set_aside in scans:
-        click.echo(f"{plain(source)}: {rows_in} rows read: {accepted} accepted, {set_aside} set aside.")
+    for scan_id, source, kind, rows_in, accepted, set_aside, left_out in scans:
+        click.echo(f"{plain(source)}: {rows_in} rows read: {accepted} accepted, {set_aside} set aside. {plain(kind)}.")
         for of_scan, reason, count, lines, example in reasons:
             if of_scan == scan_id:
-                where = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
+                where = f", line {', '.join(map(str, lines))}" if lines else ""
+                more = ", ..." if where and count > len(lines) else ""
                 shown = f" ({plain(example)})" if count == 1 and example else ""
-                click.echo(f"  {plain(reason)}: {count}, line {where}{shown}")
+                click.echo(f"  {plain(reason)}: {count}{where}{more}{shown}")
+        for reason, count in sorted(json.loads(left_out or "{}").items()):
+            click.echo(f"  left out, {plain(reason)}: {count}")
+    if told["notes"] != "none":
+        click.echo(plain(told["notes"]))
     if told["read as Windows-1252"] != "none":
         for source in str(told["read as Windows-1252"]).splitlines():
             click.echo(f"{plain(source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
@@ -73,3 +88,22 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
     if presence:
         told_of = ", ".join(f"{count} {words}" for words, count in presence)
         click.echo(f"Of the findings fixed before, this has been seen since: {told_of}; see fixed_findings.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is overwritten.")
+@told_to_people
+def columns(file: Path, save: Path | None) -> None:
+    """Propose how the columns of a CSV FILE fill the fields of a finding, for `--columns` of ingest, plan and run."""
+    written = proposed_mapping(Path(absolute(file)))
+    if save is None:
+        for line in written.splitlines():
+            click.echo(plain(line))
+        return
+    try:
+        with open(save, "x", encoding="utf-8") as target:
+            target.write(written)
+    except OSError as error:
+        raise RemediationError(f"{save} cannot be written ({error.strerror}); name another file.") from None
+    click.echo(f"{save} is written; correct it, then: remediate ingest {file} --columns {save}")

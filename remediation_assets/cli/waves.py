@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,17 @@ from remediation_assets.sessions.overview import Decision, WaveState, decide, to
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
-from .common import absolute, end_paused, must_succeed, prepare, show_waves, summarize, told_to_people
+from .common import (
+    absolute,
+    end_paused,
+    must_succeed,
+    origin_config,
+    origin_options,
+    prepare,
+    show_waves,
+    summarize,
+    told_to_people,
+)
 
 GATE_STEP = "session_results_success_rate_gate"
 
@@ -35,11 +46,12 @@ GATE_STEP = "session_results_success_rate_gate"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
+@origin_options
 @told_to_people
-def plan(file: Path, wave_size: int | None, show: str | None) -> None:
+def plan(file: Path, wave_size: int | None, show: str | None, **origin: str) -> None:
     """Read FILE, rank its findings and cut them into waves. Starts nothing."""
     settings, ledger = prepare()
-    _plan(file, wave_size)
+    _plan(file, wave_size, origin)
     if show is None:
         show_waves(ledger)
     else:
@@ -66,11 +78,12 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
 @click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
 @click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
 @click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
+@origin_options
 @told_to_people
-def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool) -> None:
+def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool, **origin: str) -> None:
     """Plan FILE, then run its waves one after the other until one fails its gate."""
     _, ledger = prepare()
-    _plan(file, wave_size)
+    _plan(file, wave_size, origin)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, closed)
     if dry_run:
@@ -146,8 +159,8 @@ def status() -> None:
     click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
 
 
-def _plan(file: Path, wave_size: int | None) -> None:
-    config: dict[str, dict[str, Any]] = {"findings": {"path": absolute(file)}}
+def _plan(file: Path, wave_size: int | None, origin: Mapping[str, str]) -> None:
+    config: dict[str, dict[str, Any]] = {"findings": {"path": absolute(file), **origin_config(origin)}}
     if wave_size:
         config["waves"] = {"wave_size": wave_size}
     must_succeed(run_job("plan_waves", config=config))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .errors import FindingsFileError
 
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv", "json", "jsonl", "sarif") for packed in ("", ".gz"))
 
 
 def findings_files(given: Sequence[Path]) -> list[Path]:

@@ -14,6 +14,8 @@ from .errors import FindingsFileError
 REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
 MUST_BE_FILLED = [name for name in REQUIRED if name != "description"]
 
+_EXPECTED = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
+
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -37,24 +39,36 @@ def clean_name(name: str) -> str:
 
 def read_header(source: Path, plain: Path) -> Table:
     """Read the header of a file whose text in UTF-8 is `plain`; raises FindingsFileError where it is not ours."""
-    expected = f"expected a CSV file in UTF-8 whose first line names at least: {', '.join(REQUIRED)}"
-    try:
-        tables = [_first_record(plain, delimiter) for delimiter in _DELIMITERS]
-    except (UnicodeError, csv.Error):
-        raise NotUtf8(f"{source} is not a CSV file in UTF-8; {expected}.") from None
-    # The one that finds most of our columns; a comma where none finds any.
-    table = max(tables, key=lambda table: len({clean_name(name) for name in table.header} & set(FINDING_COLUMNS)))
-    if not table.header and plain.stat().st_size > 0:
-        raise FindingsFileError(f"{source} begins with a blank line; remove it.")
-    if not table.header:
-        raise FindingsFileError(f"{source} is empty; {expected}.")
+    table = read_table(source, plain)
     names = [clean_name(name) for name in table.header]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise FindingsFileError(f"{source} has no column {', '.join(missing)}; {expected}.")
+        raise FindingsFileError(
+            f"{source} has no column {', '.join(missing)}; {_EXPECTED}. For a CSV with other columns, "
+            "`remediate columns FILE` proposes a mapping."
+        )
     twice = sorted({name for name in names if name in FINDING_COLUMNS and names.count(name) > 1})
     if twice:
         raise FindingsFileError(f"{source} has the column {', '.join(twice)} twice; keep one of each.")
+    return table
+
+
+def read_table(source: Path, plain: Path) -> Table:
+    """Read the header of any CSV file; raises FindingsFileError where there is none, NotUtf8 where it is not UTF-8."""
+    try:
+        tables = [_first_record(plain, delimiter) for delimiter in _DELIMITERS]
+    except (UnicodeError, csv.Error):
+        raise NotUtf8(f"{source} is not a CSV file in UTF-8; {_EXPECTED}.") from None
+
+    def ours(table: Table) -> tuple[int, int]:
+        return len({clean_name(name) for name in table.header} & set(FINDING_COLUMNS)), len(table.header)
+
+    # The delimiter that finds most of our columns, or else most columns; a comma where none finds any.
+    table = max(tables, key=ours)
+    if not table.header and plain.stat().st_size > 0:
+        raise FindingsFileError(f"{source} begins with a blank line; remove it.")
+    if not table.header:
+        raise FindingsFileError(f"{source} is empty; {_EXPECTED}.")
     return table
 
 

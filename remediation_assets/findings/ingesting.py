@@ -1,5 +1,6 @@
 """Staged scans into the ledger: together they replace the current findings of their own sources, no others."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,12 +86,13 @@ def ingest(
         tx.execute(
             """
             INSERT INTO scans (scan_id, source, content_hash, rules, ingested_at, last_read_at, rows_in, accepted,
-                set_aside, new_findings, unchanged_findings, gone_findings)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                set_aside, new_findings, unchanged_findings, gone_findings, format, left_out)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 *(scan_id, scan.source, scan.content_hash, scan.rules, now, now, scan.rows_in, scan.accepted),
                 *(scan.set_aside, counts.new, counts.unchanged, counts.gone),
+                *(scan.format, json.dumps(dict(scan.left_out))),
             ],
         )
         tx.execute(

@@ -49,7 +49,7 @@ def plain_utf_8(source: Path, folder: Path) -> Path:
 
 def recoded(plain: Path, folder: Path, encoding: str, told: Path) -> Path:
     """Copy a text into UTF-8; raises FindingsFileError where it is not in that encoding."""
-    copy = folder / "recoded.csv"
+    copy = folder / "recoded.txt"
     try:
         with open(plain, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(text, file, _CHUNK)
@@ -77,7 +77,7 @@ def _unpacked(source: Path, folder: Path) -> Path:
     with open(source, "rb") as file:
         if file.read(2) != _GZIP:
             return source
-    copy = folder / "unpacked.csv"
+    copy = folder / "unpacked.txt"
     try:
         with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
             while chunk := packed.read(_CHUNK):
@@ -102,6 +102,8 @@ def _encoding_of(plain: Path, told: Path) -> str | None:
         ours, others = head[half::2], head[1 - half :: 2]
         if ours and ours.count(0) > len(ours) * 0.9 and others.count(0) == 0:
             return encoding
+    if head.startswith(b"PK\x03\x04"):
+        raise FindingsFileError(f"{told} is a zip archive; unpack it and give the files in it.")
     if b"\0" in head:
-        raise FindingsFileError(f"{told} is not a text file; export the findings as CSV in UTF-8.")
+        raise FindingsFileError(f"{told} is not a text file; export the findings as CSV or JSON in UTF-8.")
     return None

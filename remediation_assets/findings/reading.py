@@ -1,4 +1,4 @@
-"""A findings file, parsed and validated in a staging database of its own.
+"""A findings file of any known format, parsed and validated in a staging database of its own.
 
 Nothing here touches the ledger: parsing takes as long as the file is large, the ledger's lock is
 held for milliseconds.
@@ -6,27 +6,21 @@ held for milliseconds.
 
 import glob
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
-from remediation_assets.models import FindingCategory, Severity
 
+from .converting import Converted, convert_csv, convert_json, is_json, refuse_markup
 from .errors import FindingsFileChanged, FindingsFileError
-from .header import MUST_BE_FILLED, NotUtf8, Table, clean_name, read_header
-from .identity import FINDING_KEY_SQL
+from .header import REQUIRED, NotUtf8, Table, clean_name, read_header, read_table
+from .judging import Reason, Rules, judging, rule_values
 from .locating import Shape, locate_rejected_rows
 from .plain_text import is_windows_1252, plain_utf_8, recoded
-
-RULES_VERSION = 1
-"""Raised whenever rows come to be read otherwise than before."""
 
 MEMORY_LIMIT = "400MB"
 """What DuckDB may hold of a file while it is parsed and brought in; more goes to the disk."""
@@ -34,42 +28,6 @@ MEMORY_LIMIT = "400MB"
 GUESSED = "cp1252"
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-
-# A host and at least an owner and a name; a pull request counts only below it.
-REPOSITORY = r"^https://([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?(?:/[A-Za-z0-9._~%+-]+){2,}$"
-
-# One that needs nothing made plain: no port, no capitals in the host, no escapes.
-PLAIN_REPOSITORY = r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~+-]+){2,}"
-
-# Hosts that exist on no network (RFC 2606, RFC 6761); only mock mode dispatches to them.
-RESERVED_HOST = r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$"
-
-
-class Reason(StrEnum):
-    """Why a row is set aside, in words for a person; a row has the first that fits."""
-
-    MISSING = "missing required field"
-    CATEGORY = "unknown category"
-    SEVERITY = "unknown severity"
-    LINE = "bad line number"
-    REPOSITORY = "not the https URL of a repository"
-    EXAMPLE_HOST = "repository is on an example host"
-    HOST = "repository host is not allowed"
-    MALFORMED = "malformed row"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a file is read by besides its content: the hosts whose repositories count."""
-
-    allow_reserved_hosts: bool
-    allowed_hosts: tuple[str, ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """Tell these rules from others: a file that was read by others is read again."""
-        written = json.dumps([RULES_VERSION, self.allow_reserved_hosts, sorted(self.allowed_hosts)])
-        return hashlib.sha256(written.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -87,51 +45,105 @@ class StagedScan:
     encoding_guessed: bool
     """Whether it was taken for Windows-1252 because it is not UTF-8 and nothing in it tells."""
 
+    format: str = "CSV"
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How much of the file is no open finding, by the reason that the file itself tells."""
+
+    notes: tuple[str, ...] = ()
+    """What a person should know of it, such as that the scanner had errors."""
+
 
 def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
-    """Parse the CSV file `source` into `staging`: `accepted` and `rejected`; the folder around it serves for copies.
+    """Parse the file `source` into `staging`: `accepted` and `rejected`; the folder around it serves for copies.
 
     Raises FindingsFileError where the file as a whole is not a findings file, and FindingsFileChanged
     where it was written to meanwhile.
     """
     plain = plain_utf_8(source, staging.parent)
     before = _look_of(source)
+    if is_json(plain):
+        scan = _stage_converted(source, staging, rules, convert_json(plain, source, staging.parent, rules.origin))
+    else:
+        refuse_markup(plain, source)
+        scan = _stage_csv(source, plain, staging, rules)
+    if _look_of(source) != before:
+        raise FindingsFileChanged(f"{source} changed while it was read; read it again when it is complete.")
+    return scan
+
+
+def _stage_csv(source: Path, plain: Path, staging: Path, rules: Rules) -> StagedScan:
     guessed = False
     try:
-        table = read_header(source, plain)
+        table = _table(source, plain, rules)
     except NotUtf8:
         if not is_windows_1252(plain):
             raise
         plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
-        table = read_header(source, plain)
+        table = _table(source, plain, rules)
+    if not _is_ours(table):
+        if not guessed and is_windows_1252(plain):
+            plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
+        converted = convert_csv(plain, source, staging.parent, rules.origin, table)
+        return replace(_stage_converted(source, staging, rules, converted), encoding_guessed=guessed)
     connection = _read(source, plain, staging, table, rules)
     if _has_broken_encoding(connection) and is_windows_1252(plain):
         connection.close()
         plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
         connection = _read(source, plain, staging, table, rules)
-    try:
+    with connection:
         _set_aside(connection)
         shape = Shape(table.lines, len(table.header), table.delimiter, MAX_LINE_BYTES)
         locate_rejected_rows(connection, plain, shape, source)
-        [(accepted, set_aside)] = connection.execute(
-            "SELECT (SELECT count(*) FROM judged WHERE reason IS NULL), (SELECT count(*) FROM rejected)"
-        ).fetchall()
-    finally:
-        connection.close()
-    content_hash = hash_of(source)
-    if _look_of(source) != before:
-        raise FindingsFileChanged(f"{source} changed while it was read; read it again when it is complete.")
+        scan = _scan(connection, source, staging, rules)
+    ignored = tuple(name for name in table.header if clean_name(name) not in FINDING_COLUMNS)
+    return replace(scan, ignored_columns=ignored, encoding_guessed=guessed)
+
+
+def _stage_converted(source: Path, staging: Path, rules: Rules, converted: Converted) -> StagedScan:
+    """Parse what a file of another format was converted into."""
+    with _read(source, converted.path, staging, read_header(source, converted.path), rules) as connection:
+        _set_aside(connection)
+        connection.execute(
+            "UPDATE rejected SET line_number = l.line FROM (SELECT unnest($lines::BIGINT[]) AS line,"
+            " generate_subscripts($lines::BIGINT[], 1) AS row) l WHERE row_number = l.row",
+            {"lines": list(converted.lines)},
+        )
+        for one in converted.set_aside:
+            connection.execute(
+                "INSERT INTO rejected VALUES (NULL, NULL, ?, NULL, ?, ?)",
+                [one.line, f"{Reason.MALFORMED}: {one.reason}", one.raw],
+            )
+        scan = _scan(connection, source, staging, rules)
+    return replace(scan, format=converted.format, left_out=converted.left_out, notes=converted.notes)
+
+
+def _scan(connection: DuckDBPyConnection, source: Path, staging: Path, rules: Rules) -> StagedScan:
+    [(accepted, set_aside)] = connection.execute(
+        "SELECT (SELECT count(*) FROM judged WHERE reason IS NULL), (SELECT count(*) FROM rejected)"
+    ).fetchall()
     return StagedScan(
         path=staging,
         source=str(source),
-        content_hash=content_hash,
+        content_hash=hash_of(source),
         rules=rules.fingerprint,
         rows_in=accepted + set_aside,
         accepted=accepted,
         set_aside=set_aside,
-        ignored_columns=tuple(name for name in table.header if clean_name(name) not in FINDING_COLUMNS),
-        encoding_guessed=guessed,
+        ignored_columns=(),
+        encoding_guessed=False,
     )
+
+
+def _table(source: Path, plain: Path, rules: Rules) -> Table:
+    """Give the file's header; one with columns of its own passes only where a mapping is given."""
+    if not rules.origin.mapping:
+        return read_header(source, plain)
+    table = read_table(source, plain)
+    return read_header(source, plain) if _is_ours(table) else table
+
+
+def _is_ours(table: Table) -> bool:
+    return set(REQUIRED) <= {clean_name(name) for name in table.header}
 
 
 def _read(source: Path, plain: Path, staging: Path, table: Table, rules: Rules) -> DuckDBPyConnection:
@@ -151,7 +163,7 @@ def _read(source: Path, plain: Path, staging: Path, table: Table, rules: Rules) 
         "buffer_size": 2 * MAX_LINE_BYTES,
     }
     try:
-        connection.execute(_judging(by_name, list(columns)), file | _rule_values(rules))
+        connection.execute(judging(by_name, list(columns)), file | rule_values(rules))
     except duckdb.Error as error:
         connection.close()
         reason = str(error).splitlines()[0]
@@ -171,98 +183,6 @@ def _as_pattern(source: Path) -> str:
     if "\\" in str(source) and glob.has_magic(str(source)):
         raise FindingsFileError(f"{source} has a backslash and one of *?[ in its name; rename it.")
     return glob.escape(str(source))
-
-
-# What stands before `!` in ASCII is a blank or a control; trimming is slow, and few values need it.
-_TRIMMED = """
-CASE WHEN {0} < '!' OR suffix({0}, ' ') OR suffix({0}, chr(9)) OR suffix({0}, chr(10)) OR suffix({0}, chr(13))
-    THEN nullif(trim({0}, chr(9) || chr(10) || chr(13) || ' '), '') ELSE {0} END"""
-
-
-_READ_CSV = """
-read_csv($path, columns = $columns, header = true, auto_detect = false, delim = $delimiter, quote = '"', escape = '"',
-    null_padding = false, store_rejects = true, rejects_limit = 0, max_line_size = $max_line_size,
-    buffer_size = $buffer_size)"""
-
-
-def _judging(by_name: Mapping[str, str], columns: Sequence[str]) -> str:
-    """Write the statement that reads and judges all rows in one pass: types, key and the first reason against each.
-
-    `by_name` tells in which of the file's `columns` each of ours stands.
-    """
-    texts = ", ".join(
-        f"{_TRIMMED.format(by_name[name])} AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"
-        for name in FINDING_COLUMNS
-    )
-    line_breaks = " + ".join(
-        f"CASE WHEN contains({name}, chr(10)) THEN length({name}) - length(replace({name}, chr(10), '')) ELSE 0 END"
-        for name in columns
-    )
-    missing = " ".join(f"WHEN {name} IS NULL THEN '{Reason.MISSING} {name}'" for name in MUST_BE_FILLED)
-    cleaned = {
-        "category": "clean_category",
-        "severity": "clean_severity",
-        "description": "coalesce(description, '')",
-        "repo_url": "CASE WHEN is_plain THEN repo_url ELSE 'https://'"
-        " || regexp_replace(lower(regexp_extract(clean_repo, '//([^/]+)', 1)), ':443$', '')"
-        " || regexp_extract(clean_repo, '//[^/]+(/.*)', 1) END",
-    }
-    typed = ", ".join(
-        f"TRY_CAST({cleaned.get(name, name)} AS {kind}) AS {name}" for name, kind in FINDING_COLUMNS.items()
-    )
-    packed = ", ".join(f"{name} := {name}" for name in FINDING_COLUMNS)
-    names = ", ".join(FINDING_COLUMNS)
-    return rf"""
-        CREATE TABLE judged AS
-        WITH texts AS (SELECT {texts}, {line_breaks} AS line_breaks FROM {_READ_CSV}),
-        seen AS (
-            -- Nearly all addresses are as they should be, which one look tells; the others take five.
-            SELECT *, regexp_full_match(repo_url, $plain_repository) AND NOT contains(repo_url, '/.')
-                AND NOT suffix(repo_url, '.git') AS is_plain
-            FROM texts),
-        cleaned AS (
-            SELECT *, lower(category) AS clean_category, lower(severity) AS clean_severity,
-                CASE WHEN is_plain THEN repo_url ELSE regexp_replace(repo_url, '/*(\.git)?/*$', '') END AS clean_repo
-            FROM seen),
-        hosted AS (
-            SELECT *,
-                CASE WHEN is_plain THEN split_part(repo_url, '/', 3)
-                    -- Of escapes only a blank is known from real addresses; dots would lead elsewhere.
-                    WHEN NOT regexp_matches(replace(clean_repo, '%20', ''), '/\.\.?(/|$)|%')
-                    AND coalesce(try_cast(regexp_extract(clean_repo, '//[^/]+:(\d+)', 1) AS INTEGER), 443) <= 65535
-                    THEN lower(regexp_extract(clean_repo, $repository, 1)) END AS host
-            FROM cleaned),
-        reasoned AS (
-            SELECT *,
-                CASE {missing}
-                    WHEN clean_category NOT IN $categories THEN '{Reason.CATEGORY}'
-                    WHEN clean_severity NOT IN $severities THEN '{Reason.SEVERITY}'
-                    WHEN NOT regexp_full_match(line_number, '[0-9]{{1,9}}') OR try_cast(line_number AS BIGINT) = 0
-                        THEN '{Reason.LINE}'
-                    WHEN host = '' OR host IS NULL THEN '{Reason.REPOSITORY}'
-                    WHEN NOT $allow_reserved AND regexp_matches(host, $reserved) THEN '{Reason.EXAMPLE_HOST}'
-                    WHEN len($hosts) > 0 AND NOT list_contains($hosts, host) THEN '{Reason.HOST}'
-                END AS reason
-            FROM hosted),
-        typed AS (
-            SELECT {typed}, reason, line_breaks,
-                CASE WHEN reason IS NOT NULL THEN CAST(to_json(struct_pack({packed})) AS VARCHAR) END AS raw
-            FROM reasoned)
-        SELECT CASE WHEN reason IS NULL THEN {FINDING_KEY_SQL} END AS finding_key, {names}, reason, raw, line_breaks
-        FROM typed
-        """
-
-
-def _rule_values(rules: Rules) -> dict[str, Any]:
-    return {
-        "categories": [str(member) for member in FindingCategory],
-        "severities": [str(member) for member in Severity],
-        "allow_reserved": rules.allow_reserved_hosts,
-        "reserved": RESERVED_HOST,
-        "repository": REPOSITORY,
-        "plain_repository": PLAIN_REPOSITORY,
-        "hosts": [host.lower() for host in rules.allowed_hosts],
-    }
 
 
 def _set_aside(connection: DuckDBPyConnection) -> None:

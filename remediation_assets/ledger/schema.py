@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Finding
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 
@@ -60,7 +60,9 @@ CREATE TABLE scans (
     -- When a file with this content was read last, which is then recognised and not brought in again.
     last_read_at TIMESTAMPTZ,
     -- Of the findings of its sources, against what was known of them before; NULL where that was not counted.
-    new_findings BIGINT, unchanged_findings BIGINT, gone_findings BIGINT);
+    new_findings BIGINT, unchanged_findings BIGINT, gone_findings BIGINT,
+    -- What kind of file it was, and how much of it is no open finding, as JSON by reason.
+    format VARCHAR, left_out VARCHAR);
 
 -- Whose findings stand: the scans that last read a scanner's findings in a repository, several where files were
 -- read together. Rows of older
@@ -192,6 +194,7 @@ _MOVED = {
     FROM {_OLD}.attempts WHERE raw IS NOT NULL
     """,
     2: "UPDATE state SET planned_scan_id = (SELECT max(scan_id) FROM scans) WHERE EXISTS (FROM waves)",
+    3: "UPDATE scans SET format = 'CSV'",
 }
 
 

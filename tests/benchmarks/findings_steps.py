@@ -112,10 +112,10 @@ def plain_python(source: Path, folder: Path) -> dict[str, float]:
 
 def main(way: str, source: Path, folder: Path) -> None:
     found = {"pipeline": pipeline, "floor": floor, "plain_python": plain_python}[way](source, folder)
-    print(json.dumps(found | {"peak MB": _peak_mb()}))
+    print(json.dumps(found | {"peak MB": peak_mb()}))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Give the peak memory of this process; what `getrusage` tells includes that of the process that started it."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024

@@ -112,7 +112,7 @@ def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
             dev = DagsterDev(f"http://127.0.0.1:{port}", instance, process.pid)
-            wait_until(dev.loaded, seconds=90)
+            wait_until(dev.loaded, seconds=180)  # with other tests beside it on two cores
             yield dev
     finally:
         process.terminate()

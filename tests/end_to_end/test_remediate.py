@@ -1,5 +1,6 @@
 """The `remediate` command, as a person runs it."""
 
+import json
 import shutil
 import signal
 import time
@@ -8,6 +9,8 @@ from typing import Any
 
 import duckdb
 import pytest
+
+from tests.scanner_documents import DOCUMENTS
 
 ONE_STAYS_FAILED = "1045"
 GATE_FAILS_THEN_MENDS = "1003"
@@ -108,6 +111,37 @@ def test_ingest_tells_what_was_set_aside(shell: Any) -> None:
     assert ": 3 rows read: 2 accepted, 1 set aside." in finished.stdout
     assert "  unknown severity: 1, line 3 (F2)" in finished.stdout
     assert "2 findings are new, 0 unchanged, 0 gone." in finished.stdout
+
+
+def test_a_scanners_own_file_is_run_to_the_end(shell: Any) -> None:
+    (shell.home / "scan").write_text(json.dumps(DOCUMENTS["SARIF"]))
+    (shell.home / "services.toml").write_text('[[service]]\nname = "payments"\npath = "src"\n')
+    finished = shell.remediate("ingest", "scan", "--services", "services.toml")
+    assert finished.returncode == 0, finished.stderr
+    assert "scan: 2 rows read: 1 accepted, 1 set aside. SARIF.\n" in finished.stdout
+    assert "  missing required field file_path: 1 (" in finished.stdout
+    assert "  left out, suppressed: 1\n" in finished.stdout
+    finished = shell.remediate("run", "scan", "--services", "services.toml", MOCK_SEED="100")
+    assert finished.returncode == 0, finished.stderr
+    shown = "SELECT service_name, category, file_path, status FROM session_results"
+    assert shell.query(shown) == [("payments", "sql_injection", "src/a.py", "success")]
+    # What is read again without a word about it is read as it was the last time.
+    assert shell.query("SELECT source LIKE '%/scan', format, left_out FROM scans") == [
+        (True, "SARIF", '{"suppressed": 1}'),
+    ]
+
+
+def test_columns_of_any_csv_are_proposed_saved_and_used(shell: Any) -> None:
+    (shell.home / "house.csv").write_text("Issue,Risk,File,Line\nSomething,High,a.py,3\n")
+    assert "remediate columns FILE" in shell.remediate("ingest", "house.csv").stderr
+    assert 'title = "Issue"' in shell.remediate("columns", "house.csv").stdout
+    finished = shell.remediate("columns", "house.csv", "--save", "house.toml")
+    assert "remediate ingest house.csv --columns house.toml" in finished.stdout
+    assert "cannot be written" in shell.remediate("columns", "house.csv", "--save", "house.toml").stderr
+    arguments = ("house.csv", "--columns", "house.toml")
+    assert "does not tell the repository" in shell.remediate("ingest", *arguments).stderr
+    finished = shell.remediate("ingest", *arguments, "--repo-url", "https://github.com/acme/shop")
+    assert "house.csv: 1 rows read: 1 accepted, 0 set aside. mapped CSV." in finished.stdout
 
 
 def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import Rules, StagedScan, stage
+from remediation_assets.findings.reading import StagedScan, stage
 from remediation_assets.findings.scanning import scan_files
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import FindingCategory, Severity
@@ -121,7 +123,7 @@ def test_merging_and_planning_lose_nothing_and_are_the_same_each_time(table: lis
             source = Path(name) / "findings.csv"
             source.write_bytes(as_csv(table, COLUMNS))
             ledger = Ledger(Path(name) / "data", Stamp("mock", "simulator", ""), publish_interval=3600)
-            scanned = scan_files(ledger, [source], RULES, max_rejected_share=1.0, now=NOON)
+            scanned = scan_files(ledger, Given((source,)), RULES, max_rejected_share=1.0, now=NOON)
             with ledger.transaction() as tx:
                 merged = normalize(tx)
                 prioritize(tx, {"default": 10.0})

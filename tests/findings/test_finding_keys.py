@@ -4,7 +4,8 @@ from pathlib import Path
 
 import duckdb
 
-from remediation_assets.findings.reading import Rules, stage
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.reading import stage
 from tests.samples import row, write
 
 DEPENDENCY = {

@@ -10,7 +10,8 @@ import pytest
 from remediation_assets.findings import plain_text
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.header import MUST_BE_FILLED, REQUIRED
-from remediation_assets.findings.reading import Rules, StagedScan, stage
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.reading import StagedScan, stage
 from remediation_assets.models import Finding
 from tests.samples import row, rows, write
 
@@ -40,7 +41,9 @@ def line(number: int, **changes: str) -> str:
         (HEADER.replace("severity", "seriousness") + "\n" + line(1), "has no column severity; expected a CSV file"),
         ("just some words\n", "has no column finding_id"),
         (HEADER + ",Title\n" + line(1), "has the column title twice; keep one of each"),
-        (b"PK\x03\x04\xff\xfe\x00\x00", "is not a text file; export the findings as CSV"),
+        (b"PK\x03\x04\xff\xfe\x00\x00", "is a zip archive; unpack it"),
+        (b"\x7fELF\xff\xfe\x00\x00", "is not a text file; export the findings as CSV"),
+        ("<!DOCTYPE html><title>Sign in</title>", "is HTML or XML, as of an error page; expected CSV, or JSON"),
     ],
 )
 def test_a_file_that_is_no_findings_file_is_an_error_that_says_why(

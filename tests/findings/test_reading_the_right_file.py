@@ -7,7 +7,8 @@ import pytest
 
 from remediation_assets.findings import reading
 from remediation_assets.findings.errors import FindingsFileChanged, FindingsFileError
-from remediation_assets.findings.reading import Rules, StagedScan, stage
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.reading import StagedScan, stage
 from tests import samples
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize
-from remediation_assets.findings.reading import Rules
-from remediation_assets.findings.scanning import Scanned, current_source, scan_files
+from remediation_assets.findings.scanning import Scanned, read_last, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from tests.clock import NOON
 from tests.samples import row, rows, write
@@ -23,7 +24,7 @@ def scan(ledger: Ledger) -> Scan:
     """Read files, then merge, as the pipeline does."""
 
     def read(*given: Path, rules: Rules | None = None) -> Scanned:
-        scanned = scan_files(ledger, given, rules or Rules(True), max_rejected_share=0.5, now=NOON)
+        scanned = scan_files(ledger, Given(given), rules or Rules(True), max_rejected_share=0.5, now=NOON)
         with ledger.transaction() as tx:
             normalize(tx)
         return scanned
@@ -57,7 +58,7 @@ def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger
     copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
     assert changes(scan(copied)) == (0, 5, 0)
     with ledger.transaction() as tx:
-        assert current_source(tx) == [copied]
+        assert read_last(tx) == Given((copied,))
 
 
 def test_a_content_that_comes_back_is_read_again(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_when_a_file_was_read_last_is_known_although_it_changes_nothing(
     source = write(tmp_path / "a.csv", rows(2))
     scan(source)
     later = NOON + timedelta(hours=1)
-    scan_files(ledger, [source], Rules(True), max_rejected_share=0.5, now=later)
+    scan_files(ledger, Given((source,)), Rules(True), max_rejected_share=0.5, now=later)
     assert query(ledger, "SELECT ingested_at, last_read_at FROM scans") == [(NOON, later)]
 
 
@@ -158,13 +159,13 @@ def test_a_folder_is_its_findings_files_by_name(ledger: Ledger, scan: Scan, tmp_
     (tmp_path / "more.csv").mkdir()
     assert [Path(one.source).name for one in scan(tmp_path).read] == ["1.csv", "2.CSV"]
     with ledger.transaction() as tx:
-        assert current_source(tx) == [tmp_path]
+        assert read_last(tx) == Given((tmp_path,))
 
 
 def test_a_folder_without_findings_files_says_what_was_expected(scan: Scan, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(FindingsFileError, match=r"has no findings file in it; expected \.csv, \.tsv"):
+    with pytest.raises(FindingsFileError, match=r"has no findings file in it; expected \.csv, \.csv\.gz"):
         scan(empty)
 
 

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from remediation_assets.findings.header import MUST_BE_FILLED
-from remediation_assets.findings.reading import Rules, stage
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.reading import stage
 from tests.samples import row
 
 HEADER = ",".join(row(1)) + "\n"
@@ -146,7 +147,7 @@ def test_only_allowed_hosts_are_accepted_where_some_are_named(tmp_path: Path) ->
     hosts = ["github.com", "GitHub.com", "gitlab.com", "github.com.evil.org", "evil-github.com"]
     urls = [f"https://{host}/acme/shop" for host in hosts]
     told = of_repositories(tmp_path, *urls, hosts=("GitHub.com",))
-    assert list(told.values()) == [None, None, *["repository host is not allowed"] * 3]
+    assert list(told.values()) == [None, None, *["repository host is not in ALLOWED_REPO_HOSTS"] * 3]
 
 
 def test_the_first_thing_wrong_with_a_row_is_its_reason(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The words of scanners into ours: severities, categories, packages, languages, paths. Tables and pure functions."""

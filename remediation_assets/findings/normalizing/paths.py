@@ -1,0 +1,57 @@
+"""Paths of scanners into paths in the repository: with forward slashes, from its root on.
+
+A path that cannot be made one is given back as it is; the judging of rows then sets it aside.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
+
+_DRIVE = re.compile(r"^/?([A-Za-z]):(?=/|$)")
+
+
+def path_of_uri(uri: str) -> str:
+    """Give the path that a `file:` URI or a relative reference names (RFC 3986); other text as it is."""
+    if re.match(r"^[A-Za-z]:[\\/]", uri):
+        return uri.replace("\\", "/")
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri
+    if parts.scheme.lower() == "file":
+        host = f"//{parts.netloc}" if parts.netloc.lower() not in ("", "localhost") else ""
+        return host + _with_drive(unquote(parts.path))
+    return unquote(parts.path) if not parts.scheme and not parts.netloc else uri
+
+
+def repository_path(path: str, roots: Iterable[str] = ()) -> str:
+    """Give a path as one in the repository, without what stands before it where one of the roots does."""
+    plain = _with_drive(path.strip().replace("\\", "/"))
+    if plain.lower().startswith("file:"):
+        plain = path_of_uri(plain)
+    for root in roots:
+        below = _below(plain, _with_drive(path_of_uri(root.replace("\\", "/"))))
+        if below is not None:
+            plain = below
+            break
+    if not plain:
+        return plain
+    # Only dots that stay inside are resolved; `..` before anything else leads out and is kept, to be seen.
+    normal = posixpath.normpath(plain)
+    return normal if not normal.startswith("//") else plain
+
+
+def _with_drive(path: str) -> str:
+    """Write a drive as `C:` without the slash that URIs put before it."""
+    return _DRIVE.sub(lambda found: f"{found[1].upper()}:", path)
+
+
+def _below(path: str, root: str) -> str | None:
+    base = posixpath.normpath(root) if root else ""
+    if not base:
+        return None
+    normal = posixpath.normpath(path)
+    if base in (normal, "/"):
+        return normal.lstrip("/") if base == "/" and normal.startswith("/") else "." if normal == base else None
+    return normal[len(base) + 1 :] if normal.startswith(base + "/") else None

@@ -1,0 +1,138 @@
+"""GitHub's alerts as its REST API and its webhooks give them: code scanning, Dependabot, secret scanning.
+
+Lists and single alerts: https://docs.github.com/rest/code-scanning, /rest/dependabot, /rest/secret-scanning.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from remediation_assets.findings.normalizing.categories import categorize, cwe_numbers
+from remediation_assets.findings.normalizing.languages import language_of_package, language_of_path
+from remediation_assets.findings.normalizing.packages import package_name, package_type
+from remediation_assets.findings.normalizing.severities import score_of, severity_of
+from remediation_assets.models import FindingCategory
+
+from .row import Item, LeftOut, Row, elements, fields, first_text, joined, line_of, text
+
+_CODE, _DEPENDENCY, _SECRET = "code-scanning", "dependabot", "secret-scanning"
+
+
+def recognizes(document: Any) -> bool:
+    """Say whether a document is an alert, what a webhook tells of one, or a list of alerts."""
+    if isinstance(document, list):
+        return bool(document) and all(_kind(fields(one)) for one in document)
+    return isinstance(document, dict) and _kind(fields(document.get("alert", document))) is not None
+
+
+def _kind(alert: dict[str, Any]) -> str | None:
+    if "number" not in alert or "state" not in alert:
+        return None
+    if "rule" in alert and "tool" in alert:
+        return _CODE
+    if "security_advisory" in alert and ("dependency" in alert or "security_vulnerability" in alert):
+        return _DEPENDENCY
+    return _SECRET if "secret_type" in alert else None
+
+
+def read(document: Any) -> Iterator[Item]:
+    """Give the open alerts; all others are left out."""
+    for one in document if isinstance(document, list) else [document]:
+        alert = fields(one.get("alert", one))
+        state = text(alert.get("state")) or "of no state"
+        if state != "open":
+            yield LeftOut(state.replace("_", " "))
+            continue
+        kind = _kind(alert)
+        repository = first_text(
+            fields(alert.get("repository")).get("html_url"), fields(one.get("repository")).get("html_url")
+        )
+        shared = Row(
+            finding_id=f"{kind}-{alert['number']}",
+            repo_url=repository or _repository(alert),
+        )
+        row = {_CODE: _of_code, _DEPENDENCY: _of_dependency, _SECRET: _of_secret}[kind or _SECRET](alert)
+        yield shared | row
+
+
+def _repository(alert: dict[str, Any]) -> str | None:
+    """Give the repository's address from an alert's own, which are below it."""
+    page = re.match(r"https://[^/]+/[^/]+/[^/]+(?=/security/)", text(alert.get("html_url")) or "")
+    return page[0] if page else None
+
+
+def _of_code(alert: dict[str, Any]) -> Row:
+    rule = fields(alert.get("rule"))
+    instance = fields(alert.get("most_recent_instance") or next(iter(elements(alert.get("instances"))), None))
+    location = fields(instance.get("location"))
+    rule_id, tool = text(rule.get("id")), text(fields(alert.get("tool")).get("name"))
+    category, cwe = categorize(
+        cwe_numbers(elements(rule.get("tags"))), rule_id=rule_id, rule_name=text(rule.get("name")), tool=tool or ""
+    )
+    path = text(location.get("path"))
+    return Row(
+        scanner=tool,
+        category=category,
+        severity=severity_of(first_text(rule.get("security_severity_level"), rule.get("severity"))),
+        title=first_text(rule.get("description"), rule.get("name"), rule_id),
+        description=joined(
+            fields(instance.get("message")).get("text"), rule.get("full_description"), alert.get("html_url")
+        ),
+        file_path=path,
+        line_number=line_of(location.get("start_line")),
+        cwe_id=cwe,
+        language=language_of_path(path or ""),
+        rule_id=rule_id,
+        # GitHub keeps an alert's number while its line moves.
+        fingerprint=f"{rule_id} alert={alert['number']}",
+    )
+
+
+def _of_dependency(alert: dict[str, Any]) -> Row:
+    advisory = fields(alert.get("security_advisory"))
+    vulnerability, dependency = fields(alert.get("security_vulnerability")), fields(alert.get("dependency"))
+    package = fields(dependency.get("package")) or fields(vulnerability.get("package"))
+    kind, cvss = package.get("ecosystem"), fields(advisory.get("cvss"))
+    cwes = cwe_numbers(fields(one).get("cwe_id") for one in elements(advisory.get("cwes")))
+    rule_id = first_text(advisory.get("cve_id"), advisory.get("ghsa_id"))
+    score = score_of(cvss.get("score"))
+    return Row(
+        scanner="Dependabot",
+        category=FindingCategory.DEPENDENCY_VULNERABILITY,
+        severity=severity_of(first_text(vulnerability.get("severity"), advisory.get("severity")), score),
+        title=first_text(advisory.get("summary"), rule_id),
+        description=joined(
+            f"{rule_id}, in {vulnerability.get('vulnerable_version_range') or 'some versions'}.",
+            advisory.get("description"),
+            alert.get("html_url"),
+        ),
+        file_path=text(dependency.get("manifest_path")),
+        cwe_id=f"CWE-{cwes[0]}" if cwes else None,
+        dependency_name=package_name(kind, text(package.get("name")) or "") or None,
+        fixed_version=text(fields(vulnerability.get("first_patched_version")).get("identifier")),
+        language=language_of_package(package_type(kind) or ""),
+        rule_id=rule_id,
+    )
+
+
+def _of_secret(alert: dict[str, Any]) -> Row:
+    place = fields(alert.get("first_location_detected"))
+    name = first_text(alert.get("secret_type_display_name"), alert.get("secret_type"))
+    # The secret itself stands in the alert as `secret`; it goes nowhere.
+    return Row(
+        scanner="GitHub secret scanning",
+        category=FindingCategory.HARDCODED_SECRET,
+        severity=severity_of("critical" if alert.get("validity") == "active" else "high"),
+        title=f"{name} in the repository",
+        description=joined(
+            None if place else "The alert names no file; its page lists where the secret stands.",
+            alert.get("html_url"),
+        ),
+        # Without a place in the file's text it is about the whole repository.
+        file_path=text(place.get("path")) or ".",
+        line_number=line_of(place.get("start_line")),
+        cwe_id="CWE-798",
+        language=language_of_path(text(place.get("path")) or ""),
+        rule_id=text(alert.get("secret_type")),
+        fingerprint=f"{alert.get('secret_type')} alert={alert['number']}",
+    )

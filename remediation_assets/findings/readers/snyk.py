@@ -1,0 +1,91 @@
+"""Snyk's JSON of open-source dependencies: `snyk test --json`, of one project or of several.
+
+Snyk Code and Snyk IaC write SARIF (`--sarif`). See https://docs.snyk.io/developer-tools/snyk-cli/commands/test.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from remediation_assets.findings.normalizing.categories import cwe_numbers
+from remediation_assets.findings.normalizing.languages import language_of_package
+from remediation_assets.findings.normalizing.packages import package_name, package_type, versions_told
+from remediation_assets.findings.normalizing.severities import score_of, severity_of
+from remediation_assets.models import FindingCategory
+
+from .row import Item, LeftOut, Row, Unreadable, elements, fields, first_text, joined, objects, text
+
+SCANNER = "Snyk"
+
+
+def recognizes(document: Any) -> bool:
+    """Say whether a document is Snyk's: a project with its vulnerabilities, or a list of them."""
+    projects = document if isinstance(document, list) else [document]
+    return bool(projects) and all(_is_project(fields(project)) for project in projects)
+
+
+def _is_project(project: dict[str, Any]) -> bool:
+    if "infrastructureAsCodeIssues" in project or ("error" in project and "ok" in project):
+        return True
+    return "vulnerabilities" in project and any(
+        name in project for name in ("packageManager", "projectName", "dependencyCount", "uniqueCount")
+    )
+
+
+def read(document: Any) -> Iterator[Item]:
+    """Give one finding for each issue of a package, however many ways lead to the package."""
+    for project in document if isinstance(document, list) else [document]:
+        name = first_text(project.get("projectName"), project.get("path"), project.get("displayTargetFile")) or "?"
+        if "infrastructureAsCodeIssues" in project:
+            raise Unreadable(f"is of Snyk IaC ({name}); export it with `snyk iac test --sarif`")
+        if not isinstance(project.get("vulnerabilities"), list):
+            raise Unreadable(f"says that Snyk could not test {name} ({text(project.get('error'))}); test it again")
+        yield from _project(project)
+
+
+def _project(project: dict[str, Any]) -> Iterator[Item]:
+    issues: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for issue in objects(project, "vulnerabilities"):
+        if issue.get("type") == "license":
+            yield LeftOut("licenses")
+        else:
+            same = (
+                text(issue.get("id")),
+                first_text(issue.get("packageName"), issue.get("name")),
+                issue.get("version"),
+            )
+            issues.setdefault(tuple(map(str, same)), []).append(issue)
+    if ignored := len(elements(fields(project.get("filtered")).get("ignore"))):
+        yield LeftOut("suppressed", ignored)
+    for ways in issues.values():
+        yield _row(ways[0], len(ways), project)
+
+
+def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
+    rule_id = text(issue.get("id"))
+    kind = first_text(issue.get("packageManager"), project.get("packageManager"), issue.get("language"))
+    name = first_text(issue.get("packageName"), issue.get("moduleName"), issue.get("name")) or ""
+    identifiers = fields(issue.get("identifiers"))
+    cwes = cwe_numbers(elements(identifiers.get("CWE")))
+    way = " > ".join(found for found in map(text, elements(issue.get("from"))) if found)
+    fixed = filter(None, map(text, elements(issue.get("fixedIn"))))
+    return Row(
+        finding_id=rule_id,
+        scanner=SCANNER,
+        category=FindingCategory.DEPENDENCY_VULNERABILITY,
+        severity=severity_of(
+            first_text(issue.get("severityWithCritical"), issue.get("severity")), score_of(issue.get("cvssScore"))
+        ),
+        title=first_text(issue.get("title"), rule_id),
+        description=joined(
+            f"Known as {', '.join(map(str, elements(identifiers.get('CVE'))))}." if identifiers.get("CVE") else None,
+            f"{ways} paths lead to the package, such as {way}." if ways > 1 else f"Path: {way}." if way else None,
+            issue.get("description"),
+        ),
+        file_path=first_text(project.get("displayTargetFile"), project.get("targetFile")),
+        cwe_id=f"CWE-{cwes[0]}" if cwes else None,
+        dependency_name=package_name(kind, name),
+        current_version=text(issue.get("version")),
+        fixed_version=versions_told(fixed),
+        language=language_of_package(package_type(kind) or ""),
+        rule_id=rule_id,
+    )

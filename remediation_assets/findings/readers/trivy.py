@@ -1,0 +1,137 @@
+"""Trivy's JSON: the object of schema 2, and the bare list that came before it.
+
+See https://trivy.dev/latest/docs/configuration/reporting/#json.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from remediation_assets.findings.normalizing.categories import cwe_numbers
+from remediation_assets.findings.normalizing.languages import language_of_package, language_of_path
+from remediation_assets.findings.normalizing.packages import package_name, package_type, without_version
+from remediation_assets.findings.normalizing.severities import score_of, severity_of
+from remediation_assets.models import FindingCategory
+
+from .row import Item, LeftOut, Row, Unreadable, elements, fields, first_text, joined, line_of, made_id, objects, text
+
+SCANNER = "Trivy"
+
+_KINDS = ("Vulnerabilities", "Misconfigurations", "Secrets")
+
+# Of a vulnerability it says with these that there is nothing to fix: the package does not have it.
+_NOT_AFFECTED = {"not_affected"}
+
+
+def recognizes(document: Any) -> bool:
+    """Say whether a document is Trivy's, of either schema."""
+    if isinstance(document, list):
+        return bool(document) and all(isinstance(one, dict) and "Target" in one for one in document)
+    if not isinstance(document, dict):
+        return False
+    return "SchemaVersion" in document and ("Results" in document or "ArtifactName" in document)
+
+
+def read(document: Any) -> Iterator[Item]:
+    """Give vulnerabilities, misconfigurations that failed, and secrets; raises Unreadable for another schema."""
+    if isinstance(document, list):
+        for result in document:
+            yield from _result(result, None)
+        return
+    if document.get("SchemaVersion") != 2:
+        raise Unreadable(f"is of Trivy's schema {document.get('SchemaVersion')!r}; expected schema 2")
+    metadata = fields(document.get("Metadata"))
+    repo_url = text(metadata.get("RepoURL"))
+    if document.get("ArtifactType") == "repository":
+        name = text(document.get("ArtifactName")) or ""
+        repo_url = repo_url or (name if name.startswith("https://") else None)
+    # Left out where nothing was found.
+    for result in objects(document, "Results"):
+        yield from _result(result, repo_url)
+
+
+def _result(result: dict[str, Any], repo_url: str | None) -> Iterator[Item]:
+    target = text(result.get("Target")) or ""
+    shared = Row(scanner=SCANNER, repo_url=repo_url)
+    for found in objects(result, "Vulnerabilities"):
+        if found.get("Status") in _NOT_AFFECTED:
+            yield LeftOut(f"of status {found['Status']}")
+        else:
+            yield shared | _vulnerability(found, target, result)
+    for found in objects(result, "Misconfigurations"):
+        status = found.get("Status", "FAIL")
+        yield LeftOut(f"of status {status}") if status != "FAIL" else shared | _misconfiguration(found, target)
+    for found in objects(result, "Secrets"):
+        yield shared | _secret(found, target)
+    for name, reason in (("Licenses", "licenses"), ("ExperimentalModifiedFindings", "suppressed")):
+        if count := len(elements(result.get(name))):
+            yield LeftOut(reason, count)
+
+
+def _vulnerability(found: dict[str, Any], target: str, result: dict[str, Any]) -> Row:
+    rule_id = text(found.get("VulnerabilityID"))
+    identifier = fields(found.get("PkgIdentifier"))
+    name = text(found.get("PkgName")) or ""
+    kind = result.get("Type")
+    # Some targets are no file but all that is of a kind, and the package tells its own.
+    own = text(found.get("PkgPath")) if result.get("Class") == "lang-pkgs" else None
+    cwes = cwe_numbers(elements(found.get("CweIDs")))
+    return Row(
+        finding_id=rule_id,
+        category=FindingCategory.DEPENDENCY_VULNERABILITY,
+        severity=severity_of(found.get("Severity"), _score(found)),
+        title=first_text(found.get("Title"), f"{rule_id}: {name}"),
+        description=joined(found.get("Description"), found.get("PrimaryURL")),
+        file_path=own or target,
+        cwe_id=f"CWE-{cwes[0]}" if cwes else None,
+        dependency_name=without_version(identifier.get("PURL")) or package_name(kind, name),
+        current_version=text(found.get("InstalledVersion")),
+        fixed_version=text(found.get("FixedVersion")),
+        language=language_of_package(package_type(kind) or ""),
+        rule_id=rule_id,
+    )
+
+
+def _score(found: dict[str, Any]) -> float | None:
+    """Give the score of whoever told the severity; other vendors score other packages."""
+    scores = fields(fields(found.get("CVSS")).get(text(found.get("SeveritySource")) or ""))
+    told = (score_of(scores.get(name)) for name in ("V40Score", "V3Score", "V2Score"))
+    return next((score for score in told if score is not None), None)
+
+
+def _misconfiguration(found: dict[str, Any], target: str) -> Row:
+    rule_id = first_text(found.get("ID"), found.get("AVDID"))
+    cause = fields(found.get("CauseMetadata"))
+    line = line_of(cause.get("StartLine"))
+    return Row(
+        finding_id=made_id(rule_id, target, line, found.get("Message")),
+        category=FindingCategory.OTHER,
+        severity=severity_of(found.get("Severity")),
+        title=first_text(found.get("Title"), rule_id),
+        description=joined(
+            found.get("Message"), found.get("Description"), found.get("Resolution"), found.get("PrimaryURL")
+        ),
+        file_path=target,
+        line_number=line,
+        language=language_of_path(target),
+        rule_id=rule_id,
+        # Several resources of one file may break one rule without a line being told.
+        fingerprint=None if line else joined(rule_id, cause.get("Resource"), found.get("Message")) or None,
+    )
+
+
+def _secret(found: dict[str, Any], target: str) -> Row:
+    rule_id = text(found.get("RuleID"))
+    line = line_of(found.get("StartLine"))
+    # What matched is not passed on, however well it is masked.
+    return Row(
+        finding_id=made_id(rule_id, target, line),
+        category=FindingCategory.HARDCODED_SECRET,
+        severity=severity_of(found.get("Severity")),
+        title=first_text(found.get("Title"), rule_id),
+        description=joined(found.get("Title"), found.get("Category")),
+        file_path=target,
+        line_number=line,
+        cwe_id="CWE-798",
+        language=language_of_path(target),
+        rule_id=rule_id,
+    )

@@ -1,0 +1,156 @@
+"""Any CSV by a mapping of its columns."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediation_assets.findings.column_mapping import proposed_mapping
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.origin import Origin, read_toml
+from tests.scanner_files import SAMPLES, Reading, read_file, read_text
+
+HEADER = "Issue ID,Issue,Risk,File,Line No,CWE,Status"
+ROWS = [
+    "7,Query from text,Very High,src\\db.py,12,CWE-89,Open",
+    "8,Old cipher,note,src/c.py,0,327,Open",
+    "9,Gone,High,src/d.py,3,,Resolved",
+]
+TEXT = "\n".join([HEADER, *ROWS]) + "\n"
+MAPPING: dict[str, Any] = {
+    "columns": {
+        "finding_id": "Issue ID",
+        "title": "Issue",
+        "severity": "Risk",
+        "file_path": "File",
+        "line_number": "Line No",
+        "cwe_id": "CWE",
+    },
+    "constants": {"scanner": "House scanner"},
+    "only": {"Status": ["Open", "New"]},
+}
+
+
+def origin(mapping: dict[str, Any]) -> Origin:
+    return Origin(repo_url="https://github.com/acme/shop", mapping=mapping)
+
+
+def read(content: str | bytes, **changes: Any) -> Reading:
+    return read_text(content, origin(MAPPING | changes))
+
+
+def test_a_mapping_brings_columns_and_words_to_ours() -> None:
+    reading = read(TEXT)
+    names = ("finding_id", "scanner", "category", "severity", "file_path", "line_number", "cwe_id", "language")
+    assert reading.all(*names) == [
+        ("7", "House scanner", "sql_injection", "critical", "src/db.py", 12, "CWE-89", "python"),
+        ("8", "House scanner", "other", "low", "src/c.py", None, "CWE-327", "python"),
+    ]
+    assert reading.scan.left_out == {"Status 'Resolved'": 1}
+
+
+def test_what_cannot_be_used_is_set_aside_with_its_line() -> None:
+    bad = [
+        "10,Odd,fatal-ish,a.py,1,,Open",
+        "11,short,High",
+        '12,"two\nlines",High,a.py,x,,Open',
+        "13,many,High,a,1,,Open,more",
+    ]
+    reading = read("\n".join([HEADER, ROWS[0], "", *bad]) + "\n")
+    assert [
+        (row["line_number"], row["reason"]) for row in sorted(reading.rejected, key=lambda r: r["line_number"])
+    ] == [
+        (4, "unknown severity"),
+        (5, "malformed row: missing columns"),
+        (6, "bad line number"),
+        (8, "malformed row: too many columns"),
+    ]
+    assert {row["raw"] for row in reading.rejected if "malformed" in row["reason"]} >= {"11,short,High"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_mapped_file_may_have_any_encoding(encoding: str) -> None:
+    reading = read(TEXT.replace("Old cipher", "Clé usée").encode(encoding))
+    assert "Clé usée" in reading.all("title")
+    assert reading.scan.encoding_guessed == (encoding == "cp1252")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"columns": MAPPING["columns"] | {"title": "Titel"}},
+            "has no column 'Titel', which its mapping names; it has Issue ID",
+        ),
+        ({"columns": MAPPING["columns"] | {"colour": "Risk"}}, "colour is no field; there are finding_id"),
+        ({"only": {"State": ["Open"]}}, "has no column 'State'"),
+        ({"columns": {"title": "Issue", "file_path": "File"}}, "it fills no severity or cvss_score"),
+        ({"columns": {"severity": "Risk"}, "constants": {}}, "it fills no title, file_path, scanner"),
+        ({"constants": {"title": "x"}}, "title is both a column and a constant"),
+        ({"constants": {"scanner": 3}}, "columns and values are texts in quotes"),
+        ({"columns": []}, "expected the tables [columns], [constants] and [only]"),
+        ({"colums": {}}, "expected the tables [columns], [constants] and [only]"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_told(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(FindingsFileError) as caught:
+        read(TEXT, **changes)
+    assert told in str(caught.value)
+
+
+def test_a_file_with_our_columns_needs_no_mapping(tmp_path: Path) -> None:
+    from tests.samples import rows, write
+
+    reading = read_file(write(tmp_path / "ours.csv", rows(2)), origin(MAPPING))
+    assert (len(reading.rows), reading.scan.format) == (2, "CSV")
+
+
+def test_a_proposed_mapping_can_be_used_as_it_is(tmp_path: Path) -> None:
+    source, saved = tmp_path / "odd.csv", tmp_path / "columns.toml"
+    source.write_text(TEXT)
+    saved.write_text(proposed_mapping(source))
+    mapping = read_toml(saved)
+    assert mapping["columns"] == MAPPING["columns"]
+    assert mapping["only"] == {"Status": ["Open"]}
+    assert len(read_file(source, origin(mapping)).rows) == 2
+
+
+def test_a_header_may_hold_anything_that_toml_would_take_for_its_own(tmp_path: Path) -> None:
+    source, saved = tmp_path / "odd.csv", tmp_path / "columns.toml"
+    source.write_text('"severity","ti""tle","title","a\n[only]","file"\nhigh,a,b,c,d\n')
+    saved.write_text(proposed_mapping(source))
+    assert read_toml(saved)["columns"] == {"severity": "severity", "title": "title", "file_path": "file"}
+
+
+def test_a_file_that_is_no_toml_is_told(tmp_path: Path) -> None:
+    (tmp_path / "columns.toml").write_text("[columns\n")
+    with pytest.raises(FindingsFileError, match=r"is not TOML in UTF-8 .*; correct it"):
+        read_toml(tmp_path / "columns.toml")
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here")
+@pytest.mark.parametrize(
+    ("name", "added", "count", "left_out", "set_aside"),
+    [
+        # Of one package the file tells no path; all are about the manifest.
+        ("veracode-sca.csv", {"file_path": "pom.xml", "scanner": "Veracode"}, 2, {"Status 'Resolved'": 1}, 0),
+        ("generic-with-epss.csv", {"file_path": "server", "scanner": "Pen test"}, 1, {}, 0),
+        ("testssl.csv", {"file_path": "nginx.conf", "scanner": "testssl.sh"}, None, {}, None),
+    ],
+)
+def test_exports_of_other_tools_are_read_by_what_is_proposed(
+    tmp_path: Path, name: str, added: dict[str, str], count: int | None, left_out: dict[str, int], set_aside: int | None
+) -> None:
+    import csv
+
+    source, saved = SAMPLES / "csv" / name, tmp_path / "columns.toml"
+    saved.write_text(proposed_mapping(source))
+    mapping = read_toml(saved)
+    mapping["constants"] |= added
+    mapping["columns"] = {field: column for field, column in mapping["columns"].items() if field not in added}
+    reading = read_file(source, origin(mapping))
+    with open(source, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert reading.scan.rows_in + sum(reading.scan.left_out.values()) == len(rows)
+    if count is not None:
+        assert (len(reading.rows), dict(reading.scan.left_out), len(reading.rejected)) == (count, left_out, set_aside)

@@ -1,0 +1,115 @@
+"""What a person says of files that do not tell where their findings come from."""
+
+from pathlib import Path
+
+import pytest
+
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.origin import Given, Origin, Service, load_services
+from remediation_assets.findings.readers.row import Row
+
+SERVICES = """
+[[service]]
+name = "shop"
+
+[[service]]
+name = "payments"
+path = "services/payments/"
+
+[[service]]
+name = "ledger"
+path = "services/payments/ledger"
+
+[[service]]
+name = "gapps"
+root = "/tmp/gapps"
+repo_url = "https://github.com/acme/gapps"
+
+[[service]]
+name = "web"
+path = "ui"
+repo_url = "https://github.com/acme/web"
+"""
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> tuple[Service, ...]:
+    (tmp_path / "services.toml").write_text(SERVICES)
+    return load_services(tmp_path / "services.toml")
+
+
+@pytest.mark.parametrize(
+    ("row", "placed"),
+    [
+        (Row(file_path="a.py"), ("shop", "https://github.com/acme/mono", "a.py")),
+        (
+            Row(file_path="services/payments/a.py"),
+            ("payments", "https://github.com/acme/mono", "services/payments/a.py"),
+        ),
+        (
+            Row(file_path="services/payments-old/a.py"),
+            ("shop", "https://github.com/acme/mono", "services/payments-old/a.py"),
+        ),
+        (
+            Row(file_path="./services/payments/ledger/b.py"),
+            ("ledger", "https://github.com/acme/mono", "services/payments/ledger/b.py"),
+        ),
+        (Row(file_path="/tmp/gapps/req.txt"), ("gapps", "https://github.com/acme/gapps", "req.txt")),
+        (Row(file_path="/tmp/gapps2/req.txt"), ("shop", "https://github.com/acme/mono", "/tmp/gapps2/req.txt")),
+        (Row(file_path="ui/a.ts"), ("web", "https://github.com/acme/web", "ui/a.ts")),
+        # What the file says of its repository stands.
+        (
+            Row(file_path="ui/a.ts", repo_url="https://github.com/acme/x"),
+            ("shop", "https://github.com/acme/x", "ui/a.ts"),
+        ),
+        (
+            Row(file_path="ui/a.ts", repo_url="https://github.com/acme/web.git"),
+            ("web", "https://github.com/acme/web.git", "ui/a.ts"),
+        ),
+    ],
+)
+def test_the_longest_path_names_the_service(
+    services: tuple[Service, ...], row: Row, placed: tuple[str, str, str]
+) -> None:
+    found = Origin(repo_url="https://github.com/acme/mono", services=services).placed(row)
+    assert (found["service_name"], found["repo_url"], found["file_path"]) == placed
+
+
+def test_without_a_service_its_name_is_that_of_the_repository() -> None:
+    found = Origin(repo_url="https://github.com/acme/shop.git/").placed(Row(file_path="a"))
+    assert found["service_name"] == "shop"
+    assert Origin().placed(Row(file_path="a"))["service_name"] is None
+
+
+def test_what_was_given_is_kept_and_given_back() -> None:
+    given = Given((Path("/a b/c.sarif"), Path("/d")), "https://github.com/acme/shop", service="s", root="/r")
+    assert Given.from_written(given.written()) == given
+    assert Given.from_written("/a.csv\n/b.csv") == Given((Path("/a.csv"), Path("/b.csv")))
+
+
+def test_another_origin_is_read_anew() -> None:
+    told = [Origin(), Origin(repo_url="a"), Origin(service="a"), Origin(root="a"), Origin(services=(Service("a"),))]
+    assert len({one.fingerprint for one in told}) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[[services]]\nname = 'a'\n", "is no services file; expected tables"),
+        ("service = 'a'\n", "is no services file; expected tables"),
+        ("[[service]]\npath = 'a'\n", "name is needed, and all are texts"),
+        ("[[service]]\nname = 3\n", "name is needed, and all are texts"),
+        ("[[service]]\nname = 'a'\nprefix = 'b'\n", "prefix is not one of its fields"),
+        ("[[service]\n", "is not TOML in UTF-8"),
+    ],
+)
+def test_a_services_file_that_cannot_be_used_is_told(tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "services.toml").write_text(content)
+    with pytest.raises(FindingsFileError) as caught:
+        load_services(tmp_path / "services.toml")
+    assert told in str(caught.value)
+
+
+def test_a_services_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FindingsFileError, match="cannot be read"):
+        load_services(tmp_path / "nowhere.toml")

@@ -1,0 +1,74 @@
+"""Reading a file of a scanner in a test: what was accepted, what was set aside, what was left out."""
+
+import json
+import random
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.origin import Origin
+from remediation_assets.findings.reading import StagedScan, stage
+
+SHOP = Origin(repo_url="https://github.com/acme/shop", service="shop")
+SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What became of a file."""
+
+    scan: StagedScan
+    rows: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
+
+    @property
+    def keys(self) -> set[str]:
+        return {row["finding_key"] for row in self.rows}
+
+    def all(self, *names: str) -> list[Any]:
+        return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in self.rows]
+
+
+def read_file(source: Path, origin: Origin = SHOP) -> Reading:
+    with tempfile.TemporaryDirectory() as folder:
+        scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, origin=origin))
+        with duckdb.connect(str(scan.path), read_only=True) as connection:
+            rows, rejected = (
+                connection.execute(f"SELECT * FROM {table} ORDER BY row_number").df().astype(object)
+                for table in ("accepted", "rejected")
+            )
+    assert scan.rows_in == len(rows) + len(rejected)
+    return Reading(
+        scan,
+        *(table.where(table.notna(), None).to_dict("records") for table in (rows, rejected)),  # type: ignore[arg-type]
+    )
+
+
+def read_text(content: str | bytes, origin: Origin = SHOP) -> Reading:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "file"
+        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_file(source, origin)
+
+
+def read(document: Any, origin: Origin = SHOP) -> Reading:
+    return read_text(json.dumps(document), origin)
+
+
+_OF_FINDINGS = {"results", "Results", "Vulnerabilities", "vulnerabilities", "packages", "groups", "affected", "ranges"}
+
+
+def shuffled(document: Any, seed: int = 1, *, here: bool = True) -> Any:
+    """Give the document with every list of findings in another order."""
+    if isinstance(document, dict):
+        return {name: shuffled(value, seed, here=name in _OF_FINDINGS) for name, value in document.items()}
+    if not isinstance(document, list):
+        return document
+    changed = [shuffled(one, seed) for one in document]
+    if here:
+        random.Random(seed).shuffle(changed)
+    return changed
