@@ -108,6 +108,14 @@ class Carrier:
                 self.wire.fall_over(finding_id, attempt)
         await self.follow(wave)
 
+    def read(self, what: Callable[[duckdb.DuckDBPyConnection], Any]) -> Any:
+        with self.ledger.transaction() as tx:
+            return what(tx)
+
+    def key(self, finding_id: str) -> str:
+        [(key,)] = self.rows("SELECT finding_key FROM wave_plan WHERE finding_id = ?", finding_id)
+        return str(key)
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.ledger.transaction() as tx:
             return tx.execute(sql, list(values)).fetchall()

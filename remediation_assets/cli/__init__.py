@@ -3,7 +3,7 @@
 import click
 
 from .findings import columns, ingest
-from .orders import pause, resume, stop
+from .orders import pause, reopen, resume, stop
 from .simulated import reset, simulator
 from .waves import plan, run, status
 
@@ -14,5 +14,5 @@ def main() -> None:
     """Clear a backlog of security findings with Devin, wave by wave."""
 
 
-for command in (ingest, columns, plan, run, status, pause, resume, stop, simulator, reset):
+for command in (ingest, columns, plan, run, status, pause, resume, stop, reopen, simulator, reset):
     main.add_command(command)

@@ -1,6 +1,7 @@
-"""`remediate pause`, `resume` and `stop`: what a person orders of sessions."""
+"""`remediate pause`, `resume`, `stop` and `reopen`: what a person orders of sessions."""
 
 import asyncio
+import getpass
 import time
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
-from remediation_assets.sessions import stopping
+from remediation_assets.sessions import reviewing, stopping
 from remediation_assets.sessions.advance import advance, announce_events, utc_now
 from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
@@ -61,6 +62,18 @@ def stop(wave: str | None) -> None:
             f"{left} sessions could not be ended yet, or are still looked for; run `remediate stop` again."
         )
     click.echo("No session of what was stopped is left.")
+
+
+@click.command()
+@click.argument("key")
+@click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who says so; you by default.")
+@click.option("--reason", default="", help="What was wrong; the next attempt is told it.")
+@told_to_people
+def reopen(key: str, reviewer: str, reason: str) -> None:
+    """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
+    told: list[str] = []
+    _order(lambda tx, timeline: told.append(reviewing.reopen(tx, key, reviewer, reason, timeline)))
+    click.echo(f"{key} is reopened: `remediate run FILE --wave {told[0]}` tries it again.")
 
 
 def _order(order: Callable[[DuckDBPyConnection, Timeline], int | None]) -> tuple[Ledger, int]:

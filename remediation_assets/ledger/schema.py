@@ -52,7 +52,9 @@ CREATE TABLE stamp (
 CREATE TABLE state (
     watched_seconds DOUBLE NOT NULL DEFAULT 0, last_poll_at TIMESTAMPTZ, current_source VARCHAR,
     plan_number INTEGER NOT NULL DEFAULT 0, session_cap INTEGER, planned_scan_id INTEGER,
-    findings_version INTEGER NOT NULL DEFAULT 0, merged_version INTEGER, ranked_as VARCHAR);
+    findings_version INTEGER NOT NULL DEFAULT 0, merged_version INTEGER, ranked_as VARCHAR,
+    -- When the pull requests of ended sessions were last looked at.
+    pull_requests_at TIMESTAMPTZ);
 
 CREATE TABLE scans (
     scan_id INTEGER NOT NULL, source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, rules VARCHAR,
@@ -121,6 +123,12 @@ CREATE TABLE gate_results (
     findings INTEGER NOT NULL, succeeded INTEGER NOT NULL, answerable INTEGER NOT NULL, rate DOUBLE,
     threshold DOUBLE NOT NULL, interval_low DOUBLE, interval_high DOUBLE, passed BOOLEAN NOT NULL,
     ignored_gate BOOLEAN NOT NULL, UNIQUE (wave_number, round));
+-- What people said of pull requests; rows are only ever added. verdict: approved, rejected, and reopened, by which
+-- the next round of the wave takes the finding again.
+CREATE TABLE reviews (
+    review_id BIGINT NOT NULL, finding_key VARCHAR NOT NULL, attempt INTEGER NOT NULL, wave_number INTEGER NOT NULL,
+    pr_url VARCHAR, verdict VARCHAR NOT NULL, reviewer VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+    reviewed_at TIMESTAMPTZ NOT NULL, UNIQUE (review_id));
 CREATE TABLE holds (
     hold_id INTEGER NOT NULL, kind VARCHAR NOT NULL, reason VARCHAR NOT NULL, set_at TIMESTAMPTZ NOT NULL,
     ends_at TIMESTAMPTZ, probe_at TIMESTAMPTZ, lifted_at TIMESTAMPTZ);
@@ -151,14 +159,20 @@ FROM normalized_findings n JOIN finding_scores s ON s.finding_key = n.finding_ke
 CREATE VIEW last_attempts AS
 SELECT * FROM attempts QUALIFY row_number() OVER (PARTITION BY finding_key ORDER BY attempt DESC) = 1;
 
+-- What was last said of each attempt's pull request.
+CREATE VIEW last_reviews AS
+SELECT * FROM reviews QUALIFY row_number() OVER (PARTITION BY finding_key, attempt ORDER BY review_id DESC) = 1;
+
 CREATE VIEW session_results AS
 SELECT p.wave, p.wave_number, p.position, p.finding_key, {_p_names}, p.priority_score,
     coalesce(a.attempt, 0) AS attempt, a.round, coalesce(a.status, 'pending') AS status, a.outcome,
     a.session_id, a.session_url, a.pr_url, o.pull_requests, o.structured_output, o.output_valid, a.acus_consumed,
     a.playbook, a.playbook_version, a.dispatched_at, a.completed_at,
-    date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes, a.error_message
+    date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes, a.error_message,
+    r.verdict AS review, r.reviewer, a.outcome = 'success' AND coalesce(r.verdict, 'approved') = 'approved' AS is_fixed
 FROM wave_plan p LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
-LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
+LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;
 """
 
 # Of a pull request the API tells the state on v3 only; where it is not told it is not known to be merged.
@@ -174,7 +188,9 @@ fixed AS (
             from_json(o.pull_requests, '[{\"url\": \"VARCHAR\", \"state\": \"VARCHAR\"}]'), p -> p.url = a.pr_url),
         p -> lower(p.state)), 'merged'), false) AS is_merged
     FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-    WHERE a.outcome = 'success')
+    WHERE a.outcome = 'success' AND NOT EXISTS (
+        FROM last_reviews r
+        WHERE r.finding_key = a.finding_key AND r.attempt = a.attempt AND r.verdict != 'approved'))
 SELECT x.finding_key, p.finding_id, p.wave, p.service_name, p.severity, p.title, x.attempt, x.pr_url, x.is_merged,
     x.completed_at, s.last_seen_at,
     CASE WHEN s.last_seen_at IS NULL OR s.last_seen_at <= x.completed_at THEN 'not seen since'

@@ -91,13 +91,15 @@ def _sessions(connection: DuckDBPyConnection) -> dict[int, list[tuple[Remediatio
     cursor = connection.execute(
         f"""
         SELECT {", ".join(f"p.{name}" for name in FINDING_COLUMNS)}, p.priority_score, a.wave_number, a.attempt,
-            a.status, a.outcome, a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at, a.error_message,
+            a.status, CASE WHEN r.verdict != 'approved' THEN 'failed' ELSE a.outcome END AS outcome,
+            a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at, a.error_message,
             coalesce(v.playbook_id, '') AS playbook_id,
             CASE WHEN o.output_valid THEN o.structured_output END AS structured_output
         FROM last_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
         LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt AND a.outcome = 'success'
         ORDER BY a.wave_number, p.position
         """
     )

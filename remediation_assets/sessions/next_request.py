@@ -15,6 +15,7 @@ from remediation_assets.settings import Settings
 
 from .attempts import Attempt, load_attempts
 from .requests import build_request, new_request
+from .reviewing import reopened_attempts
 from .settling import may_be_retried
 
 
@@ -49,8 +50,9 @@ def next_request(
     plan_sessions(tx, wave, playbooks, ledger_id=ledger_id, draw_delimiter=draw_delimiter)
     attempts = load_attempts(tx, "a.finding_key = ?", [finding_key])
     last = max(attempts, key=lambda attempt: attempt.attempt, default=None)
-    if any(attempt.outcome is Outcome.SUCCESS for attempt in attempts):
-        raise NothingToSend(f"{name} has succeeded; nothing is sent for it any more.")
+    reopened = reopened_attempts(tx, finding_key)
+    if any(attempt.outcome is Outcome.SUCCESS and attempt.attempt not in reopened for attempt in attempts):
+        raise NothingToSend(f"{name} has succeeded; nothing is sent for it any more unless it is reopened.")
     if last and last.outcome is None:
         if last.claimed_at:
             raise NothingToSend(f"{name} is at work with attempt {last.attempt}; `remediate status` tells how far.")

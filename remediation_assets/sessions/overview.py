@@ -68,8 +68,8 @@ def wave_states(connection: DuckDBPyConnection, *, first: int = 0, last: int = 2
         f"""
         WITH {_LAST_ROUNDS},
         results AS (
-            SELECT wave_number, count(*) FILTER (outcome = 'success') AS succeeded,
-                count(*) FILTER (outcome != 'success') AS failed,
+            SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
+                count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed) AS failed,
                 count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
             FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
         sizes AS (
@@ -134,8 +134,8 @@ def totals(connection: DuckDBPyConnection) -> Totals:
     """Load the figures of all waves together."""
     row = connection.execute(
         """
-        SELECT (SELECT count(*) FROM wave_findings), count(*) FILTER (outcome = 'success'),
-            count(*) FILTER (outcome != 'success'), count(pr_url) FILTER (outcome = 'success')
+        SELECT (SELECT count(*) FROM wave_findings), count(*) FILTER (is_fixed),
+            count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed), count(pr_url) FILTER (outcome = 'success')
         FROM session_results
         """
     ).fetchone() or (0, 0, 0, 0)

@@ -12,6 +12,7 @@ from remediation_assets.planning.waves import wave_name
 from remediation_assets.settings import Settings
 
 from .attempts import RETRIABLE, Attempt, attempt_tag, ledger_tag, wave_tag
+from .reviewing import why_rejected
 
 
 def build_request(
@@ -75,7 +76,7 @@ def new_request(
             ledger_id=ledger_id,
             attempt=number,
             delimiter=draw_delimiter(),
-            last_failure=before[0] if before else None,
+            last_failure=why_rejected(tx, finding_key, number) or (before[0] if before else None),
         ),
         "title": f"Remediate {shown_id} (attempt {number})",
         "tags": [

@@ -13,6 +13,7 @@ from remediation_assets.planning.wave_plan import PlannedWave, find_wave, rememb
 
 from .events import Timeline
 from .gate import describe
+from .reviewing import Review
 from .withdrawing import gone
 
 
@@ -125,15 +126,18 @@ def gate_before(tx: DuckDBPyConnection, planned: PlannedWave) -> str | None:
 
 
 def _unfinished(tx: DuckDBPyConnection, wave_number: int) -> list[str]:
-    """Load the findings of a wave that have not succeeded and that the last scan still has."""
+    """Load the findings of a wave that have not succeeded, or were reopened, and that the last scan still has."""
     rows = tx.execute(
         """
         SELECT finding_key FROM wave_plan p
         WHERE wave_number = $wave AND NOT EXISTS (
-            FROM attempts a WHERE a.finding_key = p.finding_key AND a.wave_number = $wave AND a.outcome = $success)
+            FROM attempts a WHERE a.finding_key = p.finding_key AND a.wave_number = $wave AND a.outcome = $success
+                AND NOT EXISTS (
+                    FROM last_reviews r
+                    WHERE r.finding_key = a.finding_key AND r.attempt = a.attempt AND r.verdict = $reopened))
         ORDER BY position
         """,
-        {"wave": wave_number, "success": Outcome.SUCCESS},
+        {"wave": wave_number, "success": Outcome.SUCCESS, "reopened": Review.REOPENED},
     ).fetchall()
     keys = [key for (key,) in rows]
     missing = gone(tx, wave_number, keys)

@@ -16,6 +16,7 @@ from remediation_assets.models import Outcome
 from .attempts import RETRIABLE, Attempt, load_attempts
 from .events import Timeline
 from .gate import Verdict, judge_wave
+from .reviewing import not_standing
 from .rounds import insert_attempt
 from .withdrawing import gone
 
@@ -36,19 +37,22 @@ def next_step(
     min_success_rate: float,
     max_retries: int,
     withdrawn: Container[str] = (),
+    not_standing: Container[tuple[str, int]] = (),
 ) -> NextStep:
     """Decide from all attempts of a wave what its round `round_number` needs.
 
-    Findings that are `withdrawn` are not tried again.
+    Findings that are `withdrawn` are not tried again; a success that a person has not let stand counts
+    as a failure, and only a person has it tried again.
 
     Retries are due only once all first attempts have an outcome and these alone pass the gate: a
     round that misses it has a playbook or agent problem, and retrying would burn money. They can
     only raise a passing rate, so the verdict is final then.
     """
+    judge = partial(_verdict, wave_attempts, findings, round_number, min_success_rate, not_standing)
     of_round = [attempt for attempt in wave_attempts if attempt.round == round_number]
     if any(attempt.outcome is None for attempt in of_round):
         return NextStep()
-    if _verdict(wave_attempts, findings, round_number, min_success_rate, with_retries=False).passed:
+    if judge(with_retries=False).passed:
         by_finding: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in of_round:
             by_finding[attempt.finding_key].append(attempt)
@@ -59,7 +63,7 @@ def next_step(
         )
         if due:
             return NextStep(retries=due)
-    return NextStep(verdict=_verdict(wave_attempts, findings, round_number, min_success_rate, with_retries=True))
+    return NextStep(verdict=judge(with_retries=True))
 
 
 def may_be_retried(of_finding: Sequence[Attempt], max_retries: int) -> bool:
@@ -72,6 +76,7 @@ def _verdict(
     findings: Sequence[str],
     round_number: int,
     min_success_rate: float,
+    not_standing: Container[tuple[str, int]],
     *,
     with_retries: bool,
 ) -> Verdict:
@@ -81,7 +86,8 @@ def _verdict(
             attempt.round == round_number and (with_retries or not attempt.is_retry)
         )
         if counts and attempt.outcome:
-            outcomes.setdefault(attempt.finding_key, []).append(attempt.outcome)
+            stands = (attempt.finding_key, attempt.attempt) not in not_standing
+            outcomes.setdefault(attempt.finding_key, []).append(attempt.outcome if stands else Outcome.FAILED)
     return judge_wave(outcomes.values(), min_success_rate)
 
 
@@ -111,6 +117,7 @@ def advance_rounds(
             number,
             min_success_rate=min_success_rate,
             max_retries=0 if stopped else max_retries,
+            not_standing=not_standing(tx, wave_number),
         )
         step = decide()
         if step.retries:  # rare, where every tick comes here: only then it matters what is gone
