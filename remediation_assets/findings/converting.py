@@ -50,9 +50,16 @@ def is_json(plain: Path) -> bool:
     return _beginning(plain)[:1] in ("{", "[")
 
 
-def refuse_markup(plain: Path, told: Path) -> None:
-    """Raise FindingsFileError for a page or an XML file, which one gets where a download failed."""
-    if _beginning(plain)[:1] == "<":
+def refuse_what_is_no_csv(plain: Path, told: Path) -> None:
+    """Raise FindingsFileError for a page or an XML file, which one gets where a download failed, and for a log."""
+    head = _beginning(plain)
+    if head.strip() == "null":
+        raise FindingsFileError(f"{told} holds nothing but null; the scanner did not finish, run it again.")
+    before = re.match(r"(?s)(?:(?![\[{])[^\n]*\n)+(?=\s*(?:\{|\[\s*\{))", head)
+    if before and "severity" not in head.partition("\n")[0].lower():
+        line = before[0].count("\n") + 1
+        raise FindingsFileError(f"{told} has other text before its JSON, which begins at line {line}; remove it.")
+    if head[:1] == "<":
         raise FindingsFileError(
             f"{told} is HTML or XML, as of an error page; expected CSV, or JSON of a scanner. Fetch it again."
         )
@@ -60,7 +67,8 @@ def refuse_markup(plain: Path, told: Path) -> None:
 
 def convert_json(plain: Path, told: Path, folder: Path, origin: Origin) -> Converted:
     """Convert a JSON file, of one document or several; raises FindingsFileError for what no reader can read."""
-    documents = _documents(plain, told)
+    # Pages of an API may stand one after the other or, as `gh api --slurp` writes them, in a list.
+    documents = [page for one in _documents(plain, told) for page in (one if _is_pages(one) else [one])]
     formats: dict[str, None] = {}
 
     def items() -> Iterator[tuple[Item, int | None]]:
@@ -97,7 +105,8 @@ def convert_csv(plain: Path, told: Path, folder: Path, origin: Origin, table: Ta
             else:
                 yield mapped_csv.row_of(record, mapping), record.line
 
-    writer = _Writer(told, folder, origin)
+    # Where a column tells the repository, a row without one is set aside as any other.
+    writer = _Writer(told, folder, origin, may_lack_repository="repo_url" in origin.mapping.get("columns", {}))
     try:
         writer.write(items())
     except Unreadable as error:
@@ -108,10 +117,11 @@ def convert_csv(plain: Path, told: Path, folder: Path, origin: Origin, table: Ta
 class _Writer:
     """Writes rows into our CSV and counts the rest."""
 
-    def __init__(self, told: Path, folder: Path, origin: Origin) -> None:
+    def __init__(self, told: Path, folder: Path, origin: Origin, *, may_lack_repository: bool = False) -> None:
         self._told = told
         self._path = folder / "converted.csv"
         self._origin = origin
+        self._may_lack_repository = may_lack_repository or bool(origin.services)
         self._lines: list[int | None] = []
         self._left_out: Counter[str] = Counter()
         self._notes: list[str] = []
@@ -135,11 +145,14 @@ class _Writer:
 
     def _values(self, row: Row) -> list[str]:
         placed: dict[str, Any] = dict(self._origin.placed(row))
-        if not placed.get("repo_url") and not self._origin.services:
+        if not placed.get("repo_url") and not self._may_lack_repository:
             raise FindingsFileError(
                 f"{self._told} does not tell the repository of its findings; give --repo-url https://HOST/OWNER/NAME, "
                 "or --services FILE with one for each path."
             )
+        if placed.get("dependency_name") and not placed.get("fixed_version") and not placed.get("fingerprint"):
+            # Only what one upgrade mends is one finding; nothing says that of two without a fix.
+            placed["fingerprint"] = placed.get("rule_id")
         return [_clean(placed.get(name)) for name in FINDING_COLUMNS]
 
 
@@ -165,6 +178,10 @@ def _documents(plain: Path, told: Path) -> list[Any]:
     except (RecursionError, ValueError):
         raise FindingsFileError(f"{told} is JSON that is nested too deeply, or has a number without end.") from None
     return found
+
+
+def _is_pages(document: Any) -> bool:
+    return isinstance(document, list) and bool(document) and all(isinstance(page, list) for page in document)
 
 
 def _beginning(plain: Path) -> str:

@@ -132,7 +132,8 @@ def judging(by_name: Mapping[str, str], columns: Sequence[str]) -> str:
                     -- From the root of a machine or of a drive, or out of the repository.
                     WHEN (starts_with(clean_path, '/') OR starts_with(clean_path, '~') OR contains(clean_path, ':')
                             OR contains(clean_path, '..'))
-                        AND regexp_matches(clean_path, '^(/|~|[A-Za-z]:|(?i:file):)|(^|/)\.\.(/|$)')
+                        AND regexp_matches(clean_path,
+                            '^(/|~|[A-Za-z]:|(?i:file):|[A-Za-z][A-Za-z0-9+.-]*:[/:])|(^|/)\.\.(/|$)')
                         THEN '{Reason.PATH}'
                     WHEN len($hosts) > 0 AND NOT list_contains($hosts, host) THEN '{Reason.HOST}'
                 END AS reason

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FindingsFileError
-from .normalizing.paths import repository_path
+from .normalizing.paths import repository_address, repository_path
 from .readers.row import Row
 
 
@@ -50,7 +50,7 @@ class Origin:
         A service whose path is longest stands; without any its name is that of the repository.
         """
         path = row.get("file_path") or ""
-        told = row.get("repo_url")
+        told = repository_address(row.get("repo_url") or "")
         best: tuple[tuple[int, int], Service, str] | None = None
         for service in self.services:
             below = repository_path(path, [root for root in (service.root, self.root) if root])
@@ -62,7 +62,7 @@ class Origin:
                 if best is None or rank > best[0]:
                     best = (rank, service, below)
         service_name = best[1].name if best else self.service
-        repo_url = told or (best[1].repo_url if best else "") or self.repo_url
+        repo_url = told or repository_address((best[1].repo_url if best else "") or self.repo_url)
         return row | Row(
             file_path=best[2] if best else repository_path(path, [self.root] if self.root else []),
             repo_url=repo_url or None,

@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 
-from .converting import Converted, convert_csv, convert_json, is_json, refuse_markup
+from .converting import Converted, convert_csv, convert_json, is_json, refuse_what_is_no_csv
 from .errors import FindingsFileChanged, FindingsFileError
 from .header import REQUIRED, NotUtf8, Table, clean_name, read_header, read_table
 from .judging import Reason, Rules, judging, rule_values
@@ -64,7 +64,7 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
     if is_json(plain):
         scan = _stage_converted(source, staging, rules, convert_json(plain, source, staging.parent, rules.origin))
     else:
-        refuse_markup(plain, source)
+        refuse_what_is_no_csv(plain, source)
         scan = _stage_csv(source, plain, staging, rules)
     if _look_of(source) != before:
         raise FindingsFileChanged(f"{source} changed while it was read; read it again when it is complete.")

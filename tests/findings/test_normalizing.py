@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from remediation_assets.findings.normalizing.categories import categorize, cwe_numbers
 from remediation_assets.findings.normalizing.packages import package_name, versions_told, without_version
-from remediation_assets.findings.normalizing.paths import path_of_uri, repository_path
+from remediation_assets.findings.normalizing.paths import path_of_uri, repository_address, repository_path
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 
 
@@ -71,7 +71,12 @@ def test_no_score_and_no_word_is_an_error(told: object) -> None:
     ],
 )
 def test_cwe_numbers_are_read_from_labels(labels: list[object], numbers: list[int]) -> None:
-    assert cwe_numbers(labels) == numbers
+    assert cwe_numbers(labels, bare=True) == numbers
+
+
+def test_a_number_alone_is_a_cwe_only_where_nothing_else_can_be_meant() -> None:
+    assert cwe_numbers(["22", 89, "CWE-20 Top 25", "CWE-287 (rank 22 of 25)"]) == [20, 287]
+    assert cwe_numbers(["22, 89", "CWE-20 Top 25"], bare=True) == [22, 89, 20]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,20 @@ def test_versions_are_told_in_order() -> None:
     assert versions_told(["3.10.0", "3.9.1", "3.9.1", "2.0"]) == "2.0, 3.9.1, 3.10.0"
     assert versions_told([]) is None
     assert versions_told(["9" * 5000, "1"]) == "1, " + "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ("https://x-access-token:ghs_SECRET@github.com/acme/shop", "https://github.com/acme/shop"),
+        ("git@github.com:acme/shop.git", "https://github.com/acme/shop"),
+        ("ssh://git@ghe.corp:2222/acme/shop.git", "https://ghe.corp/acme/shop"),
+        ("https://github.com/acme/shop", "https://github.com/acme/shop"),
+        ("", ""),
+    ],
+)
+def test_a_repository_is_its_https_address_without_a_password(told: str, address: str) -> None:
+    assert repository_address(told) == address
 
 
 @given(st.text(alphabet="./\\ab:C~%2e", max_size=30), st.text(alphabet="/ab.\\C:", max_size=8))

@@ -53,7 +53,7 @@ _BY_TOOL = {
 }
 
 # What is wrong with a dependency is fixed by another version of it, whichever weakness it is.
-_OF_DEPENDENCIES = {"dependabot", "osv-scanner", "grype", "dependency-check", "snyk open source", "npm audit"}
+_OF_DEPENDENCIES = {"dependabot", "osv-scanner", "grype", "dependency-check", "snyk open source", "snyk container"}
 _OF_DEPENDENCIES |= {"ospackagevulnerability", "languagespecificpackagevulnerability"}  # rules of Trivy
 
 _NUMBERS = {number: category for category, numbers in _BY_CWE.items() for number in numbers}
@@ -61,12 +61,16 @@ _RULES = {rule.lower(): category for category, rules in _BY_RULE.items() for rul
 _CWE = re.compile(r"(?:^|[^A-Za-z])cwe[-_ :/]?0*(\d{1,5})(?!\d)", re.IGNORECASE)
 
 
-def cwe_numbers(values: Iterable[object]) -> list[int]:
-    """Give the CWE numbers that some labels name: `external/cwe/cwe-089`, `CWE-89: SQL Injection`, `89`."""
+def cwe_numbers(values: Iterable[object], *, bare: bool = False) -> list[int]:
+    """Give the CWE numbers that some labels name: `external/cwe/cwe-089`, `CWE-89: SQL Injection`.
+
+    Numbers alone, such as `89`, only where they are `bare`: where nothing but a CWE can be meant.
+    """
     found: dict[int, None] = {}
     for value in values:
         text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        numbers = [text] if re.fullmatch(r"[0-9]{1,5}", text) else _CWE.findall(text)
+        alone = bare and re.fullmatch(r"[0-9]{1,5}(?:[,; ]+[0-9]{1,5})*", text)
+        numbers = re.findall(r"[0-9]+", text) if alone else _CWE.findall(text)
         found |= dict.fromkeys(int(number) for number in numbers if int(number))
     return list(found)
 

@@ -6,7 +6,10 @@ A path that cannot be made one is given back as it is; the judging of rows then 
 import posixpath
 import re
 from collections.abc import Iterable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+# An address, or the source of a module: `https://...`, `git::...`.
+_ELSEWHERE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:(?:/|:)", re.IGNORECASE)
 
 _DRIVE = re.compile(r"^/?([A-Za-z]):(?=/|$)")
 
@@ -15,14 +18,16 @@ def path_of_uri(uri: str) -> str:
     """Give the path that a `file:` URI or a relative reference names (RFC 3986); other text as it is."""
     if re.match(r"^[A-Za-z]:[\\/]", uri):
         return uri.replace("\\", "/")
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
+    if _ELSEWHERE.match(uri):
         return uri
-    if parts.scheme.lower() == "file":
-        host = f"//{parts.netloc}" if parts.netloc.lower() not in ("", "localhost") else ""
-        return host + _with_drive(unquote(parts.path))
-    return unquote(parts.path) if not parts.scheme and not parts.netloc else uri
+    # What stands behind `#` or `?` belongs to the name: files have neither fragment nor query.
+    if not uri.lower().startswith("file:"):
+        return unquote(uri)
+    path = unquote(uri[len("file:") :])
+    if not path.startswith("//"):
+        return _with_drive(path)
+    host, slash, below = path[2:].partition("/")
+    return _with_drive(slash + below) if host.lower() in ("", "localhost") else path
 
 
 def repository_path(path: str, roots: Iterable[str] = ()) -> str:
@@ -30,6 +35,8 @@ def repository_path(path: str, roots: Iterable[str] = ()) -> str:
     plain = _with_drive(path.strip().replace("\\", "/"))
     if plain.lower().startswith("file:"):
         plain = path_of_uri(plain)
+    if _ELSEWHERE.match(plain):
+        return plain
     for root in roots:
         below = _below(plain, _with_drive(path_of_uri(root.replace("\\", "/"))))
         if below is not None:
@@ -40,6 +47,15 @@ def repository_path(path: str, roots: Iterable[str] = ()) -> str:
     # Only dots that stay inside are resolved; `..` before anything else leads out and is kept, to be seen.
     normal = posixpath.normpath(plain)
     return normal if not normal.startswith("//") else plain
+
+
+def repository_address(told: str) -> str:
+    """Give a repository's https address without user and password; also from one that git uses over ssh."""
+    plain = told.strip()
+    ssh = re.fullmatch(r"(?:ssh://)?[A-Za-z0-9._-]+@([^:/@]+)(?::\d+)?[:/](.+?)(?:\.git)?/?", plain)
+    if ssh:
+        return f"https://{ssh[1]}/{ssh[2].lstrip('/')}"
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", plain)
 
 
 def _with_drive(path: str) -> str:

@@ -26,20 +26,21 @@ def recognizes(document: Any) -> bool:
 
 
 def _kind(alert: dict[str, Any]) -> str | None:
-    if "number" not in alert or "state" not in alert:
+    if "number" not in alert:
         return None
-    if "rule" in alert and "tool" in alert:
+    if "rule" in alert and "tool" in alert and "state" in alert:
         return _CODE
     if "security_advisory" in alert and ("dependency" in alert or "security_vulnerability" in alert):
         return _DEPENDENCY
-    return _SECRET if "secret_type" in alert else None
+    # The webhooks of old tell no state of secrets, but whether they were resolved.
+    return _SECRET if "secret_type" in alert and ("state" in alert or "resolution" in alert) else None
 
 
 def read(document: Any) -> Iterator[Item]:
     """Give the open alerts; all others are left out."""
     for one in document if isinstance(document, list) else [document]:
         alert = fields(one.get("alert", one))
-        state = text(alert.get("state")) or "of no state"
+        state = text(alert.get("state")) or ("resolved" if alert.get("resolution") else "open")
         if state != "open":
             yield LeftOut(state.replace("_", " "))
             continue
@@ -93,7 +94,7 @@ def _of_dependency(alert: dict[str, Any]) -> Row:
     vulnerability, dependency = fields(alert.get("security_vulnerability")), fields(alert.get("dependency"))
     package = fields(dependency.get("package")) or fields(vulnerability.get("package"))
     kind, cvss = package.get("ecosystem"), fields(advisory.get("cvss"))
-    cwes = cwe_numbers(fields(one).get("cwe_id") for one in elements(advisory.get("cwes")))
+    cwes = cwe_numbers((fields(one).get("cwe_id") for one in elements(advisory.get("cwes"))), bare=True)
     rule_id = first_text(advisory.get("cve_id"), advisory.get("ghsa_id"))
     score = score_of(cvss.get("score"))
     return Row(

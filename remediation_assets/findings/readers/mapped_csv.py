@@ -151,7 +151,7 @@ def row_of(record: Record, mapping: ColumnMapping) -> Row | LeftOut:
             return LeftOut(f"{column} {record.values[column].strip()!r}")
     told = {field: record.values[column].strip() for field, column in mapping.columns.items()}
     told |= mapping.constants
-    cwes = cwe_numbers(told.get("cwe_id", "").replace(",", " ").split())
+    cwes = cwe_numbers([told.get("cwe_id", "")], bare=True)
     rule_id, ecosystem = told.get("rule_id") or None, told.get("ecosystem")
     category, cwe = categorize(cwes, rule_id=rule_id, tool=told.get("scanner", ""))
     path, dependency = told.get("file_path", ""), told.get("dependency_name", "")
@@ -159,8 +159,8 @@ def row_of(record: Record, mapping: ColumnMapping) -> Row | LeftOut:
     return Row(
         finding_id=told.get("finding_id") or made_id(rule_id, path, line, told.get("title")),
         scanner=told.get("scanner"),
-        category=told.get("category") or category,
-        severity=severity_of(told.get("severity"), score_of(told.get("cvss_score"))),
+        category=_our_category(told.get("category", "")) or category,
+        severity=_severity(told.get("severity"), told.get("cvss_score", "")),
         title=told.get("title"),
         description=told.get("description", ""),
         repo_url=told.get("repo_url"),
@@ -177,6 +177,18 @@ def row_of(record: Record, mapping: ColumnMapping) -> Row | LeftOut:
         rule_id=rule_id,
         fingerprint=told.get("fingerprint"),
     )
+
+
+def _our_category(told: str) -> str | None:
+    """Give a category of ours that a column names; None for words of others, which are not guessed from."""
+    word = told.lower().replace(" ", "_").replace("-", "_")
+    return word if word in set(FindingCategory) else None
+
+
+def _severity(word: str | None, told: str) -> str:
+    """Give the severity of a score or else a word; a score that cannot be read, where there is no word, as it is."""
+    score = score_of(told.replace(",", ".") if told.count(",") == 1 else told)
+    return severity_of(word or (told if told.strip("0.,") else None), score)
 
 
 def _list(value: object) -> list[Any]:

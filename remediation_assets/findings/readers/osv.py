@@ -52,7 +52,7 @@ def _row(known: list[dict[str, Any]], score: float | None, package: dict[str, An
         told = [score_of(fields(one).get("score")) for advisory in known for one in elements(advisory.get("severity"))]
         score = max((one for one in told if one is not None), default=None)
     described = [fields(advisory.get("database_specific")) for advisory in known]
-    cwes = cwe_numbers(cwe for one in described for cwe in elements(one.get("cwe_ids")))
+    cwes = cwe_numbers((cwe for one in described for cwe in elements(one.get("cwe_ids"))), bare=True)
     return Row(
         finding_id=best,
         scanner=SCANNER,
@@ -66,17 +66,24 @@ def _row(known: list[dict[str, Any]], score: float | None, package: dict[str, An
         cwe_id=f"CWE-{cwes[0]}" if cwes else None,
         dependency_name=package_name(ecosystem, name) or None,
         current_version=first_text(package.get("version"), package.get("commit")),
-        fixed_version=versions_told(_fixes(known, name)),
+        fixed_version=versions_told(_fixes(known, name, ecosystem)),
         language=language_of_package(package_type(ecosystem) or ""),
         rule_id=best,
     )
 
 
-def _fixes(known: list[dict[str, Any]], name: str) -> Iterator[str]:
-    """Give the versions that fix a package, of all its release lines (OSV schema, `affected[].ranges[].events`)."""
+def _fixes(known: list[dict[str, Any]], name: str, ecosystem: object) -> Iterator[str]:
+    """Give the versions that fix a package, of all its release lines (OSV schema, `affected[].ranges[].events`).
+
+    An advisory may tell of other ecosystems too, and of other releases of a distribution, as `Debian:12`.
+    """
     for advisory in known:
         for affected in map(fields, elements(advisory.get("affected"))):
-            if text(fields(affected.get("package")).get("name")) != name:
+            package = fields(affected.get("package"))
+            theirs = package.get("ecosystem") or ecosystem
+            if package_name(theirs, text(package.get("name")) or "") != package_name(ecosystem, name):
+                continue
+            if isinstance(ecosystem, str) and ":" in ecosystem and theirs != ecosystem:
                 continue
             for of_range in map(fields, elements(affected.get("ranges"))):
                 if of_range.get("type") != "GIT":

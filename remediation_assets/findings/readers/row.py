@@ -92,6 +92,8 @@ def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iter
 
 def line_of(value: object) -> int | None:
     """Give a line's number; None where it is not told, for which some tools write 0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

@@ -5,6 +5,7 @@ The numbers in comments are sections of that standard.
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -38,6 +39,11 @@ _NAMES = {"semgrep oss": "Semgrep", "semgrep pro": "Semgrep", "semgrep": "Semgre
 # What Semgrep writes instead of a fingerprint to those who are not logged in.
 _NO_FINGERPRINT = {"requires login"}
 
+# Partial fingerprints that tell no result from another: those of a commit, as gitleaks writes them, and the column,
+# which moves with every indentation.
+_NOT_OF_A_RESULT = {"commitSha", "email", "author", "date", "commitMessage"}
+_COLUMN = "StartColumn"
+
 
 def recognizes(document: Any) -> bool:
     """Say whether a document is meant as SARIF, of whichever version or spelling."""
@@ -68,9 +74,12 @@ class _Run:
         self._artifacts = elements(run.get("artifacts"))
         self._bases = fields(run.get("originalUriBaseIds"))
         provenance = [fields(one) for one in elements(run.get("versionControlProvenance"))]
-        self._repo_url = _web_address(next((text(one.get("repositoryUri")) for one in provenance), None))
-        self._top_bases = {fields(one.get("mappedTo")).get("uriBaseId") for one in provenance} - {None}
-        self._roots = [path for path in map(self._base_path, self._bases) if path.startswith("/") or ":" in path[:3]]
+        self._repo_url = next((text(one.get("repositoryUri")) for one in provenance), None)
+        self._top_bases = {text(fields(one.get("mappedTo")).get("uriBaseId")) for one in provenance} - {None}
+        roots = {path.rstrip("/") for path in map(self._base_path, self._bases) if _is_absolute(path)}
+        # The innermost first; the root of a machine is that of no repository.
+        self._roots = sorted(roots - {"", "/"}, key=lambda root: (-len(root), root))
+        self._shared: set[tuple[str | None, str | None, str]] = set()
         self._rules = [
             {text(fields(rule).get("id")) or "": fields(rule) for rule in elements(component.get("rules"))}
             for component in (self._driver, *self._extensions)
@@ -87,6 +96,7 @@ class _Run:
         for invocation in elements(self._run.get("invocations")):
             if fields(invocation).get("executionSuccessful") is False:
                 yield Note(f"{self._name} says that it did not succeed; findings may be missing")
+        self._shared = self._shared_fingerprints()
         for number, result in enumerate(objects(self._run, "results", optional=False)):
             if not any(name in result for name in ("message", "ruleId", "rule", "ruleIndex", "locations")):
                 found = ", ".join(sorted(result)[:6])
@@ -95,22 +105,49 @@ class _Run:
                 raise Unreadable("writes SARIF's names with underscores (rule_id); export it as SARIF 2.1.0")
             yield _why_left_out(result) or self._row(result)
 
-    def _row(self, result: dict[str, Any]) -> Row:
-        rule_id, rule = self._rule_of(result)
+    def _shared_fingerprints(self) -> set[tuple[str | None, str | None, str]]:
+        """Find the fingerprints that results of one rule in one file share on several lines: they tell no finding."""
+        lines: dict[tuple[str | None, str | None, str], set[int | None]] = defaultdict(set)
+        for result in map(fields, elements(self._run.get("results"))):
+            rule_id = self._rule_of(result)[0]
+            if fingerprint := _fingerprint(result, rule_id):
+                path, region = self._place(result)
+                lines[rule_id, path, fingerprint].add(line_of(region.get("startLine")))
+        return {shared for shared, found in lines.items() if len(found) > 1}
+
+    def _place(self, result: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         location = fields(next(iter(elements(result.get("locations"))), None))
         physical = fields(location.get("physicalLocation"))
-        path = self._path(fields(physical.get("artifactLocation")))
-        region = fields(physical.get("region"))
+        return self._path(fields(physical.get("artifactLocation"))), fields(physical.get("region"))
+
+    def _row(self, result: dict[str, Any]) -> Item:
+        rule_id, rule = self._rule_of(result)
+        path, region = self._place(result)
         line = line_of(region.get("startLine"))
         properties, of_rule = fields(result.get("properties")), fields(rule.get("properties"))
-        cwes = cwe_numbers([*self._labels(result, properties), *self._labels(rule, of_rule)])
-        category, cwe = categorize(cwes, rule_id=rule_id, rule_name=text(rule.get("name")), tool=self._name)
+        rule_name = text(rule.get("name"))
+        is_trivy = self._scanner == "Trivy"
+        if is_trivy and rule_name == "License":
+            return LeftOut("licenses")
+        tags = [*elements(properties.get("tags")), *elements(of_rule.get("tags"))]
+        named = [*self._named_cwes(result, properties), *self._named_cwes(rule, of_rule)]
+        cwes = [*cwe_numbers(named, bare=True), *cwe_numbers(tags)]
+        category, cwe = categorize(cwes, rule_id=rule_id, rule_name=rule_name, tool=self._name)
+        if is_trivy and rule_name == "Secret":
+            category = FindingCategory.HARDCODED_SECRET
         message = self._message(result, rule)
         fingerprint = _fingerprint(result, rule_id)
+        if fingerprint and (rule_id, path, fingerprint) in self._shared:
+            fingerprint = None
         if category is FindingCategory.DEPENDENCY_VULNERABILITY and not fingerprint:
             # No field of SARIF names the package, and all packages of a manifest may be on its first line.
             fingerprint = f"{rule_id} {message.partition(chr(10))[0]}"
-        short = first_text(fields(rule.get("shortDescription")).get("text"), rule.get("name"))
+        short = first_text(fields(rule.get("shortDescription")).get("text"), rule_name)
+        full = fields(rule.get("fullDescription")).get("text")
+        description = joined(message, full, fields(rule.get("help")).get("text"), rule.get("helpUri"))
+        if category is FindingCategory.HARDCODED_SECRET:
+            # Messages quote what they found, and in Trivy's output the rules do.
+            message, description = "", joined(short, None if is_trivy else full, rule.get("helpUri"))
         first_line = message.strip().partition("\n")[0]
         return Row(
             finding_id=made_id(rule_id, path, fingerprint or (line, region.get("startColumn"), message)),
@@ -118,12 +155,7 @@ class _Run:
             category=category,
             severity=self._severity(result, rule, properties, of_rule),
             title=first_text(short if line else None, first_line, short, rule_id),
-            description=joined(
-                message,
-                fields(rule.get("fullDescription")).get("text"),
-                fields(rule.get("help")).get("text"),
-                rule.get("helpUri"),
-            ),
+            description=description,
             repo_url=self._repo_url,
             file_path=path,
             line_number=line,
@@ -171,9 +203,8 @@ class _Run:
         level = first_text(result.get("level"), fields(rule.get("defaultConfiguration")).get("level"), "warning")
         return severity_of(level, score)
 
-    def _labels(self, owner: dict[str, Any], properties: dict[str, Any]) -> Iterator[object]:
-        """Give what may name CWEs: tags, a property of that name, and references to the taxonomy of CWE."""
-        yield from elements(properties.get("tags"))
+    def _named_cwes(self, owner: dict[str, Any], properties: dict[str, Any]) -> Iterator[object]:
+        """Give what names CWEs: a property of that name, and references to the taxonomy of CWE."""
         for name in ("cwe", "cwes", "cweId", "CWE"):
             value = properties.get(name)
             yield from value if isinstance(value, list) else [value]
@@ -269,26 +300,19 @@ def _is_suppressed(suppressions: Iterable[object]) -> bool:
 
 
 def _fingerprint(result: dict[str, Any], rule_id: str | None) -> str | None:
-    """Give the tool's fingerprint with the rule's id, for those of two rules may be equal (3.27.16, 3.27.17)."""
-    for name in ("fingerprints", "partialFingerprints"):
-        told = {
-            key: value
-            for key, value in fields(result.get(name)).items()
-            if text(value) and str(value).strip().lower() not in _NO_FINGERPRINT
-        }
-        if told:
-            return fingerprint_of(rule_id, told)
+    """Give the tool's fingerprint with the rule's id, for those of two rules may be equal (3.27.16, 3.27.17).
+
+    Of several the first by name: a further one that a later version of the tool adds changes nothing.
+    """
+    for kind in ("fingerprints", "partialFingerprints"):
+        for name, value in sorted(fields(result.get(kind)).items()):
+            if name in _NOT_OF_A_RESULT or _COLUMN in name:
+                continue
+            if text(value) and str(value).strip().lower() not in _NO_FINGERPRINT:
+                return fingerprint_of(rule_id, name, str(value))
     return None
 
 
-def fingerprint_of(rule_id: str | None, told: dict[str, Any]) -> str:
-    """Write fingerprints by their names as one."""
-    return " ".join([rule_id or "", *(f"{name}={told[name]}" for name in sorted(told))])
-
-
-def _web_address(uri: str | None) -> str | None:
-    """Give the https address of a repository, also where it is told as git's own."""
-    if uri is None:
-        return None
-    ssh = re.fullmatch(r"(?:ssh://)?git@([^:/]+)[:/](.+?)(?:\.git)?/?", uri.strip())
-    return f"https://{ssh[1]}/{ssh[2]}" if ssh else uri.strip()
+def fingerprint_of(rule_id: str | None, name: str, value: str) -> str:
+    """Write a fingerprint with its rule and its name."""
+    return f"{rule_id or ''} {name}={value}"

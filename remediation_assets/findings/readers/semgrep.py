@@ -27,7 +27,9 @@ def recognizes(document: Any) -> bool:
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
         return False
     results = document["results"]
-    return "check_id" in fields(results[0]) if results else isinstance(document.get("errors"), list)
+    if results:
+        return "check_id" in fields(results[0])
+    return isinstance(document.get("errors"), list) and isinstance(document.get("paths"), dict)
 
 
 def read(document: dict[str, Any]) -> Iterator[Item]:
@@ -49,12 +51,14 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
     path = repository_path(text(result.get("path")) or "")
     start = fields(result.get("start"))
     told = metadata.get("cwe")
-    cwes = cwe_numbers(told if isinstance(told, list) else [told])
+    cwes = cwe_numbers(told if isinstance(told, list) else [told], bare=True)
     category, cwe = categorize(cwes, rule_id=rule_id, tool=SCANNER)
     fingerprint = text(extra.get("fingerprint"))
     if fingerprint and fingerprint.strip().lower() == "requires login":
         fingerprint = None
     message, word = text(extra.get("message")) or "", text(extra.get("severity"))
+    if category is FindingCategory.HARDCODED_SECRET:
+        message = ""  # it may quote what was found
     line = line_of(start.get("line"))
     row = Row(
         finding_id=made_id(rule_id, path, fingerprint or (line, start.get("col"))),
@@ -68,7 +72,7 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
         cwe_id=cwe,
         language=language_of_path(path),
         rule_id=rule_id,
-        fingerprint=fingerprint_of(rule_id, {_FINGERPRINT: fingerprint}) if fingerprint else None,
+        fingerprint=fingerprint_of(rule_id, _FINGERPRINT, fingerprint) if fingerprint else None,
     )
     return row | _of_dependency(fields(extra.get("sca_info")), cwe)
 

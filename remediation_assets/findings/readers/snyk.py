@@ -33,13 +33,20 @@ def _is_project(project: dict[str, Any]) -> bool:
 
 def read(document: Any) -> Iterator[Item]:
     """Give one finding for each issue of a package, however many ways lead to the package."""
-    for project in document if isinstance(document, list) else [document]:
+    for project in _projects(document):
         name = first_text(project.get("projectName"), project.get("path"), project.get("displayTargetFile")) or "?"
         if "infrastructureAsCodeIssues" in project:
             raise Unreadable(f"is of Snyk IaC ({name}); export it with `snyk iac test --sarif`")
         if not isinstance(project.get("vulnerabilities"), list):
             raise Unreadable(f"says that Snyk could not test {name} ({text(project.get('error'))}); test it again")
         yield from _project(project)
+
+
+def _projects(document: Any) -> Iterator[dict[str, Any]]:
+    """Give the projects of a document; that of a container's image holds those of the applications in it."""
+    for project in document if isinstance(document, list) else [document]:
+        yield project
+        yield from objects(project, "applications")
 
 
 def _project(project: dict[str, Any]) -> Iterator[Item]:
@@ -65,7 +72,7 @@ def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
     kind = first_text(issue.get("packageManager"), project.get("packageManager"), issue.get("language"))
     name = first_text(issue.get("packageName"), issue.get("moduleName"), issue.get("name")) or ""
     identifiers = fields(issue.get("identifiers"))
-    cwes = cwe_numbers(elements(identifiers.get("CWE")))
+    cwes = cwe_numbers(elements(identifiers.get("CWE")), bare=True)
     way = " > ".join(found for found in map(text, elements(issue.get("from"))) if found)
     fixed = filter(None, map(text, elements(issue.get("fixedIn"))))
     return Row(
@@ -81,7 +88,12 @@ def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
             f"{ways} paths lead to the package, such as {way}." if ways > 1 else f"Path: {way}." if way else None,
             issue.get("description"),
         ),
-        file_path=first_text(project.get("displayTargetFile"), project.get("targetFile")),
+        # What a container's image brings along stands in no file of it.
+        file_path=first_text(
+            project.get("displayTargetFile"),
+            project.get("targetFile"),
+            project.get("path") if "docker" in project else None,
+        ),
         cwe_id=f"CWE-{cwes[0]}" if cwes else None,
         dependency_name=package_name(kind, name),
         current_version=text(issue.get("version")),

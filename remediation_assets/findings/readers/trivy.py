@@ -53,12 +53,13 @@ def _result(result: dict[str, Any], repo_url: str | None) -> Iterator[Item]:
     target = text(result.get("Target")) or ""
     shared = Row(scanner=SCANNER, repo_url=repo_url)
     for found in objects(result, "Vulnerabilities"):
-        if found.get("Status") in _NOT_AFFECTED:
-            yield LeftOut(f"of status {found['Status']}")
+        status = text(found.get("Status"))
+        if status in _NOT_AFFECTED:
+            yield LeftOut(f"of status {status}")
         else:
             yield shared | _vulnerability(found, target, result)
     for found in objects(result, "Misconfigurations"):
-        status = found.get("Status", "FAIL")
+        status = first_text(found.get("Status"), "FAIL")
         yield LeftOut(f"of status {status}") if status != "FAIL" else shared | _misconfiguration(found, target)
     for found in objects(result, "Secrets"):
         yield shared | _secret(found, target)
@@ -74,7 +75,7 @@ def _vulnerability(found: dict[str, Any], target: str, result: dict[str, Any]) -
     kind = result.get("Type")
     # Some targets are no file but all that is of a kind, and the package tells its own.
     own = text(found.get("PkgPath")) if result.get("Class") == "lang-pkgs" else None
-    cwes = cwe_numbers(elements(found.get("CweIDs")))
+    cwes = cwe_numbers(elements(found.get("CweIDs")), bare=True)
     return Row(
         finding_id=rule_id,
         category=FindingCategory.DEPENDENCY_VULNERABILITY,
@@ -114,8 +115,8 @@ def _misconfiguration(found: dict[str, Any], target: str) -> Row:
         line_number=line,
         language=language_of_path(target),
         rule_id=rule_id,
-        # Several resources of one file may break one rule without a line being told.
-        fingerprint=None if line else joined(rule_id, cause.get("Resource"), found.get("Message")) or None,
+        # Several resources of one file may break one rule, on one line or where none is told.
+        fingerprint=joined(rule_id, line, cause.get("Resource"), found.get("Message")) or None,
     )
 
 

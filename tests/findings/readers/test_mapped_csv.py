@@ -68,6 +68,33 @@ def test_what_cannot_be_used_is_set_aside_with_its_line() -> None:
     assert {row["raw"] for row in reading.rejected if "malformed" in row["reason"]} >= {"11,short,High"}
 
 
+@pytest.mark.parametrize(
+    ("score", "severity"),
+    [("9.8", "critical"), ("9,8", "critical"), ("0.0", "medium"), ("", "medium"), ("85", None), ("n/a", None)],
+)
+def test_a_score_that_cannot_be_read_is_no_severity(score: str, severity: str | None) -> None:
+    mapping = {"columns": {"title": "t", "file_path": "f", "cvss_score": "s"}, "constants": {"scanner": "x"}}
+    reading = read_text(f't,f,s\na,b.py,"{score}"\n', origin(mapping))
+    assert reading.all("severity") == ([severity] if severity else [])
+
+
+def test_words_of_others_in_a_category_column_are_not_guessed_from() -> None:
+    mapping = MAPPING | {"columns": MAPPING["columns"] | {"category": "Kind"}, "only": {}}
+    header, rows = HEADER + ",Kind", [f"{ROWS[0]},Injection", f"{ROWS[1]},Path Traversal"]
+    reading = read_text("\n".join([header, *rows]) + "\n", origin(mapping))
+    assert reading.all("category") == ["sql_injection", "path_traversal"]
+
+
+def test_a_row_without_its_repository_is_set_aside_alone() -> None:
+    mapping = MAPPING | {"columns": MAPPING["columns"] | {"repo_url": "Repo"}, "only": {}}
+    content = f"{HEADER},Repo\n{ROWS[0]},https://github.com/acme/web\n{ROWS[1]},\n"
+    reading = read_text(content, Origin(mapping=mapping))
+    assert (len(reading.rows), [row["reason"] for row in reading.rejected]) == (
+        1,
+        ["missing required field service_name"],
+    )
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_a_mapped_file_may_have_any_encoding(encoding: str) -> None:
     reading = read(TEXT.replace("Old cipher", "Clé usée").encode(encoding))

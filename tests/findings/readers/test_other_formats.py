@@ -199,6 +199,22 @@ def test_an_issue_of_snyk_on_many_paths_is_one_finding() -> None:
     assert reading.scan.left_out == {"licenses": 1, "suppressed": 1}
 
 
+def test_applications_in_a_container_are_projects_of_it() -> None:
+    image = snyk_project(
+        docker={}, path="alpine:3.10", applications=[snyk_project(displayTargetFile="app/package.json")]
+    )
+    del image["displayTargetFile"]
+    assert read(image).all("file_path") == [*["alpine:3.10"] * 2, *["app/package.json"] * 2]
+
+
+def test_vulnerabilities_without_a_fix_stay_apart() -> None:
+    found = [{"VulnerabilityID": f"CVE-{number}", "PkgName": "a", "Severity": "LOW"} for number in range(3)]
+    results = [{"Target": "go.sum", "Type": "gomod", "Class": "lang-pkgs", "Vulnerabilities": found}]
+    assert len(read(TRIVY | {"Results": results}).keys) == 3
+    fixed = [one | {"FixedVersion": "2"} for one in found]
+    assert len(read(TRIVY | {"Results": [results[0] | {"Vulnerabilities": fixed}]}).keys) == 1
+
+
 def osv_document() -> dict[str, Any]:
     def advisory(name: str, aliases: list[str], **more: Any) -> dict[str, Any]:
         affected = [{"package": {"name": "jinja2"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": "3.1.3"}]}]}]
@@ -231,6 +247,26 @@ def test_a_vulnerability_without_a_group_is_not_lost() -> None:
     document = osv_document()
     del document["results"][0]["packages"][0]["groups"]
     assert len(read(document).rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "name", "affected", "fixed"),
+    [
+        ("PyPI", "PyYAML", [("PyPI", "pyyaml", "5.1")], "5.1"),
+        ("PyPI", "protobuf", [("PyPI", "protobuf", "4.1"), ("npm", "protobuf", "7.2.5")], "4.1"),
+        ("Debian:11", "openssl", [("Debian:11", "openssl", "1.1.1n"), ("Debian:12", "openssl", "3.0.2")], "1.1.1n"),
+    ],
+)
+def test_a_fix_is_one_of_the_packages_own_ecosystem(
+    ecosystem: str, name: str, affected: list[tuple[str, str, str]], fixed: str
+) -> None:
+    told = [
+        {"package": {"ecosystem": one, "name": called}, "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": fix}]}]}
+        for one, called, fix in affected
+    ]
+    package = {"package": {"name": name, "ecosystem": ecosystem}, "vulnerabilities": [{"id": "X-1", "affected": told}]}
+    document = {"results": [{"source": {"path": "lock"}, "packages": [package]}]}
+    assert read(document).all("fixed_version") == [fixed]
 
 
 def code_alert(number: int, state: str = "open", **more: Any) -> dict[str, Any]:
@@ -291,6 +327,7 @@ def test_pages_of_an_api_and_json_lines_are_read_as_one() -> None:
     assert len(read_text(json.dumps(one) + json.dumps(two) + "[]").rows) == 3
     assert len(read_text("\n".join(map(json.dumps, [*one, *two])) + "\n").rows) == 3
     assert len(read_text("\ufeff" + json.dumps(one)).rows) == 2
+    assert len(read([one, two, []]).rows) == 3
 
 
 def test_no_alert_at_all_is_no_finding() -> None:
@@ -319,6 +356,12 @@ def test_no_alert_at_all_is_no_finding() -> None:
         ('{"results": [{"check_id": "a"}]', "is JSON that breaks off or is damaged"),
         ("[" * 100_000, "is JSON that"),
         ('{"version": "2.1.0", "runs": [' + "[" * 5000 + "]" * 5000 + "]}", "is nested too deeply"),
+        (
+            "2026 INFO scanning\n2026 INFO done\n" + '{"results": []}',
+            "has other text before its JSON, which begins at line 3",
+        ),
+        ("null\n", "holds nothing but null"),
+        ('{"errors": [], "generated_at": "x", "metrics": {}, "results": []}', "is JSON that no reader knows"),
         ('{"n": ' + "9" * 5000 + "}", "has a number without end"),
     ],
 )

@@ -54,8 +54,8 @@ def alerts(document: Any) -> int:
         ("sarif/spotbugs.sarif", sarif, 0),
         ("sarif/with-suppressions.sarif", sarif, 0),
         ("semgrep/many.json", semgrep, 0),
-        # Vulnerabilities of one package without a fix: one and the same thing to do.
-        ("trivy/all-statuses.json", trivy, 4),
+        # Without a fix nothing says that one upgrade mends several.
+        ("trivy/all-statuses.json", trivy, 0),
         ("trivy/legacy-mixed.json", trivy, 2),
         ("trivy/vulnerabilities.json", trivy, 0),
         ("snyk/several-projects.json", snyk, 0),

@@ -158,6 +158,8 @@ BASES = {
         ({"uri": "file:///home/ci/work/shop/lib/a.py"}, "lib/a.py"),
         ({"uri": "/home/ci/work/shop/lib/a.py"}, "lib/a.py"),
         ({"index": 1}, "lib/b.py"),
+        ({"uri": "src/C#/A.cs"}, "src/C#/A.cs"),
+        ({"uri": "pages/what?.py"}, "pages/what?.py"),
     ],
 )
 def test_a_path_is_one_in_the_repository(place: dict[str, Any], path: str) -> None:
@@ -169,7 +171,8 @@ def test_a_path_is_one_in_the_repository(place: dict[str, Any], path: str) -> No
 @pytest.mark.parametrize(
     "uri",
     ["/etc/passwd", "file:///etc/passwd", "../outside.py", "src/../../outside.py", "C:\\code\\a.c", "file:///C:/code/a.c",
-     "file://host/share/a.c", "//host/share/a.c", "..\\outside.py", "~/a.py", "%2e%2e/outside.py", "%2Fetc/passwd"],
+     "file://host/share/a.c", "//host/share/a.c", "..\\outside.py", "~/a.py", "https://site.example/login?x=1",
+     "http://evil/../../etc", "git::https://x/y.tf", "%2e%2e/outside.py", "%2Fetc/passwd"],
 )  # fmt: skip
 def test_a_path_that_leads_elsewhere_is_set_aside(uri: str) -> None:
     reading = read(log(result(locations=[location(uri)]), originalUriBaseIds=BASES))
@@ -213,6 +216,58 @@ def test_a_line_that_moved_is_the_same_finding_where_there_is_a_fingerprint(name
 def test_fingerprints_of_two_rules_are_two_findings() -> None:
     same = {"partialFingerprints": {"primaryLocationLineHash": "abc:1"}}
     assert len(read(log(result("R1", **same), result("R2", **same))).keys) == 2
+
+
+def test_what_many_lines_share_is_no_fingerprint() -> None:
+    commit = {"partialFingerprints": {"commitSha": "abc", "email": "a@b.c", "author": "Ada", "commitMessage": "m"}}
+    same = {"partialFingerprints": {"snippet/v1": "abc"}}
+    for shared in (commit, same):
+        found = [result(**shared, locations=[location("a.py", line)]) for line in (10, 55, 99)]
+        reading = read(log(*found))
+        assert (len(reading.keys), reading.all("fingerprint")) == (3, [None] * 3)
+
+
+def test_a_further_fingerprint_and_another_indentation_change_no_key() -> None:
+    def keys(**told: str) -> set[str]:
+        return read(log(result(partialFingerprints=told))).keys
+
+    assert keys(a="1") == keys(a="1", b="2")
+    column = "primaryLocationStartColumnFingerprint"
+    assert keys(primaryLocationLineHash="h:1", **{column: "4"}) == keys(primaryLocationLineHash="h:1", **{column: "8"})
+
+
+def test_the_root_of_a_machine_is_that_of_no_repository() -> None:
+    one = result(locations=[location("file:///home/ci/shop/a.py")])
+    bases = {"ROOT": {"uri": "file:///"}, "SRC": {"uri": "file:///home/ci/shop/"}}
+    for order in (bases, dict(reversed(bases.items()))):
+        assert only(log(one, originalUriBaseIds=order))["file_path"] == "a.py"
+    there = Origin(repo_url="https://github.com/acme/shop", root="/home/ci/shop")
+    assert only(log(one, originalUriBaseIds={"ROOT": bases["ROOT"]}), there)["file_path"] == "a.py"
+
+
+def test_secrets_are_not_quoted() -> None:
+    match = {"text": "Match: password=hunter2"}
+    rule = {
+        "id": "key",
+        "name": "Secret",
+        "shortDescription": {"text": "A key"},
+        "fullDescription": match,
+        "help": match,
+    }
+    tool = {"driver": {"name": "Trivy", "rules": [rule, {"id": "GPL", "name": "License"}]}}
+    reading = read(log(result("key", message=match), result("GPL"), tool=tool))
+    assert reading.all("category", "title") == [("hardcoded_secret", "A key")]
+    assert reading.scan.left_out == {"licenses": 1}
+    hard_coded = result(message={"text": 'The value "hunter2" is used as a password'}, properties={"cwe": 798})
+    for one in (reading, read(log(hard_coded))):
+        assert "hunter2" not in json.dumps([one.rows, one.rejected], default=str)
+
+
+def test_a_password_in_the_address_of_a_repository_is_dropped() -> None:
+    address = "https://x-access-token:ghs_SECRET@github.com/acme/web"
+    reading = read(log(result(), versionControlProvenance=[{"repositoryUri": address}]))
+    assert reading.all("repo_url") == ["https://github.com/acme/web"]
+    assert "ghs_SECRET" not in json.dumps([reading.rows, reading.rejected], default=str)
 
 
 def test_what_stands_where_nobody_is_logged_in_is_no_fingerprint() -> None:

@@ -1,0 +1,397 @@
+"""What the pages show, read from the published results. Every list is paged in the database."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from remediation_assets.models import FindingCategory, Severity
+
+PAGE = 50
+
+Row = dict[str, Any]
+
+# What a finding's last attempt and what people said of it come to, in one word.
+_STATUS = """
+CASE WHEN r.verdict IN ('rejected', 'reopened') AND a.outcome = 'success' THEN r.verdict
+    ELSE coalesce(a.status, 'pending') END"""
+
+STATUSES = ("pending", "dispatched", "working", "blocked", "success", "failed", "timeout", "rejected", "reopened")
+
+_OF_ATTEMPTS = """
+LEFT JOIN last_attempts a ON a.finding_key = p.finding_key
+LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt"""
+
+_SEVERITY_RANK = "CASE {} " + " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(Severity)) + " END"
+
+_FINDING_ORDERS = {
+    "rank": "p.priority_rank",
+    "severity": f"{_SEVERITY_RANK.format('p.severity')}, p.priority_rank",
+    "title": "p.title, p.priority_rank",
+    "service": "p.service_name, p.priority_rank",
+    "category": "p.category, p.priority_rank",
+    "status": "status, p.priority_rank",
+}
+
+_SESSION_ORDERS = {
+    "started": "a.created_at DESC, p.finding_id",
+    "finding": "p.finding_id, a.attempt",
+    "service": "p.service_name, a.created_at DESC",
+    "status": "a.status, a.created_at DESC",
+    "duration": "minutes DESC NULLS LAST, a.created_at DESC",
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a list: its rows, how many there are in all, and what was asked for."""
+
+    rows: Sequence[Row]
+    total: int
+    page: int
+    sort: str
+    sorts: Sequence[str]
+
+    @property
+    def pages(self) -> int:
+        """Count the pages, at least one."""
+        return max(1, -(-self.total // PAGE))
+
+    @property
+    def first(self) -> int:
+        """Give the place of the page's first row, from 1."""
+        return (self.page - 1) * PAGE + 1 if self.rows else 0
+
+
+def frame(connection: DuckDBPyConnection, poll_interval_seconds: float, now: datetime) -> Row:
+    """Give what stands around every page: pending reviews, holds, and whether anybody follows the sessions."""
+    [row] = _rows(
+        connection,
+        f"""
+        SELECT (SELECT count(*) FROM ({_PENDING_REVIEWS})) AS pending_reviews,
+            (SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND outcome IS NULL) AS live,
+            (SELECT last_poll_at FROM state) AS last_poll_at,
+            (SELECT max("timestamp") FROM session_events) AS last_event_at
+        """,
+    )
+    holds = _rows(connection, "SELECT kind, reason, set_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id")
+    polled = row["last_poll_at"]
+    patience = timedelta(seconds=max(60.0, 5 * poll_interval_seconds))
+    row["unfollowed_since"] = polled if row["live"] and polled and now - polled > patience else None
+    return row | {"holds": holds}
+
+
+# A success with a pull request that nobody has said anything of.
+_PENDING_REVIEWS = """
+SELECT a.finding_key, a.attempt FROM last_attempts a
+ANTI JOIN reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL"""
+
+
+def overview(connection: DuckDBPyConnection) -> Row:
+    """Give the figures of the four cards and the latest sessions."""
+    severities = dict(connection.execute("SELECT severity, count(*) FROM normalized_findings GROUP BY ALL").fetchall())
+    [counts] = _rows(
+        connection,
+        """
+        SELECT count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS working,
+            count(*) FILTER (is_fixed) AS fixed,
+            count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed) AS failed
+        FROM session_results
+        """,
+    )
+    done = counts["fixed"] + counts["failed"]
+    return counts | {
+        "severities": {str(severity): severities.get(str(severity), 0) for severity in Severity},
+        "findings": sum(severities.values()),
+        "rate": counts["fixed"] / done if done else None,
+        "sessions": sessions(connection, {}, page=1, limit=10).rows,
+    }
+
+
+def findings(connection: DuckDBPyConnection, filters: Mapping[str, str], *, page: int, sort: str = "rank") -> Listing:
+    """Give a page of the findings that fit the filters: severity, category, service, status, text."""
+    conditions = {
+        "severity": "p.severity = $severity",
+        "category": "p.category = $category",
+        "service": "p.service_name = $service",
+        "status": f"({_STATUS}) = $status",
+        "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.file_path, p.rule_id, p.dependency_name)), "
+        "lower($text))",
+    }
+    given = {name: value for name, value in filters.items() if name in conditions and value}
+    where = " AND ".join(conditions[name] for name in given) or "true"
+    order = _FINDING_ORDERS.get(sort, _FINDING_ORDERS["rank"])
+    # Only the page's own rows are joined to all that is shown of them.
+    joins = _OF_ATTEMPTS if "status" in given or sort == "status" else ""
+    status = _STATUS if joins else "NULL"
+    [(total,)] = connection.execute(
+        f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", given
+    ).fetchall()
+    page = _page_within(page, total)
+    rows = _rows(
+        connection,
+        f"""
+        WITH chosen AS (
+            SELECT p.finding_key, {status} AS status, row_number() OVER (ORDER BY {order}) AS place
+            FROM prioritized_findings p {joins}
+            WHERE {where} ORDER BY {order} LIMIT {PAGE} OFFSET {(page - 1) * PAGE})
+        SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.category, p.severity, p.priority_score,
+            p.file_path, {_STATUS} AS status, a.session_id, a.attempt
+        FROM chosen c JOIN prioritized_findings p ON p.finding_key = c.finding_key {_OF_ATTEMPTS}
+        ORDER BY c.place
+        """,
+        given,
+    )
+    return Listing(rows, total, page, sort if sort in _FINDING_ORDERS else "rank", tuple(_FINDING_ORDERS))
+
+
+def services(connection: DuckDBPyConnection) -> list[str]:
+    """Give the services that findings are of, by name; the largest where there are very many."""
+    rows = connection.execute(
+        """
+        SELECT service_name FROM (
+            SELECT service_name, count(*) AS findings FROM normalized_findings GROUP BY ALL
+            ORDER BY findings DESC LIMIT 200)
+        ORDER BY ALL
+        """
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def categories() -> list[str]:
+    """Give the categories that there are."""
+    return [str(category) for category in FindingCategory]
+
+
+def severities() -> list[str]:
+    """Give the severities that there are, worst first."""
+    return [str(severity) for severity in Severity]
+
+
+def sessions(
+    connection: DuckDBPyConnection, filters: Mapping[str, str], *, page: int, sort: str = "started", limit: int = PAGE
+) -> Listing:
+    """Give a page of attempts at findings that fit the filters: status, wave, text."""
+    conditions = {
+        "status": f"({_STATUS}) = $status",
+        "wave": "p.wave = $wave",
+        "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.service_name, a.session_id)), lower($text))",
+    }
+    given = {name: value for name, value in filters.items() if name in conditions and value}
+    where = " AND ".join(conditions[name] for name in given) or "true"
+    joined = f"""
+        FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+        WHERE {where}"""
+    [(total,)] = connection.execute(f"SELECT count(*) {joined}", given).fetchall()
+    page = _page_within(page, total)
+    order = _SESSION_ORDERS.get(sort, _SESSION_ORDERS["started"])
+    rows = _rows(
+        connection,
+        f"""
+        SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.wave, a.attempt, a.session_id,
+            {_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at, a.completed_at,
+            date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
+                AS minutes, a.pr_url
+        {joined} ORDER BY {order} LIMIT {int(limit)} OFFSET {(page - 1) * PAGE}
+        """,
+        given,
+    )
+    return Listing(rows, total, page, sort if sort in _SESSION_ORDERS else "started", tuple(_SESSION_ORDERS))
+
+
+def finding(connection: DuckDBPyConnection, finding_key: str) -> Row | None:
+    """Give a finding with its attempts, the reviews of them and all that happened; None where there is none."""
+    known = _rows(
+        connection,
+        """
+        SELECT * EXCLUDE (position) FROM (
+            SELECT n.*, s.priority_score, s.priority_rank, 1 AS place
+            FROM normalized_findings n LEFT JOIN finding_scores s USING (finding_key) WHERE n.finding_key = $key
+            UNION ALL BY NAME
+            SELECT * EXCLUDE (playbook, playbook_version, prompt, plan_number), 2 AS place
+            FROM wave_plan WHERE finding_key = $key)
+        ORDER BY place LIMIT 1
+        """,
+        {"key": finding_key},
+    )
+    if not known:
+        return None
+    attempts = _rows(
+        connection,
+        f"""
+        SELECT a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome, a.pr_url,
+            a.error_message, a.playbook, a.playbook_version, a.dispatched_at, a.completed_at, a.acus_consumed,
+            a.wave_number, r.verdict, r.reviewer
+        FROM attempts a LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+        WHERE a.finding_key = ? ORDER BY a.attempt DESC
+        """,
+        [finding_key],
+    )
+    waves = _rows(connection, "SELECT wave_number FROM wave_findings WHERE finding_key = ?", [finding_key])
+    return known[0] | {
+        "attempts": attempts,
+        "reviews": _reviews(connection, "finding_key = ?", [finding_key]),
+        "events": _events(connection, "finding_key = ?", [finding_key]),
+        "planned_in": [row["wave_number"] for row in waves],
+    }
+
+
+def session(connection: DuckDBPyConnection, session_id: str) -> Row | None:
+    """Give the attempt that a session is of, its finding, Devin's report and the trace; None where there is none."""
+    found = _rows(
+        connection,
+        f"""
+        SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.line_number,
+            p.repo_url, p.wave, a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome,
+            a.api_status, a.api_detail, a.dispatched_at, a.completed_at, a.observed_at, a.pr_url, a.error_message,
+            a.acus_consumed, a.playbook, a.playbook_version, o.pull_requests, o.structured_output, o.output_valid,
+            date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
+                AS minutes,
+            (SELECT max(attempt) FROM attempts l WHERE l.finding_key = a.finding_key) AS last_attempt
+        FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+        WHERE a.session_id = ?
+        """,
+        [session_id],
+    )
+    if not found:
+        return None
+    row = found[0]
+    of_attempt = [row["finding_key"], row["attempt"]]
+    return row | {
+        "report": report(row["structured_output"]),
+        "pr_states": pull_request_states(row["pull_requests"]),
+        "reviews": _reviews(connection, "finding_key = ? AND attempt = ?", of_attempt),
+        "events": _events(connection, "finding_key = ? AND attempt = ?", of_attempt),
+        "attempts": _rows(
+            connection,
+            "SELECT attempt, session_id, status FROM attempts WHERE finding_key = ? ORDER BY attempt",
+            [row["finding_key"]],
+        ),
+    }
+
+
+def reviews(connection: DuckDBPyConnection, *, page: int) -> Row:
+    """Give a page of pull requests that wait for a review, worst first, and what was last said of others."""
+    [(total,)] = connection.execute(f"SELECT count(*) FROM ({_PENDING_REVIEWS})").fetchall()
+    page = _page_within(page, total)
+    rows = _rows(
+        connection,
+        f"""
+        SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.wave,
+            a.attempt, a.session_id, a.pr_url, a.completed_at, o.structured_output, o.pull_requests
+        FROM ({_PENDING_REVIEWS}) w
+        JOIN attempts a ON a.finding_key = w.finding_key AND a.attempt = w.attempt
+        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        ORDER BY {_SEVERITY_RANK.format("p.severity")}, a.completed_at, p.finding_key
+        LIMIT {PAGE} OFFSET {(page - 1) * PAGE}
+        """,
+    )
+    for row in rows:
+        row["report"] = report(row["structured_output"])
+        row["pr_states"] = pull_request_states(row["pull_requests"])
+    return {
+        "waiting": Listing(rows, total, page, "", ()),
+        "said": _reviews(connection, "true", [], limit=20),
+    }
+
+
+def waves(connection: DuckDBPyConnection, *, page: int) -> Row:
+    """Give a page of the waves' gates, newest first, and all holds that were of late."""
+    gates = _rows(
+        connection,
+        """
+        SELECT wave, round, decided_at, succeeded, answerable, rate, threshold, passed, ignored_gate
+        FROM gate_results ORDER BY decided_at DESC, wave DESC LIMIT 50
+        """,
+    )
+    holds = _rows(connection, "SELECT kind, reason, set_at, lifted_at FROM holds ORDER BY hold_id DESC LIMIT 20")
+    [(total,)] = connection.execute("SELECT count(*) FROM waves").fetchall()
+    page = _page_within(page, total)
+    return {"gates": gates, "holds": holds, "plan": Listing((), total, page, "", ())}
+
+
+def report(structured_output: str | None) -> Row:
+    """Give what Devin reported of its work, as far as it is of the kinds that are shown."""
+    try:
+        told = json.loads(structured_output) if structured_output else None
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        return {}
+    texts = {name: told[name] for name in ("status", "current_step", "fix_approach", "confidence", "error_message")
+             if isinstance(told.get(name), str)}  # fmt: skip
+    numbers = {
+        name: told[name]
+        for name in ("progress_pct", "tests_added")
+        if isinstance(told.get(name), int | float) and not isinstance(told[name], bool)
+    }
+    files = told.get("files_modified")
+    passed = told.get("tests_passed")
+    return {
+        **texts,
+        **numbers,
+        **({"tests_passed": passed} if isinstance(passed, bool) else {}),
+        **({"files": [one for one in files if isinstance(one, str)][:50]} if isinstance(files, list) else {}),
+    }
+
+
+def pull_request_states(told: str | None) -> dict[str, str]:
+    """Give the state of each pull request by its address, as far as the API told it."""
+    try:
+        listed = json.loads(told) if told else []
+    except ValueError:
+        return {}
+    return {
+        str(one["url"]): str(one["state"]).lower()
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, dict) and one.get("url") and one.get("state")
+    }
+
+
+def _reviews(connection: DuckDBPyConnection, where: str, values: Sequence[object], limit: int = 100) -> list[Row]:
+    return _rows(
+        connection,
+        f"""
+        SELECT v.attempt, v.verdict, v.reviewer, v.reason, v.reviewed_at, v.pr_url, v.finding_key, p.finding_id, p.title
+        FROM (SELECT * FROM reviews WHERE {where} ORDER BY review_id DESC LIMIT {int(limit)}) v
+        LEFT JOIN wave_plan p ON p.finding_key = v.finding_key AND p.wave_number = v.wave_number
+        ORDER BY v.review_id DESC
+        """,
+        values,
+    )
+
+
+def _events(connection: DuckDBPyConnection, where: str, values: Sequence[object]) -> list[Row]:
+    return _rows(
+        connection,
+        f"""
+        SELECT "timestamp" AS at, event_type, message, attempt FROM session_events
+        WHERE {where} ORDER BY event_id DESC LIMIT 200
+        """,
+        values,
+    )[::-1]
+
+
+def _rows(
+    connection: DuckDBPyConnection, sql: str, values: Sequence[object] | Mapping[str, object] | None = None
+) -> list[Row]:
+    cursor = connection.execute(sql, values or None)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _page_within(page: int, total: int) -> int:
+    return min(max(1, page), max(1, -(-total // PAGE)))
+
+
+def utc_now() -> datetime:
+    """Give the time."""
+    return datetime.now(UTC)
