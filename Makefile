@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
-.PHONY: run test bench chaos lint dev lock clean
+.PHONY: dashboard run test bench chaos lint dev lock clean
 
 # The main job on the sample, against the simulator with its clock sped up.
 run: .venv/installed
@@ -30,6 +30,9 @@ lint: .venv/installed
 
 dev: .venv/installed
 	$(BIN)/dagster dev -w workspace.yaml
+
+dashboard: .venv/installed
+	$(BIN)/remediate dashboard
 
 # Pin every version anew within the ranges of pyproject.toml.
 lock: .venv/installed

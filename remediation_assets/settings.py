@@ -121,6 +121,10 @@ class Settings(BaseSettings):
         description="Where everything goes as one JSON file whenever results are published; nowhere where empty.",
     )
 
+    dashboard_token: SecretStr = Field(
+        SecretStr(""), description="What the dashboard asks of everybody; needed where other machines may see it."
+    )
+
     dagster_home: str = Field("", description="Dagster's home; absolute.")
 
     @field_validator("devin_secret_ids", "devin_knowledge_ids", "allowed_repo_hosts", "mock_faults", mode="before")
@@ -235,7 +239,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return f"{name}{shown} cannot be used: {why}; correct it in the environment or .env."
 
 
-_SECRET = {"DEVIN_API_KEY", "SLACK_WEBHOOK_URL", "A setting"}
+_SECRET = {"DEVIN_API_KEY", "SLACK_WEBHOOK_URL", "DASHBOARD_TOKEN", "A setting"}
 
 
 def dagster_home_is_set() -> bool:

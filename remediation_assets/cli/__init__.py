@@ -2,6 +2,7 @@
 
 import click
 
+from .dashboard import dashboard
 from .findings import columns, ingest
 from .orders import pause, reopen, resume, stop
 from .simulated import reset, simulator
@@ -14,5 +15,5 @@ def main() -> None:
     """Clear a backlog of security findings with Devin, wave by wave."""
 
 
-for command in (ingest, columns, plan, run, status, pause, resume, stop, reopen, simulator, reset):
+for command in (ingest, columns, plan, run, status, pause, resume, stop, reopen, dashboard, simulator, reset):
     main.add_command(command)

@@ -168,11 +168,18 @@ class Ledger:
         return replaced
 
     @contextmanager
-    def published(self) -> Iterator[DuckDBPyConnection]:
-        """Open the published results for reading, afresh; raises NothingPublished where there are none."""
-        if not self.published_path.exists():
+    def published(self, *, or_empty: bool = False) -> Iterator[DuckDBPyConnection]:
+        """Open the published results for reading, afresh; where there are none raise NothingPublished.
+
+        Or give what is as empty as a new ledger.
+        """
+        if self.published_path.exists():
+            connection = duckdb.connect(str(self.published_path), read_only=True)
+        elif or_empty:
+            connection = duckdb.connect()
+            self._fill(connection)
+        else:
             raise NothingPublished(f"{self.published_path} does not exist yet; run `remediate run FILE` first.")
-        connection = duckdb.connect(str(self.published_path), read_only=True)
         try:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection

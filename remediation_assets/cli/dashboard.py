@@ -1,0 +1,23 @@
+"""`remediate dashboard`: the pages over the published results."""
+
+import click
+
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.settings import load_settings
+
+from .common import told_to_people
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs DASHBOARD_TOKEN."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0 takes any free one.")
+@told_to_people
+def dashboard(host: str, port: int) -> None:
+    """Serve the dashboard and the review queue until interrupted."""
+    # Here and not above: no other command needs a web framework.
+    from remediation_assets.dashboard.serve import serve
+
+    settings = load_settings()
+    serve(open_ledger(settings), settings, host, port, lambda address: click.echo(f"Dashboard on {address}"))

@@ -1,0 +1,294 @@
+"""The dashboard's pages. What they show is read by `queries`; who may see it is decided by `safety`."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from duckdb import DuckDBPyConnection
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import is_plain_url, plain
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.state_file import load_batch_run
+from remediation_assets.sessions import reviewing
+from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.overview import wave_states, waves_around_the_work
+from remediation_assets.sessions.reviewing import NotReviewable, Review, Said
+from remediation_assets.settings import Settings
+
+from . import queries
+from .safety import Forged, Guard
+
+HERE = Path(__file__).parent
+LONGEST_SHOWN = 300
+WRONG_TOKEN_SECONDS = 1.0
+NOTHING = "\N{EN DASH}"
+
+Answer = TypeVar("Answer")
+
+
+def create_app(ledger: Ledger, settings: Settings) -> Starlette:
+    """Build the application over a ledger's published results."""
+    dashboard = _Dashboard(ledger, settings)
+    return Starlette(
+        routes=[
+            Route("/", dashboard.overview),
+            Route("/findings", dashboard.findings),
+            Route("/findings/{key}", dashboard.finding),
+            Route("/findings/{key}/reopen", dashboard.reopen, methods=["POST"]),
+            Route("/sessions", dashboard.sessions),
+            Route("/sessions/{session_id}", dashboard.session),
+            Route("/review", dashboard.reviews),
+            Route("/review/{key}/{attempt:int}", dashboard.review, methods=["POST"]),
+            Route("/waves", dashboard.waves),
+            Route("/login", dashboard.login, methods=["GET", "POST"]),
+            Route("/api/status", dashboard.status),
+            Route("/healthz", dashboard.health),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(Guard, token=settings.dashboard_token.get_secret_value())],
+        exception_handlers={
+            HTTPException: dashboard.told,
+            Forged: dashboard.told,
+            RemediationError: dashboard.told,
+        },
+    )
+
+
+class _Dashboard:
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        # One at a time: DuckDB gives a second connection of a process the file that the first has open, and
+        # under steady requests nobody would ever see the one that has replaced it.
+        self._reading = threading.Lock()
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_shown,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines}
+        self._templates.globals |= {"is_link": is_plain_url, "statuses": queries.STATUSES}
+
+    async def overview(self, request: Request) -> Response:
+        return await self._page(
+            request,
+            "overview.html",
+            lambda connection: (
+                queries.overview(connection) | {"waves": waves_around_the_work(connection, done=12, next_ones=11)}
+            ),
+        )
+
+    async def findings(self, request: Request) -> Response:
+        filters = _given(request, "severity", "category", "service", "status", "text")
+        page, sort = _page_and_sort(request, "rank")
+        return await self._page(
+            request,
+            "findings.html",
+            lambda connection: {
+                "listing": queries.findings(connection, filters, page=page, sort=sort),
+                "filters": filters,
+                "services": queries.services(connection),
+                "categories": queries.categories(),
+                "severities": queries.severities(),
+                "query": _query(filters),
+            },
+        )
+
+    async def finding(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        return await self._page(
+            request, "finding.html", lambda connection: {"finding": _found(queries.finding(connection, key))}
+        )
+
+    async def sessions(self, request: Request) -> Response:
+        filters = _given(request, "status", "wave", "text")
+        page, sort = _page_and_sort(request, "started")
+        return await self._page(
+            request,
+            "sessions.html",
+            lambda connection: {
+                "listing": queries.sessions(connection, filters, page=page, sort=sort),
+                "filters": filters,
+                "query": _query(filters),
+            },
+        )
+
+    async def session(self, request: Request) -> Response:
+        session_id = request.path_params["session_id"]
+        return await self._page(
+            request, "session.html", lambda connection: {"session": _found(queries.session(connection, session_id))}
+        )
+
+    async def reviews(self, request: Request) -> Response:
+        page, _ = _page_and_sort(request, "")
+        return await self._page(request, "review.html", lambda connection: queries.reviews(connection, page=page))
+
+    async def waves(self, request: Request) -> Response:
+        page, _ = _page_and_sort(request, "")
+
+        def load(connection: DuckDBPyConnection) -> dict[str, Any]:
+            shown = queries.waves(connection, page=page)
+            first = (shown["plan"].page - 1) * queries.PAGE + 1
+            states = wave_states(connection, first=first, last=first + queries.PAGE - 1)
+            return shown | {"states": states}
+
+        return await self._page(request, "waves.html", load)
+
+    async def review(self, request: Request) -> Response:
+        form = await _guard(request).form(request)
+        try:
+            verdict = Review(form.get("verdict", ""))
+        except ValueError:
+            raise HTTPException(400, "A pull request is approved or rejected.") from None
+        if verdict is Review.REOPENED:
+            raise HTTPException(400, "A finding is reopened on its own page.")
+        said = Said(verdict, form.get("reviewer", ""), form.get("reason", ""))
+        key, attempt = request.path_params["key"], request.path_params["attempt"]
+        await self._write(lambda tx, timeline: reviewing.review(tx, key, attempt, said, timeline))
+        return RedirectResponse("/review", 303)
+
+    async def reopen(self, request: Request) -> Response:
+        form = await _guard(request).form(request)
+        key = request.path_params["key"]
+        reviewer, reason = form.get("reviewer", ""), form.get("reason", "")
+        await self._write(lambda tx, timeline: reviewing.reopen(tx, key, reviewer, reason, timeline))
+        return RedirectResponse(f"/findings/{key}", 303)
+
+    async def login(self, request: Request) -> Response:
+        guard = _guard(request)
+        wrong = False
+        if request.method == "POST":
+            form = await guard.form(request)
+            if guard.is_token(form.get("token", "")):
+                return guard.logged_in(RedirectResponse("/", 303), secure=request.url.scheme == "https")
+            wrong = True
+            await asyncio.sleep(WRONG_TOKEN_SECONDS)
+        return self._rendered(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
+
+    async def status(self, request: Request) -> Response:
+        """Give everything as the `BatchRun` JSON that the state file holds."""
+        text = await self._read(lambda connection: load_batch_run(connection).model_dump_json())
+        return Response(text, media_type="application/json")
+
+    async def health(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def told(self, request: Request, error: Exception) -> Response:
+        """Show what went wrong, in a sentence."""
+        if isinstance(error, HTTPException):
+            status, sentence = error.status_code, error.detail
+        elif isinstance(error, Forged):
+            status, sentence = 403, str(error)
+        else:
+            status, sentence = 409 if isinstance(error, NotReviewable) else 503, str(error)
+        headers = getattr(error, "headers", None)
+        if request.url.path.startswith(("/api/", "/static/")):
+            return PlainTextResponse(sentence, status, headers)
+        return self._rendered(request, "told.html", {"status": status, "sentence": sentence}, status=status)
+
+    async def _page(
+        self, request: Request, template: str, load: Callable[[DuckDBPyConnection], Mapping[str, Any]]
+    ) -> Response:
+        now = queries.utc_now()
+
+        def read(connection: DuckDBPyConnection) -> dict[str, Any]:
+            around = queries.frame(connection, self._settings.poll_interval_seconds, now)
+            return {"frame": around, "now": now, **load(connection)}
+
+        return self._rendered(request, template, await self._read(read))
+
+    def _rendered(self, request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:
+        guard = _guard(request)
+        form_token, cookie = guard.form_token(request)
+        told = {"path": request.url.path, "form_token": form_token, "mock": self._settings.mock_mode, **shown}
+        response = HTMLResponse(self._templates.get_template(template).render(told), status)
+        return guard.with_cookie(response, cookie, secure=request.url.scheme == "https")
+
+    async def _read(self, query: Callable[[DuckDBPyConnection], Answer]) -> Answer:
+        def read() -> Answer:
+            with self._reading, self._ledger.published(or_empty=True) as connection:
+                return query(connection)
+
+        return await run_in_threadpool(read)
+
+    async def _write(self, write: Callable[[DuckDBPyConnection, Timeline], object]) -> None:
+        def order() -> None:
+            if not self._ledger.path.exists():
+                raise NotReviewable("There is no ledger yet, so there is nothing to review.")
+            with self._ledger.transaction() as tx:
+                write(tx, Timeline(queries.utc_now()))
+            self._ledger.publish(force=True)
+
+        await run_in_threadpool(order)
+
+
+def _guard(request: Request) -> Guard:
+    guard: Guard = request.scope["guard"]
+    return guard
+
+
+def _found(row: queries.Row | None) -> queries.Row:
+    if row is None:
+        raise HTTPException(404, "There is no such page; what it was about may have been planned anew.")
+    return row
+
+
+def _given(request: Request, *names: str) -> dict[str, str]:
+    return {name: request.query_params.get(name, "")[:200].strip() for name in names}
+
+
+def _page_and_sort(request: Request, sort: str) -> tuple[int, str]:
+    told = request.query_params.get("page", "1")
+    page = int(told) if told.isascii() and told.isdigit() and len(told) < 8 else 1
+    return page, request.query_params.get("sort", sort)
+
+
+def _query(filters: Mapping[str, str]) -> str:
+    return urlencode({name: value for name, value in filters.items() if value})
+
+
+def _shown(value: object) -> object:
+    """Show a text on a page: what nothing shows or what turns the line around is dropped, and it has an end."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return "" if value is None else value
+    text = plain(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
+def _lines(text: str | None) -> list[str]:
+    """Part a longer text into the lines that are shown of it."""
+    return (text or "").strip()[:5000].splitlines()[:80]
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else NOTHING
+
+
+def _minutes(minutes: float | None) -> str:
+    if minutes is None:
+        return NOTHING
+    if minutes >= 90:
+        return f"{minutes / 60:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{minutes * 60:.0f} s"
+
+
+def _percent(rate: float | None) -> str:
+    return NOTHING if rate is None else f"{rate:.0%}"

@@ -1,0 +1,50 @@
+"""Serving the dashboard until it is interrupted."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.settings import Settings
+
+from .app import create_app
+from .safety import LOOPBACK
+
+
+class CannotServe(RemediationError):
+    """The dashboard cannot be served where it was wanted; the text says why."""
+
+
+def serve(ledger: Ledger, settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until the process is told to stop; port 0 is any free one. `ready` is told the address.
+
+    Raises CannotServe for a port that is taken, and for another machine's eyes without a token.
+    """
+    if host not in LOOPBACK and not settings.dashboard_token.get_secret_value():
+        raise CannotServe(f"{host} can be seen from other machines; set DASHBOARD_TOKEN, or serve on 127.0.0.1.")
+    if ledger.path.exists():
+        # What an older version has published is brought to what this one reads.
+        ledger.verify()
+        ledger.publish(force=True)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = os.strerror(error.errno or 0) if error.errno and error.errno > 0 else str(error)
+        raise CannotServe(
+            f"{host} port {port} cannot be served ({why}); choose another with --host or --port."
+        ) from None
+    with listener:
+        config = uvicorn.Config(
+            create_app(ledger, settings), log_level="warning", server_header=False, proxy_headers=False
+        )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        shown = f"[{host}]" if ":" in host else host
+        ready(f"http://{shown}:{listener.getsockname()[1]}")
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
