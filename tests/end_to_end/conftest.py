@@ -5,12 +5,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from playwright.sync_api import Page
+
+from tests.end_to_end.browser import browser_page
 
 CHECKOUT = Path(__file__).parents[2]
 SAMPLE = str(CHECKOUT / "sample_data" / "findings.csv")
@@ -91,3 +94,10 @@ def traceback_free() -> Callable[[subprocess.CompletedProcess[str]], None]:
         assert 'File "' not in finished.stdout + finished.stderr
 
     return check
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """Give a page of the browser that is installed."""
+    with browser_page() as opened:
+        yield opened

@@ -1,37 +1,18 @@
 """The Dagster UI as a person uses it: plan, dispatch, watch, a green gate, a backfill, a red gate, a refused wave."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import httpx
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.end_to_end.browser import PATIENCE_MS
 from tests.end_to_end.dagster_dev import DagsterDev, dagster_dev, wait_until
 from tests.processes import CHECKOUT, simulator
 
 ARTEFACTS = CHECKOUT / "artefacts"
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """Give a page of the browser that is installed; without one there is nothing to test, which CI does not accept."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        assert not os.environ.get("BROWSER_REQUIRED"), "no browser is installed"
-        pytest.skip("no browser is installed; `apt-get install chromium` brings one")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        opened = chromium.new_page(viewport={"width": 1400, "height": 900})
-        opened.set_default_timeout(PATIENCE_MS)
-        yield opened
-        chromium.close()
 
 
 class Person:

@@ -1,0 +1,203 @@
+"""What the pages show, by HTTP; in a browser they are looked at in tests/end_to_end."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from remediation_assets.dashboard import queries
+from remediation_assets.dashboard.app import create_app
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.models import BatchRun
+from remediation_assets.settings import Settings
+from tests import synthetic_ledger
+from tests.hostile_texts import HOSTILE
+
+PAGES = ("/", "/findings", "/sessions", "/review", "/waves")
+
+
+@pytest.fixture
+def client(ledger: Ledger, settings: Settings, tmp_path: Path) -> TestClient:
+    synthetic_ledger.fill(ledger, settings, tmp_path, findings=120, sessions=32)
+    return TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def empty(ledger: Ledger, settings: Settings) -> TestClient:
+    return TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_an_empty_page_says_what_to_do_next(empty: TestClient, path: str) -> None:
+    page = empty.get(path)
+    assert page.status_code == 200
+    assert 'class="empty"' in page.text
+
+
+def test_the_status_is_a_batch_run_also_where_there_is_none(empty: TestClient, client: TestClient) -> None:
+    for one in (empty, client):
+        assert BatchRun.model_validate_json(one.get("/api/status").text)
+    assert BatchRun.model_validate_json(client.get("/api/status").text).total_findings == 120
+    assert client.get("/healthz").text == "ok"
+
+
+def test_the_cards_count_what_there_is(client: TestClient) -> None:
+    page = client.get("/").text
+    assert '<p class="large">120</p>' in page
+    # 16 of 32 succeeded, of which one was rejected; 8 are at work.
+    assert '<p class="large">8</p>' in page
+    assert "Completed 15" in page
+    assert '<p class="large">14</p>' in page
+    assert "No ACUs are left." in page
+    assert "nobody has followed them since 2026-11-11" in page
+
+
+def test_sessions_that_are_followed_are_not_called_old(ledger: Ledger, client: TestClient) -> None:
+    with ledger.published() as connection:
+        polled = connection.execute("SELECT last_poll_at FROM state").fetchone()
+        assert polled
+        assert queries.frame(connection, 20, polled[0] + timedelta(seconds=90))["unfollowed_since"] is None
+        assert queries.frame(connection, 20, polled[0] + timedelta(seconds=110))["unfollowed_since"] == polled[0]
+        assert queries.frame(connection, 600, polled[0] + timedelta(minutes=40))["unfollowed_since"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("", 120),
+        ("severity=critical", 30),
+        ("category=xss", 40),
+        ("severity=critical&category=xss", 10),
+        ("service=service-3", 17),
+        ("status=working", 4),
+        ("status=rejected", 1),
+        ("status=pending", 88),
+        ("text=FINDING 12", 2),
+        ("text=100%25", 0),
+        ("severity=nothing", 0),
+        ("severity=%27%20OR%201=1", 0),
+    ],
+)
+def test_findings_are_filtered(client: TestClient, query: str, total: int) -> None:
+    page = client.get(f"/findings?{query}").text
+    assert (f" of {total}</span>" in page) == (total > 0)
+    assert ("No finding fits." in page) == (total == 0)
+
+
+@pytest.mark.parametrize("sort", ["rank", "severity", "title", "service", "category", "status", "nothing; DROP"])
+def test_lists_are_sorted_and_paged_without_losing_or_repeating_any(
+    ledger: Ledger, client: TestClient, sort: str
+) -> None:
+    with ledger.published() as connection:
+        pages = [queries.findings(connection, {}, page=page, sort=sort) for page in (1, 2, 3)]
+    keys = [row["finding_key"] for page in pages for row in page.rows]
+    assert (len(keys), len(set(keys)), pages[0].pages) == (120, 120, 3)
+    for page in ("0", "-1", "99", "x", "1e3", "9" * 40):
+        assert client.get(f"/findings?page={page}&sort={sort}").status_code == 200
+
+
+def test_a_session_shows_its_report_and_its_trace(client: TestClient) -> None:
+    page = client.get("/sessions/devin-000000").text
+    for told in ("Bind the value as a parameter", "Running the tests", "src/db.py", "attempt 1 by <strong>Ada</strong>",
+                 'href="https://github.com/acme/shop/pull/0"', "session started"):  # fmt: skip
+        assert told in page
+    assert client.get("/sessions/devin-nothing").status_code == 404
+
+
+def test_a_rejected_finding_can_be_reopened_on_its_page(ledger: Ledger, client: TestClient) -> None:
+    with ledger.published() as connection:
+        keys = connection.execute("SELECT finding_key FROM reviews ORDER BY review_id").fetchall()
+    (approved,), (rejected,) = keys
+    assert "Reopen" not in client.get(f"/findings/{approved}").text
+    page = client.get(f"/findings/{rejected}").text
+    assert "Rejected" in page
+    token = page.partition('name="form_token" value="')[2].partition('"')[0]
+    form = {"form_token": token, "reviewer": "Bob", "reason": "Try again"}
+    headers = {"origin": "http://127.0.0.1"}
+    assert "Reopened" in client.post(f"/findings/{rejected}/reopen", data=form, headers=headers).text
+
+
+def test_only_https_addresses_are_links(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    synthetic_ledger.fill(ledger, settings, tmp_path, findings=8, sessions=8)
+    urls = ["javascript:alert(1)", "http://github.com/a/b", 'https://evil.example/"onclick=x', "data:text/html,x"]
+    with ledger.transaction() as tx:
+        for number, url in enumerate(urls):
+            tx.execute("UPDATE attempts SET pr_url = ? WHERE session_id = ?", [url, f"devin-{number:06}"])
+    ledger.publish(force=True)
+    client = TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
+    for path in (*PAGES, *(f"/sessions/devin-{number:06}" for number in range(4))):
+        text = client.get(path).text
+        assert 'href="javascript' not in text
+        assert 'href="data' not in text
+        assert 'href="http:' not in text
+        assert 'onclick=x"' not in text.replace("&#34;", '"').replace('"onclick=x</span>', "")
+
+
+class Elements(HTMLParser):
+    """The names of a page's elements; none of them may do anything by itself."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add(tag)
+        assert not any(name.startswith("on") or name == "style" for name, _ in attrs)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_is_only_text(name: str, ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    hostile = HOSTILE[name]
+
+    def text(plain: str) -> str:
+        return hostile.replace("\0", "") if plain.startswith(("Finding", "A weak", "rule", "went", "Run", "Bind", "src",
+                                                              "No ACU", "F-", "Ada", "Because")) else plain  # fmt: skip
+
+    synthetic_ledger.fill(ledger, settings, tmp_path, findings=8, sessions=8, text=_encodable(text))
+    client = TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
+    with ledger.published() as connection:
+        found = connection.execute("SELECT finding_key FROM normalized_findings LIMIT 1").fetchone()
+    keys = [found[0]] if found else []
+    for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003", *(f"/findings/{key}" for key in keys)):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert len(page.content) < 300_000
+        assert Elements(page.text).found <= ELEMENTS
+        assert page.text.count("<script") == 1
+    json.loads(client.get("/api/status").text)
+
+
+def _encodable(text: Callable[[str], str]) -> Callable[[str], str]:
+    # A finding has a title, so there is a word before what shows nothing.
+    return lambda plain: "Word " + text(plain).encode("utf-8", "replace").decode()[:100_000]
+
+
+ELEMENTS = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "header",
+        "nav",
+        "main",
+        "footer",
+        "section",
+        "article",
+    ),
+    *("h1", "h2", "p", "div", "span", "strong", "code", "time", "br", "a", "ul", "ol", "li", "dl", "dt", "dd"),
+    *("table", "thead", "tbody", "tr", "th", "td", "progress", "details", "summary"),
+    *("form", "label", "select", "option", "input", "textarea", "button"),
+}
+
+
+def test_times_are_utc(client: TestClient) -> None:
+    assert f"<dd>{synthetic_ledger.BEGUN:%Y-%m-%d %H:%M}</dd>" in client.get("/sessions/devin-000000").text
