@@ -9,7 +9,8 @@ from remediation_assets.jobs import collect_wave, dispatch_wave
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.liveness import UNFINISHED, report_dead_runs
 from remediation_assets.resources import Pipeline
-from remediation_assets.sessions.advance import Step, advance
+from remediation_assets.sessions.advance import Step, advance, utc_now
+from remediation_assets.sessions.pull_requests import refresh_pull_requests
 from remediation_assets.sessions.rounds import uncollected
 from remediation_assets.sessions.stopping import unfinished_endings
 from remediation_assets.settings import Settings
@@ -41,7 +42,7 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
             context.log.warning(message)
         if not ledger.path.exists():
             return dg.SkipReason("Nothing is planned yet.")
-        said = _carry(context, pipeline, ledger, settings) or "No wave is under way."
+        said = _carry(context, pipeline, ledger, settings) or _idle(context, pipeline, ledger, settings)
         with ledger.transaction() as tx:
             settled = uncollected(tx)
     except RemediationError as error:
@@ -71,6 +72,18 @@ def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledg
     return step.busy or holds or "Sessions are under way."
 
 
+def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> str:
+    """Look, now and then, how the pull requests fare; nothing waits for it."""
+    try:
+        changed = asyncio.run(_look_at_pull_requests(pipeline, ledger, settings))
+    except (RemediationError, TimeoutError) as error:
+        context.log.warning(f"Pull requests were not looked at: {error or 'Devin did not answer in time.'}")
+        changed = 0
+    if changed:
+        ledger.publish()
+    return "No wave is under way." + (f" {changed} pull requests have changed." if changed else "")
+
+
 def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, wave: str, number: int) -> dg.RunRequest | str:
     """Ask for the collection of a settled round, unless a run that waits for the wave will do it."""
     for run in context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED)):
@@ -84,3 +97,9 @@ async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
     async with pipeline.devin(settings) as devin:
         async with asyncio.timeout(TICK_SECONDS):
             return await advance(ledger, devin, settings, seconds=TICK_SECONDS)
+
+
+async def _look_at_pull_requests(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> int:
+    async with pipeline.devin(settings) as devin:
+        async with asyncio.timeout(TICK_SECONDS):
+            return await refresh_pull_requests(ledger, devin, settings, now=utc_now)

@@ -1,0 +1,87 @@
+"""How the pull requests of ended sessions fare: looked at from time to time, while nobody polls their sessions.
+
+Changes no outcome: whether a fix was merged is a person's decision, and shown, not judged.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from duckdb import DuckDBPyConnection
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import NotFound
+from remediation_assets.devin.types import DevinSession
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.settings import Settings
+
+EVERY = timedelta(minutes=15)
+MOST = 40
+"""Sessions that are looked at in one go, those seen longest ago first; each is a request."""
+
+_ENDED = ("merged", "closed")
+
+
+async def refresh_pull_requests(
+    ledger: Ledger, devin: DevinClient, settings: Settings, *, now: Callable[[], datetime]
+) -> int:
+    """Look at open pull requests again where it is time; return how many have changed.
+
+    Nothing to do on v1, which tells no states. Raises a DevinError where Devin cannot be looked at.
+    """
+    if settings.api_version == "v1":
+        return 0
+    with ledger.transaction() as tx:
+        due = _due(tx, now())
+        if due:
+            # Also where the looking fails: the next time is as far away.
+            tx.execute("UPDATE state SET pull_requests_at = ?", [now()])
+    seen: dict[str, DevinSession | None] = {}
+    for session_id in due:
+        try:
+            seen[session_id] = await devin.get_session(session_id)
+        except NotFound:
+            seen[session_id] = None
+    if not seen:
+        return 0
+    with ledger.transaction() as tx:
+        return sum(_note(tx, session_id, session, now()) for session_id, session in seen.items())
+
+
+def _due(tx: DuckDBPyConnection, now: datetime) -> list[str]:
+    [(looked_at,)] = tx.execute("SELECT pull_requests_at FROM state").fetchall()
+    if looked_at and now - looked_at < EVERY:
+        return []
+    rows = tx.execute(
+        """
+        SELECT session_id FROM (
+            SELECT a.session_id, coalesce(o.observed_at, a.completed_at) AS seen_at, coalesce(list_transform(
+                list_filter(from_json(o.pull_requests, '[{"url": "VARCHAR", "state": "VARCHAR"}]'),
+                    p -> p.url = a.pr_url), p -> lower(p.state))[1], '') AS state
+            FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+            WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL AND a.session_id IS NOT NULL)
+        WHERE NOT list_contains($ended, state) ORDER BY seen_at LIMIT $most
+        """,
+        {"ended": list(_ENDED), "most": MOST},
+    ).fetchall()
+    return [session_id for (session_id,) in rows]
+
+
+def _note(tx: DuckDBPyConnection, session_id: str, session: DevinSession | None, now: datetime) -> bool:
+    """Write what a session's pull requests are by now; say whether that is news."""
+    [(key, attempt, before)] = tx.execute(
+        """
+        SELECT a.finding_key, a.attempt, o.pull_requests
+        FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        WHERE a.session_id = ?
+        """,
+        [session_id],
+    ).fetchall()
+    # One that shows none any more, or is gone, tells nothing of them.
+    shown = [pull.model_dump() for pull in session.pull_requests] if session else []
+    told = json.dumps(shown) if shown else before
+    tx.execute(
+        "UPDATE observations SET pull_requests = ?, observed_at = ? WHERE finding_key = ? AND attempt = ?",
+        [told, now, key, attempt],
+    )
+    return bool(told != before)
