@@ -8,6 +8,13 @@ def plain(text: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
+def for_csv(text: object) -> str:
+    """Write a value for a cell of CSV so that no spreadsheet takes it as a formula."""
+    told = "" if text is None else str(text)
+    is_number = re.fullmatch(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?", told) is not None
+    return f"'{told}" if told.startswith(("=", "+", "-", "@", "\t", "\r")) and not is_number else told
+
+
 def is_plain_url(url: str) -> bool:
     """Say whether a URL can be shown as a link anywhere: https, and no character that is markup somewhere."""
     return re.fullmatch(r"https://[A-Za-z0-9][A-Za-z0-9.:-]*/[A-Za-z0-9._~/%+?=&#:@,-]*", url) is not None

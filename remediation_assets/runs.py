@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.locks import held
-from remediation_assets.settings import CHECKOUT, Settings
+from remediation_assets.settings import CHECKOUT, DEFAULT_HOME, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -42,8 +42,8 @@ class FinishedRun:
 
 
 def prepare_dagster_home(settings: Settings) -> None:
-    """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the checkout's `dagster_home`."""
-    home = Path(settings.dagster_home or CHECKOUT / "dagster_home")
+    """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the default."""
+    home = Path(settings.dagster_home or DEFAULT_HOME)
     if not home.is_absolute():
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
@@ -105,9 +105,15 @@ def run_job(
 
 
 def report_dead_runs(settings: Settings) -> list[str]:
-    """Report as failed the runs whose process is gone; say which. Nothing where no Dagster home has been used yet."""
-    home = Path(settings.dagster_home or CHECKOUT / "dagster_home")
+    """Report as failed the runs whose process is gone; say which.
+
+    A run holds a file of its own while it is under way and takes it along at its end: without any such
+    file no run has died, and Dagster, which takes a second to load, is not asked.
+    """
+    home = Path(settings.dagster_home or DEFAULT_HOME)
     if not (home / "storage").is_dir() and not (home / "history").is_dir():
+        return []
+    if not any((settings.data_dir / "runs").glob("*.lock")):
         return []
     prepare_dagster_home(settings)
     with warnings.catch_warnings():

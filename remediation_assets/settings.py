@@ -17,7 +17,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from remediation_assets.errors import RemediationError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+_IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").exists()
+
+CHECKOUT = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
+"""Where playbooks, sample data and Dagster's settings are: the checkout, or what a wheel has installed."""
+
+DEFAULT_HOME = CHECKOUT / "dagster_home" if _IS_CHECKOUT else Path.home() / ".remediation"
+"""Dagster's home where DAGSTER_HOME is not set."""
 USUAL_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "dev.azure.com")
 
 LIVE_ORIGIN = "https://api.devin.ai"
@@ -125,7 +132,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="What the dashboard asks of everybody; needed where other machines may see it."
     )
 
-    dagster_home: str = Field("", description="Dagster's home; absolute.")
+    dagster_home: str = Field(
+        "", description="Dagster's home, absolute; by default dagster_home in the checkout, else ~/.remediation."
+    )
 
     @field_validator("devin_secret_ids", "devin_knowledge_ids", "allowed_repo_hosts", "mock_faults", mode="before")
     @classmethod
@@ -209,7 +218,7 @@ class Settings(BaseSettings):
         """Give the folder of ledger, published results and simulator world."""
         if self.remediation_data_dir:
             return Path(os.path.expanduser(self.remediation_data_dir))
-        home = Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else CHECKOUT / "dagster_home"
+        home = Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else DEFAULT_HOME
         return home.absolute() / "data"
 
     @property

@@ -3,8 +3,10 @@
 import click
 
 from .dashboard import dashboard
+from .doctor import doctor
 from .findings import columns, ingest
 from .orders import pause, reopen, resume, stop
+from .query import query
 from .simulated import reset, simulator
 from .waves import plan, run, status
 
@@ -15,5 +17,20 @@ def main() -> None:
     """Clear a backlog of security findings with Devin, wave by wave."""
 
 
-for command in (ingest, columns, plan, run, status, pause, resume, stop, reopen, dashboard, simulator, reset):
+for command in (
+    ingest,
+    columns,
+    plan,
+    run,
+    status,
+    query,
+    doctor,
+    pause,
+    resume,
+    stop,
+    reopen,
+    dashboard,
+    simulator,
+    reset,
+):
     main.add_command(command)

@@ -5,10 +5,10 @@ import click
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 
-from .common import told_to_people
+from .common import ExampleCommand, told_to_people
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate dashboard --port 3001")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs DASHBOARD_TOKEN."
 )

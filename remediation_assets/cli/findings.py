@@ -15,14 +15,18 @@ from remediation_assets.runs import (
     run_job,
 )
 
-from .common import absolute, must_succeed, origin_config, origin_options, prepare, told_to_people
+from .common import ExampleCommand, absolute, must_succeed, origin_config, origin_options, prepare, told_to_people
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    example="remediate ingest codeql.sarif trivy.json --repo-url https://github.com/acme/shop",
+)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Give what became of each file as JSON.")
 @origin_options
 @told_to_people
-def ingest(files: tuple[Path, ...], **origin: str) -> None:
+def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
     """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside.
 
     A FILE is what a scanner writes, recognised by its content: SARIF, Semgrep, Trivy, Snyk or OSV-Scanner JSON,
@@ -34,7 +38,23 @@ def ingest(files: tuple[Path, ...], **origin: str) -> None:
     config = {"findings": {"paths": paths, **origin_config(origin)}}
     finished = run_job("plan_waves", config=config, assets=names)
     must_succeed(finished)
-    _report_scans(ledger, finished.metadata["findings"])
+    told = finished.metadata["findings"]
+    if as_json:
+        _report_as_json(ledger, told)
+    else:
+        _report_scans(ledger, told)
+
+
+def _report_as_json(ledger: Ledger, told: Mapping[str, Any]) -> None:
+    scan_ids = [int(one) for one in str(told["scans"]).split()]
+    with ledger.published() as connection:
+        cursor = connection.execute("SELECT * FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id", [scan_ids])
+        names = [column[0] for column in cursor.description or ()]
+        scans = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for scan in scans:
+        scan["left_out"] = json.loads(scan["left_out"] or "{}")
+    changes = {name: told[name] for name in ("new", "unchanged", "gone")}
+    click.echo(json.dumps({"scans": scans, **changes}, default=str))
 
 
 def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
@@ -90,7 +110,7 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
         click.echo(f"Of the findings fixed before, this has been seen since: {told_of}; see fixed_findings.")
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate columns export.csv --save columns.toml")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is overwritten.")
 @told_to_people

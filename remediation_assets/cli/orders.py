@@ -20,12 +20,12 @@ from remediation_assets.sessions.ending import end_sessions
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.settings import Settings, load_settings
 
-from .common import told_to_people
+from .common import ExampleCommand, told_to_people
 
 STOP_SECONDS = 60.0
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate pause --reason 'release freeze until Monday'")
 @click.option("--reason", default="a person asked for it", show_default=True, help="What `status` gives as the reason.")
 @told_to_people
 def pause(reason: str) -> None:
@@ -34,7 +34,7 @@ def pause(reason: str) -> None:
     click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate resume")
 @told_to_people
 def resume() -> None:
     """Lift a pause, and let the holds that are probed from time to time be probed at once."""
@@ -42,7 +42,7 @@ def resume() -> None:
     click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate stop --wave wave-0003")
 @click.option("--wave", help="Stop this wave only: wave-0001. Without it, all of them, and pause.")
 @told_to_people
 def stop(wave: str | None) -> None:
@@ -64,7 +64,7 @@ def stop(wave: str | None) -> None:
     click.echo("No session of what was stopped is left.")
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate reopen KEY --reason 'It drops the check for admins.'")
 @click.argument("key")
 @click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who says so; you by default.")
 @click.option("--reason", default="", help="What was wrong; the next attempt is told it.")

@@ -9,23 +9,24 @@ from remediation_assets.runs import (
 )
 from remediation_assets.settings import load_settings
 
-from .common import prepare, told_to_people
+from .common import ExampleCommand, prepare, told_to_people
 
 SIMULATOR_LOCK = "simulator.lock"
 
 
-class _FaultsInHelp(click.Command):
+class _FaultsInHelp(ExampleCommand):
     """Lists the faults that there are below the options."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from remediation_assets.devin.simulator.faults import KINDS
 
+        super().format_epilog(ctx, formatter)
         with formatter.section("Faults (NAME=AMOUNT or NAME=AMOUNT/SECONDS)"):
             seconds = {kind.name: f", /SECONDS {kind.seconds:g} by default" for kind in KINDS.values() if kind.seconds}
             formatter.write_dl([(k.name, f"{k.meaning} ({k.amount}{seconds.get(k.name, '')})") for k in KINDS.values()])
 
 
-@click.command(cls=_FaultsInHelp)
+@click.command(cls=_FaultsInHelp, example="remediate simulator --fault lost_answer=0.1 --fault concurrency_cap=5")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
 @click.option("--fault", "faults", multiple=True, help="Let this go wrong; may be given several times.")
 @click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults change the faults meanwhile.")
@@ -52,7 +53,7 @@ def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
     serve(lambda: open_world(settings, faults), port, lock, controlled=control, ready=tell)
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate reset")
 @told_to_people
 def reset() -> None:
     """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history."""

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from remediation_assets.sessions.overview import Decision, WaveState, decide, to
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
-from .common import (
+from .common import ExampleCommand, (
     absolute,
     end_paused,
     must_succeed,
@@ -42,17 +43,21 @@ from .common import (
 GATE_STEP = "session_results_success_rate_gate"
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate plan findings.csv --show FIND-0003")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
+@click.option("--json", "as_json", is_flag=True, help="Give the waves as JSON.")
 @origin_options
 @told_to_people
-def plan(file: Path, wave_size: int | None, show: str | None, **origin: str) -> None:
+def plan(file: Path, wave_size: int | None, show: str | None, as_json: bool, **origin: str) -> None:
     """Read FILE, rank its findings and cut them into waves. Starts nothing."""
     settings, ledger = prepare()
     _plan(file, wave_size, origin)
-    if show is None:
+    if as_json:
+        with ledger.published() as connection:
+            click.echo(json.dumps([asdict(state) for state in wave_states(connection)]))
+    elif show is None:
         show_waves(ledger)
     else:
         _show_next_request(settings, ledger, show)
@@ -72,7 +77,10 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
     click.echo(f"# Playbook: {sent.playbook.title}\n\n{sent.playbook.body}", nl=False)
 
 
-@click.command()
+@click.command(
+    cls=ExampleCommand,
+    example="remediate run findings.csv --dry-run\nremediate run findings.csv\nremediate run findings.csv --wave wave-0002",
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
@@ -138,20 +146,25 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
         end_paused(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
 
 
-@click.command()
+@click.command(cls=ExampleCommand, example="remediate status")
+@click.option("--json", "as_json", is_flag=True, help="Give it as JSON, with every wave.")
 @told_to_people
-def status() -> None:
+def status(as_json: bool) -> None:
     """Show waves, sessions, holds and the last poll; report runs whose process is gone as failed."""
     settings = load_settings()
     ledger = open_ledger(settings)
     for message in report_dead_runs(settings):
-        click.echo(plain(message))
+        click.echo(plain(message), err=as_json)
     if ledger.path.exists():
         ledger.verify()
     ledger.publish(force=True)
-    show_waves(ledger)
     with ledger.published() as connection:
         figures = totals(connection)
+        if as_json:
+            waves = [asdict(state) for state in wave_states(connection)]
+            click.echo(json.dumps({"waves": waves, **asdict(figures)}, default=str))
+            return
+    show_waves(ledger)
     click.echo(f"{figures.live} live sessions, {figures.unanswered} creations without an answer.")
     for hold in figures.holds:
         click.echo(plain(hold))

@@ -44,9 +44,8 @@ class PlaybookText:
 
 
 def playbook_folder() -> Path:
-    """Find the playbooks: in the checkout, or beside the installed package's modules."""
-    in_checkout = CHECKOUT / "playbooks"
-    return in_checkout if in_checkout.is_dir() else Path(__file__).parent.parent / "playbooks"
+    """Find the playbooks."""
+    return CHECKOUT / "playbooks"
 
 
 def read_playbooks() -> dict[FindingCategory, PlaybookText]:

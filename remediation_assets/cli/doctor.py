@@ -1,0 +1,159 @@
+"""`remediate doctor`: one look at everything that a run needs; each line says ok, or what to do."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from remediation_assets.devin.connect import connect
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import plain
+from remediation_assets.findings.files import findings_files
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.sessions.attempts import ledger_tag
+from remediation_assets.sessions.overview import totals
+from remediation_assets.settings import DEFAULT_HOME, Settings, load_settings
+
+from .common import ExampleCommand, told_to_people
+
+FREE_GB = 2.0
+"""Free space below which a large scan, or publishing a large ledger, could fail."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one look has found: whether it is well, and a sentence."""
+
+    name: str
+    ok: bool
+    told: str
+
+
+@click.command(cls=ExampleCommand, example="remediate doctor")
+@click.option("--json", "as_json", is_flag=True, help="Give the checks as a JSON list.")
+@told_to_people
+def doctor(as_json: bool) -> None:
+    """Look at settings, Dagster's home, disk, ledger, playbooks, findings and, live, the key; change nothing.
+
+    Costs nothing: of Devin only who we are, and lists, are asked. Exit code 1 where something is not well.
+    """
+    checks = []
+    for check in _checks():
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{'ok  ' if check.ok else 'WARN'}  {check.name}: {plain(check.told)}")
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+    if not all(check.ok for check in checks):
+        sys.exit(1)
+
+
+def _checks() -> Iterator[Check]:
+    try:
+        settings = load_settings()
+    except RemediationError as error:
+        yield Check("settings", ok=False, told=str(error))
+        return
+    mode = "mock mode, nothing is sent anywhere" if settings.mock_mode else f"live at {settings.api_origin}"
+    yield Check("settings", ok=True, told=f"{mode}, API {settings.api_version}.")
+    yield _home(settings)
+    yield _disk(settings.data_dir)
+    ledger = open_ledger(settings)
+    yield from _ledger(ledger)
+    try:
+        playbooks = read_playbooks()
+        yield Check("playbooks", ok=True, told=f"{len(playbooks)} are readable.")
+    except RemediationError as error:
+        yield Check("playbooks", ok=False, told=str(error))
+    yield _findings(settings)
+    if not settings.mock_mode:
+        yield from asyncio.run(_devin(settings, ledger))
+
+
+def _home(settings: Settings) -> Check:
+    home = Path(settings.dagster_home or DEFAULT_HOME)
+    if not home.is_absolute():
+        return Check("Dagster home", ok=False, told=f"{home} is not absolute; set DAGSTER_HOME to {home.absolute()}.")
+    if not home.exists():
+        return Check("Dagster home", ok=True, told=f"{home} does not exist yet; the first run makes it.")
+    if not os.access(home, os.W_OK):
+        return Check(
+            "Dagster home", ok=False, told=f"{home} cannot be written; give permission or another DAGSTER_HOME."
+        )
+    if not (home / "dagster.yaml").exists():
+        told = (
+            f"{home} has no dagster.yaml; copy the project's, or Dagster sends telemetry and runs waves side by side."
+        )
+        return Check("Dagster home", ok=False, told=told)
+    return Check("Dagster home", ok=True, told=f"{home}.")
+
+
+def _disk(folder: Path) -> Check:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    told = f"{free:.0f} GB are free at {there}"
+    if free < FREE_GB:
+        return Check("disk", ok=False, told=f"{told}; make room, or set REMEDIATION_DATA_DIR.")
+    return Check("disk", ok=True, told=f"{told}.")
+
+
+def _ledger(ledger: Ledger) -> Iterator[Check]:
+    if not ledger.path.exists():
+        yield Check("ledger", ok=True, told=f"{ledger.path} does not exist yet; the first plan makes it.")
+        return
+    try:
+        ledger.verify()
+        with ledger.transaction() as tx:
+            figures = totals(tx)
+        size = ledger.path.stat().st_size / 1e6
+        yield Check("ledger", ok=True, told=f"{ledger.path}, {size:.0f} MB, {figures.planned} findings planned.")
+        for hold in figures.holds:
+            yield Check("hold", ok=False, told=hold)
+        if figures.unanswered:
+            told = f"{figures.unanswered} creations have no answer yet; the next steps look for their sessions."
+            yield Check("creations", ok=True, told=told)
+    except RemediationError as error:
+        yield Check("ledger", ok=False, told=str(error))
+
+
+def _findings(settings: Settings) -> Check:
+    if not settings.findings_path:
+        return Check("findings", ok=True, told="FINDINGS_PATH is not set; give a FILE to `plan` and `run`.")
+    path = Path(os.path.expanduser(settings.findings_path)).absolute()
+    try:
+        missing = [file for file in findings_files([path]) if not file.is_file()]
+    except RemediationError as error:
+        return Check("findings", ok=False, told=str(error))
+    if missing:
+        return Check("findings", ok=False, told=f"{missing[0]} does not exist; correct FINDINGS_PATH.")
+    return Check("findings", ok=True, told=f"{path}.")
+
+
+async def _devin(settings: Settings, ledger: Ledger) -> list[Check]:
+    """Ask Devin what costs nothing: who we are, and whether sessions and playbooks can be seen."""
+    found = []
+    async with connect(settings) as devin:
+        try:
+            await devin.who_am_i()
+            org_id = await devin.org_id()
+            found.append(Check("key", ok=True, told=f"it is good, for the organisation {org_id or 'of the key'}."))
+            tag = ledger_tag(ledger.ledger_id) if ledger.path.exists() else ledger_tag("none")
+            count = 0
+            async for _ in devin.list_sessions(tags=[tag]):
+                count += 1
+            found.append(Check("sessions", ok=True, told=f"they can be listed; {count} are of this ledger."))
+            known = [playbook async for playbook in devin.list_playbooks()]
+            found.append(Check("playbooks at Devin", ok=True, told=f"they can be listed; there are {len(known)}."))
+        except DevinError as error:
+            what = ("key", "sessions", "playbooks at Devin")[len(found)]
+            found.append(Check(what, ok=False, told=f"{error} Check DEVIN_API_KEY, DEVIN_ORG_ID and the key's rights."))
+    return found

@@ -1,0 +1,99 @@
+"""`remediate query`: a question to the published results."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import duckdb
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.escaping import for_csv, plain
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.settings import load_settings
+
+from .common import ExampleCommand, told_to_people
+
+_BATCH = 1000
+
+
+@click.command(
+    cls=ExampleCommand,
+    example='remediate query "SELECT severity, count(*) FROM normalized_findings GROUP BY ALL"',
+)
+@click.argument("sql")
+@click.option("--json", "as_json", is_flag=True, help="Give one JSON object for each row, a line each.")
+@click.option("--csv", "as_csv", is_flag=True, help="Give CSV, safe to open in a spreadsheet.")
+@told_to_people
+def query(sql: str, as_json: bool, as_csv: bool) -> None:
+    """Ask the published results SQL, and print the answer: a table on a terminal, tab-separated lines in a pipe.
+
+    The results are opened for reading only. docs/cookbook.md has questions that people ask.
+    """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other.")
+    ledger = open_ledger(load_settings())
+    with ledger.published() as connection:
+        try:
+            cursor = connection.execute(sql)
+            names = [column[0] for column in cursor.description or ()]
+            write = _json if as_json else _csv if as_csv else _table if sys.stdout.isatty() else _lines
+            write(names, lambda: cursor.fetchmany(_BATCH))
+        except duckdb.Error as error:
+            raise RemediationError(f"The question cannot be answered: {_reason(error)}") from None
+
+
+Fetch = Callable[[], Sequence[Sequence[Any]]]
+
+
+def _json(names: Sequence[str], fetch: Fetch) -> None:
+    while rows := fetch():
+        for row in rows:
+            click.echo(json.dumps(dict(zip(names, row, strict=True)), default=_told, ensure_ascii=False))
+
+
+def _csv(names: Sequence[str], fetch: Fetch) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(map(for_csv, names))
+    while rows := fetch():
+        writer.writerows([for_csv(_told(value)) for value in row] for row in rows)
+
+
+def _lines(names: Sequence[str], fetch: Fetch) -> None:
+    click.echo("\t".join(map(plain, names)))
+    while rows := fetch():
+        for row in rows:
+            click.echo("\t".join(plain(_told(value)) for value in row))
+
+
+def _table(names: Sequence[str], fetch: Fetch) -> None:
+    table, count = Table(), 0
+    for name in names:
+        table.add_column(Text(plain(name)), overflow="fold")
+    while rows := fetch():
+        for row in rows:
+            count += 1
+            if count <= _BATCH:
+                table.add_row(*(Text(plain(_told(value))) for value in row))
+    Console(highlight=False).print(table)
+    if count > _BATCH:
+        click.echo(f"The first {_BATCH} of {count} rows; a pipe gets all of them.")
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _reason(error: duckdb.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("LINE")]
+    return plain(" ".join(lines[:2])) + "."
