@@ -96,4 +96,4 @@ def _told(value: object) -> str:
 
 def _reason(error: duckdb.Error) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("LINE")]
-    return plain(" ".join(lines[:2])) + "."
+    return plain(" ".join(line for line in lines[:2] if line != "^")).rstrip(".") + "."

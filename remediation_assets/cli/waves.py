@@ -17,6 +17,7 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.planning.waves import wave_name
 from remediation_assets.progress import Progress, own_console
 from remediation_assets.runs import (
     RunFailed,
@@ -28,7 +29,8 @@ from remediation_assets.sessions.overview import Decision, WaveState, decide, to
 from remediation_assets.sessions.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
-from .common import ExampleCommand, (
+from .common import (
+    ExampleCommand,
     absolute,
     end_paused,
     must_succeed,
@@ -39,8 +41,10 @@ from .common import ExampleCommand, (
     summarize,
     told_to_people,
 )
+from .first_live_run import wants_a_single_session
 
 GATE_STEP = "session_results_success_rate_gate"
+SHOWN_OF_DRY_RUN = 3
 
 
 @click.command(cls=ExampleCommand, example="remediate plan findings.csv --show FIND-0003")
@@ -79,18 +83,25 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
 
 @click.command(
     cls=ExampleCommand,
-    example="remediate run findings.csv --dry-run\nremediate run findings.csv\nremediate run findings.csv --wave wave-0002",
+    example="remediate run scan.csv --dry-run\nremediate run scan.csv\nremediate run scan.csv --wave wave-0002",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
 @click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
 @click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
+@click.option("--yes", is_flag=True, help="Do not ask before the first session of a live ledger.")
 @origin_options
 @told_to_people
-def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool, **origin: str) -> None:
+def run(
+    file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool, yes: bool, **origin: str
+) -> None:
     """Plan FILE, then run its waves one after the other until one fails its gate."""
-    _, ledger = prepare()
+    settings, ledger = prepare()
+    usual_size = wave_size or settings.wave_size
+    single = not yes and not dry_run and wants_a_single_session(ledger, settings, usual_size)
+    if single:
+        wave_size, wave = 1, wave or wave_name(1)
     _plan(file, wave_size, origin)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, closed)
@@ -108,13 +119,40 @@ def run(file: Path, wave_size: int | None, wave: str | None, dry_run: bool, igno
         if decision.stop:
             end_paused(ledger, "No session is started.")
         if decision.run and dry_run:
-            click.echo(f"{state.wave} would be started.")
+            if len(handled) <= SHOWN_OF_DRY_RUN:
+                click.echo(_what_would_be_started(ledger, settings, state))
         elif decision.run:
             _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
         started |= decision.run
+    if dry_run and len(handled) > SHOWN_OF_DRY_RUN:
+        click.echo(
+            f"{len(handled) - SHOWN_OF_DRY_RUN} more waves would follow, each if the one before passes its gate."
+        )
+    if dry_run:
+        click.echo("`remediate plan FILE --show FINDING` prints what would be sent for one finding.")
+    if single:
+        click.echo(
+            f"Look at this session and its pull request; `remediate run FILE` cuts the rest in waves of {usual_size}."
+        )
     if not started:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
     summarize(ledger)
+
+
+def _what_would_be_started(ledger: Ledger, settings: Settings, state: WaveState) -> str:
+    with ledger.published() as connection:
+        kinds = connection.execute(
+            """
+            SELECT category, count(*) FROM wave_findings f
+            JOIN waves USING (wave_number) JOIN prioritized_findings USING (finding_key)
+            WHERE wave = ? GROUP BY category ORDER BY ALL
+            """,
+            [state.wave],
+        ).fetchall()
+    sessions = state.findings - state.succeeded
+    most = sessions * (1 + settings.max_retries) * settings.max_acu_per_session
+    told = ", ".join(f"{category} {count}" for category, count in kinds)
+    return f"{state.wave} would be started: {sessions} sessions ({told}), with their retries at most {most} ACUs."
 
 
 def _closed_gate(ledger: Ledger, wave: str) -> str | None:
