@@ -65,8 +65,9 @@ def _metadata(tx: DuckDBPyConnection, verdict: GateResult) -> dict[str, Any]:
         "not succeeded": links(
             tx,
             """
-            SELECT finding_id, outcome, attempt, error_message AS reason, session_url AS session, pr_url AS pull_request
-            FROM session_results WHERE wave = ? AND outcome IS DISTINCT FROM 'success' ORDER BY position
+            SELECT finding_id, outcome, review, attempt, error_message AS reason, session_url AS session,
+                pr_url AS pull_request
+            FROM session_results WHERE wave = ? AND is_fixed IS DISTINCT FROM true ORDER BY position
             """,
             [verdict.wave],
         ),

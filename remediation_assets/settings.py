@@ -143,6 +143,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("dashboard_token")
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 16:
+            raise ValueError("expected at least 16 characters, such as `openssl rand -hex 16` makes")
+        return value
+
     @field_validator("slack_webhook_url")
     @classmethod
     def _is_empty_or_http_url(cls, value: SecretStr) -> SecretStr:

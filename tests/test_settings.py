@@ -22,7 +22,7 @@ VARIABLES: dict[str, tuple[str, Any]] = {
     "MOCK_SEED": ("42", 42),
     "MOCK_TIME_SCALE": ("15", 15.0),
     "MOCK_FAULTS": ("late=0.1/3, slow=1", ("late=0.1/3", "slow=1")),
-    "DASHBOARD_TOKEN": ("t0ken", SecretStr("t0ken")),
+    "DASHBOARD_TOKEN": ("0123456789abcdef", SecretStr("0123456789abcdef")),
     "FINDINGS_PATH": ("findings.csv", "findings.csv"),
     "FINDINGS_REPO_URL": ("https://github.com/acme/shop", "https://github.com/acme/shop"),
     "FINDINGS_SERVICE": ("shop", "shop"),

@@ -67,7 +67,7 @@ def _metadata(tx: DuckDBPyConnection, wave: str) -> dict[str, Any]:
     """Give numbers, which the UI plots over the waves, and tables of the wave's results."""
     [(findings, succeeded, pull_requests, minutes)] = tx.execute(
         """
-        SELECT count(*), count(*) FILTER (outcome = 'success'), count(pr_url) FILTER (outcome = 'success'),
+        SELECT count(*), count(*) FILTER (is_fixed), count(pr_url) FILTER (outcome = 'success'),
             median(minutes) FILTER (outcome = 'success')
         FROM session_results WHERE wave = ?
         """,

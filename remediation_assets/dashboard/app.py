@@ -1,6 +1,5 @@
 """The dashboard's pages. What they show is read by `queries`; who may see it is decided by `safety`."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -35,7 +34,6 @@ from .safety import Forged, Guard
 
 HERE = Path(__file__).parent
 LONGEST_SHOWN = 300
-WRONG_TOKEN_SECONDS = 1.0
 NOTHING = "\N{EN DASH}"
 
 Answer = TypeVar("Answer")
@@ -76,6 +74,8 @@ class _Dashboard:
         # One at a time: DuckDB gives a second connection of a process the file that the first has open, and
         # under steady requests nobody would ever see the one that has replaced it.
         self._reading = threading.Lock()
+        self._making_status = threading.Lock()
+        self._status: tuple[tuple[int, int, int], bytes] | None = None
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -158,12 +158,12 @@ class _Dashboard:
             verdict = Review(form.get("verdict", ""))
         except ValueError:
             raise HTTPException(400, "A pull request is approved or rejected.") from None
-        if verdict is Review.REOPENED:
-            raise HTTPException(400, "A finding is reopened on its own page.")
         said = Said(verdict, form.get("reviewer", ""), form.get("reason", ""))
         key, attempt = request.path_params["key"], request.path_params["attempt"]
-        await self._write(lambda tx, timeline: reviewing.review(tx, key, attempt, said, timeline))
-        return RedirectResponse("/review", 303)
+        write = reviewing.reject_and_reopen if verdict is Review.REOPENED else reviewing.review
+        await self._write(lambda tx, timeline: write(tx, key, attempt, said, timeline))
+        page = form.get("page", "")
+        return RedirectResponse(f"/review?page={page}" if page.isascii() and page.isdigit() else "/review", 303)
 
     async def reopen(self, request: Request) -> Response:
         form = await _guard(request).form(request)
@@ -177,16 +177,30 @@ class _Dashboard:
         wrong = False
         if request.method == "POST":
             form = await guard.form(request)
-            if guard.is_token(form.get("token", "")):
-                return guard.logged_in(RedirectResponse("/", 303), secure=request.url.scheme == "https")
+            if await guard.is_token(form.get("token", "")):
+                return guard.logged_in(request, RedirectResponse("/", 303))
             wrong = True
-            await asyncio.sleep(WRONG_TOKEN_SECONDS)
         return self._rendered(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
 
     async def status(self, request: Request) -> Response:
-        """Give everything as the `BatchRun` JSON that the state file holds."""
-        text = await self._read(lambda connection: load_batch_run(connection).model_dump_json())
-        return Response(text, media_type="application/json")
+        """Give everything as the `BatchRun` JSON that the state file holds, made once for each publication."""
+
+        def load() -> bytes:
+            with self._making_status:
+                version = self._published_version()
+                if self._status is None or self._status[0] != version:
+                    batch_run = self._read_now(load_batch_run)
+                    self._status = version, batch_run.model_dump_json().encode()
+                return self._status[1]
+
+        return Response(await run_in_threadpool(load), media_type="application/json")
+
+    def _published_version(self) -> tuple[int, int, int]:
+        try:
+            found = self._ledger.published_path.stat()
+        except FileNotFoundError:
+            return 0, 0, 0
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     async def health(self, request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -200,7 +214,7 @@ class _Dashboard:
         else:
             status, sentence = 409 if isinstance(error, NotReviewable) else 503, str(error)
         headers = getattr(error, "headers", None)
-        if request.url.path.startswith(("/api/", "/static/")):
+        if str(request.scope["path"]).startswith(("/api/", "/static/")):
             return PlainTextResponse(sentence, status, headers)
         return self._rendered(request, "told.html", {"status": status, "sentence": sentence}, status=status)
 
@@ -218,16 +232,16 @@ class _Dashboard:
     def _rendered(self, request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:
         guard = _guard(request)
         form_token, cookie = guard.form_token(request)
-        told = {"path": request.url.path, "form_token": form_token, "mock": self._settings.mock_mode, **shown}
+        told = {"path": request.scope["path"], "form_token": form_token, "mock": self._settings.mock_mode, **shown}
         response = HTMLResponse(self._templates.get_template(template).render(told), status)
-        return guard.with_cookie(response, cookie, secure=request.url.scheme == "https")
+        return guard.with_form_cookie(request, response, cookie)
 
     async def _read(self, query: Callable[[DuckDBPyConnection], Answer]) -> Answer:
-        def read() -> Answer:
-            with self._reading, self._ledger.published(or_empty=True) as connection:
-                return query(connection)
+        return await run_in_threadpool(self._read_now, query)
 
-        return await run_in_threadpool(read)
+    def _read_now(self, query: Callable[[DuckDBPyConnection], Answer]) -> Answer:
+        with self._reading, self._ledger.published(or_empty=True) as connection:
+            return query(connection)
 
     async def _write(self, write: Callable[[DuckDBPyConnection, Timeline], object]) -> None:
         def order() -> None:

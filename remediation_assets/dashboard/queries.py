@@ -87,6 +87,7 @@ def frame(connection: DuckDBPyConnection, poll_interval_seconds: float, now: dat
 # A success with a pull request that nobody has said anything of.
 _PENDING_REVIEWS = """
 SELECT a.finding_key, a.attempt FROM last_attempts a
+SEMI JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
 ANTI JOIN reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
 WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL"""
 
@@ -99,7 +100,7 @@ def overview(connection: DuckDBPyConnection) -> Row:
         """
         SELECT count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS working,
             count(*) FILTER (is_fixed) AS fixed,
-            count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed) AS failed
+            count(*) FILTER (is_failed) AS failed
         FROM session_results
         """,
     )
@@ -322,7 +323,7 @@ def report(structured_output: str | None) -> Row:
     """Give what Devin reported of its work, as far as it is of the kinds that are shown."""
     try:
         told = json.loads(structured_output) if structured_output else None
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         return {}
@@ -347,7 +348,7 @@ def pull_request_states(told: str | None) -> dict[str, str]:
     """Give the state of each pull request by its address, as far as the API told it."""
     try:
         listed = json.loads(told) if told else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {
         str(one["url"]): str(one["state"]).lower()

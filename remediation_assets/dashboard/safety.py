@@ -1,9 +1,12 @@
 """Who may see the dashboard and who may write: token, host, origin, forms, and what a page may load."""
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +18,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_FORM = 20_000
 
 _SESSION, _FORM = "remediation_session", "remediation_form"
-_OPEN = ("/healthz", "/login", "/static/")
+_OPEN = ("/healthz", "/login")
+WRONG_TOKEN_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 _HEADERS = {
     # Nothing from elsewhere, nothing inline; forms and requests only to this server, and no frame around it.
@@ -45,6 +51,7 @@ class Guard:
         self._app = app
         self._token = token
         self._secret = secrets.token_bytes(32)
+        self._wrong = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -60,14 +67,22 @@ class Guard:
                 headers.update({name: value for name, value in _HEADERS.items() if name not in headers})
             await send(message)
 
-        refused = self._refusal(request)
-        await (refused or self._app)(scope, receive, send_guarded)
+        try:
+            refused = await self._refusal(request)
+            await (refused or self._app)(scope, receive, send_guarded)
+        except Exception:
+            logger.exception("The dashboard could not answer %s.", scope["path"])
+            with suppress(RuntimeError):  # where the answer has begun it just ends
+                await PlainTextResponse("The dashboard could not answer; its log says why.", 500)(
+                    scope, receive, send_guarded
+                )
 
-    def _refusal(self, request: Request) -> Response | None:
+    async def _refusal(self, request: Request) -> Response | None:
         if not self._token and _host_of(request.headers) not in LOOPBACK:
             return PlainTextResponse("This dashboard answers on this machine only; open it as 127.0.0.1.", 403)
-        path = request.url.path
-        if not self._token or self.is_known(request) or path == _OPEN[0] or path.startswith(_OPEN[1:]):
+        # As routes are found by it; the path of `request.url` is made up with what the client says its host is.
+        path = str(request.scope["path"])
+        if not self._token or path in _OPEN or path.startswith("/static/") or await self.is_known(request):
             return None
         if path.startswith("/api/"):
             return JSONResponse({"error": "The token is missing: Authorization: Bearer ..."}, 401)
@@ -75,38 +90,39 @@ class Guard:
             return RedirectResponse("/login", 303)
         return PlainTextResponse("The token is missing; open /login.", 401)
 
-    def is_known(self, request: Request) -> bool:
+    async def is_known(self, request: Request) -> bool:
         """Say whether a request brings the token, or the cookie of a login."""
         bearer = request.headers.get("authorization", "")
-        if bearer.lower().startswith("bearer ") and self.is_token(bearer[7:].strip()):
+        if bearer.lower().startswith("bearer "):
+            return await self.is_token(bearer[7:].strip())
+        return _same(request.cookies.get(_named(_SESSION, request), ""), self._signed("session"))
+
+    async def is_token(self, told: str) -> bool:
+        """Say whether a text is the token; wrong ones are answered slowly, one after the other."""
+        if self._token and _same(told, self._token):
             return True
-        return _same(request.cookies.get(_SESSION, ""), self._signed("session"))
+        async with self._wrong:
+            await asyncio.sleep(WRONG_TOKEN_SECONDS)
+        return False
 
-    def is_token(self, told: str) -> bool:
-        """Say whether a text is the token, in the same time whatever it is."""
-        return bool(self._token) and _same(told, self._token)
-
-    def logged_in(self, response: Response, *, secure: bool) -> Response:
+    def logged_in(self, request: Request, response: Response) -> Response:
         """Add the cookie of a login."""
-        signed = self._signed("session")
-        response.set_cookie(_SESSION, signed, httponly=True, samesite="strict", secure=secure, path="/")
-        return response
+        return _with_cookie(request, response, _SESSION, self._signed("session"))
 
     def form_token(self, request: Request) -> tuple[str, str]:
         """Give the token that a page's forms carry, and the cookie that it must match."""
-        cookie = request.cookies.get(_FORM) or secrets.token_urlsafe(24)
+        cookie = request.cookies.get(_named(_FORM, request)) or secrets.token_urlsafe(24)
         return self._signed(f"form {cookie}"), cookie
 
     @staticmethod
-    def with_cookie(response: Response, cookie: str, *, secure: bool) -> Response:
+    def with_form_cookie(request: Request, response: Response, cookie: str) -> Response:
         """Add the cookie that forms must match."""
-        response.set_cookie(_FORM, cookie, httponly=True, samesite="strict", secure=secure, path="/")
-        return response
+        return _with_cookie(request, response, _FORM, cookie)
 
     async def form(self, request: Request) -> Mapping[str, str]:
         """Read a form of one of our own pages; raises Forged for any other."""
         origin = request.headers.get("origin", "")
-        if urlsplit(origin).netloc != request.headers.get("host") or not origin:
+        if origin not in (f"http://{request.headers.get('host')}", f"https://{request.headers.get('host')}"):
             raise Forged("The form comes from another page.")
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
             raise Forged("The form is not of the kind that our pages send.")
@@ -119,7 +135,7 @@ class Guard:
             told = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
         except ValueError:
             raise Forged("The form cannot be read.") from None
-        cookie = request.cookies.get(_FORM, "")
+        cookie = request.cookies.get(_named(_FORM, request), "")
         if not cookie or not _same(told.get("form_token", ""), self._signed(f"form {cookie}")):
             raise Forged("The form is too old, or not ours; load the page anew.")
         return told
@@ -129,7 +145,22 @@ class Guard:
 
 
 def _host_of(headers: Headers) -> str:
-    return (urlsplit(f"//{headers.get('host', '')}").hostname or "") if headers.get("host") else ""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _named(cookie: str, request: Request) -> str:
+    """Give a cookie's name on this port: browsers send those of all ports of a host."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"{cookie}_{port}" if port.isascii() and port.isdigit() else cookie
+
+
+def _with_cookie(request: Request, response: Response, cookie: str, value: str) -> Response:
+    secure = request.scope.get("scheme") == "https"
+    response.set_cookie(_named(cookie, request), value, httponly=True, samesite="strict", secure=secure, path="/")
+    return response
 
 
 def _same(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from typing import get_args
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from remediation_assets.models import Finding
+from remediation_assets.models import Finding, Outcome
 
 SCHEMA_VERSION = 4
 
@@ -38,6 +38,8 @@ _wide = ", ".join(f"{name} {kind}" for name, kind in FINDING_COLUMNS.items())
 _names = ", ".join(FINDING_COLUMNS)
 _f_names = ", ".join(f"f.{name}" for name in FINDING_COLUMNS)
 _p_names = ", ".join(f"p.{name}" for name in FINDING_COLUMNS)
+
+_UNANSWERABLE = ", ".join(f"'{outcome}'" for outcome in Outcome if not outcome.answerable)
 
 _TABLES = f"""
 CREATE TABLE stamp (
@@ -169,7 +171,10 @@ SELECT p.wave, p.wave_number, p.position, p.finding_key, {_p_names}, p.priority_
     a.session_id, a.session_url, a.pr_url, o.pull_requests, o.structured_output, o.output_valid, a.acus_consumed,
     a.playbook, a.playbook_version, a.dispatched_at, a.completed_at,
     date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes, a.error_message,
-    r.verdict AS review, r.reviewer, a.outcome = 'success' AND coalesce(r.verdict, 'approved') = 'approved' AS is_fixed
+    -- Whether the success stands; and whether the agent answers for a failure, as a gate counts it.
+    r.verdict AS review, r.reviewer, a.outcome = 'success' AND coalesce(r.verdict, 'approved') = 'approved' AS is_fixed,
+    a.outcome NOT IN ({_UNANSWERABLE}) AND (a.outcome != 'success' OR coalesce(r.verdict, 'approved') != 'approved')
+        AS is_failed
 FROM wave_plan p LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
 LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
 LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;

@@ -38,8 +38,10 @@ def _settled(tx: DuckDBPyConnection, wave: str, wave_number: int) -> Message:
     assert verdict is not None  # it was written together with the event
     results = tx.execute(
         """
-        SELECT finding_id, coalesce(outcome, status), pr_url, session_url, error_message FROM session_results
-        WHERE wave_number = ? ORDER BY outcome = 'success', position
+        SELECT finding_id,
+            CASE WHEN outcome = 'success' AND NOT is_fixed THEN review ELSE coalesce(outcome, status) END,
+            pr_url, session_url, error_message
+        FROM session_results WHERE wave_number = ? ORDER BY is_fixed, position
         """,
         [wave_number],
     ).fetchall()

@@ -23,6 +23,7 @@ class WaveState:
     succeeded: int
     failed: int
     at_work: int
+    rejected: int
     passed: bool | None
     collected: bool
     verdict: str
@@ -69,14 +70,14 @@ def wave_states(connection: DuckDBPyConnection, *, first: int = 0, last: int = 2
         WITH {_LAST_ROUNDS},
         results AS (
             SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
-                count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed) AS failed,
+                count(*) FILTER (is_failed) AS failed, count(*) FILTER (review = 'rejected') AS rejected,
                 count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
             FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
         sizes AS (
             SELECT wave_number, count(*) AS findings FROM wave_findings
             WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number)
         SELECT w.wave, coalesce(n.findings, 0),
-            coalesce(s.succeeded, 0), coalesce(s.failed, 0), coalesce(s.at_work, 0),
+            coalesce(s.succeeded, 0), coalesce(s.failed, 0), coalesce(s.at_work, 0), coalesce(s.rejected, 0),
             g.passed, r.collected_at IS NOT NULL, g.succeeded, g.answerable, g.rate, g.threshold
         FROM waves w
         LEFT JOIN last_rounds r ON r.wave_number = w.wave_number
@@ -88,7 +89,7 @@ def wave_states(connection: DuckDBPyConnection, *, first: int = 0, last: int = 2
         """,
         {"first": first, "last": last},
     ).fetchall()
-    return [WaveState(*(*row[:7], "" if row[5] is None else describe(*row[7:]))) for row in rows]
+    return [WaveState(*(*row[:8], "" if row[6] is None else describe(*row[8:]))) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
     if state.unfinished:
         return Decision(run=True)
     again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
+    if state.rejected:
+        again += f", and the {state.rejected} rejected in review once they are reopened (`remediate reopen KEY`)"
     if state.passed:
         left = state.findings - state.succeeded
         return Decision(
@@ -135,7 +138,7 @@ def totals(connection: DuckDBPyConnection) -> Totals:
     row = connection.execute(
         """
         SELECT (SELECT count(*) FROM wave_findings), count(*) FILTER (is_fixed),
-            count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed), count(pr_url) FILTER (outcome = 'success')
+            count(*) FILTER (is_failed), count(pr_url) FILTER (outcome = 'success')
         FROM session_results
         """
     ).fetchone() or (0, 0, 0, 0)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.errors import NotFound
+from remediation_assets.devin.errors import NotFound, RefusedRequest, Unavailable
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
@@ -37,15 +37,18 @@ async def refresh_pull_requests(
             # Also where the looking fails: the next time is as far away.
             tx.execute("UPDATE state SET pull_requests_at = ?", [now()])
     seen: dict[str, DevinSession | None] = {}
-    for session_id in due:
-        try:
-            seen[session_id] = await devin.get_session(session_id)
-        except NotFound:
-            seen[session_id] = None
-    if not seen:
-        return 0
-    with ledger.transaction() as tx:
-        return sum(_note(tx, session_id, session, now()) for session_id, session in seen.items())
+    try:
+        for session_id in due:
+            try:
+                seen[session_id] = await devin.get_session(session_id)
+            except (NotFound, RefusedRequest, Unavailable):
+                seen[session_id] = None  # its turn comes again, and must not keep the others from theirs
+    finally:
+        changed = 0
+        if seen:
+            with ledger.transaction() as tx:
+                changed = sum(_note(tx, session_id, session, now()) for session_id, session in seen.items())
+    return changed
 
 
 def _due(tx: DuckDBPyConnection, now: datetime) -> list[str]:
@@ -58,7 +61,7 @@ def _due(tx: DuckDBPyConnection, now: datetime) -> list[str]:
             SELECT a.session_id, coalesce(o.observed_at, a.completed_at) AS seen_at, coalesce(list_transform(
                 list_filter(from_json(o.pull_requests, '[{"url": "VARCHAR", "state": "VARCHAR"}]'),
                     p -> p.url = a.pr_url), p -> lower(p.state))[1], '') AS state
-            FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+            FROM attempts a JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
             WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL AND a.session_id IS NOT NULL)
         WHERE NOT list_contains($ended, state) ORDER BY seen_at LIMIT $most
         """,

@@ -76,7 +76,7 @@ def new_request(
             ledger_id=ledger_id,
             attempt=number,
             delimiter=draw_delimiter(),
-            last_failure=why_rejected(tx, finding_key, number) or (before[0] if before else None),
+            last_failure=_what_went_wrong(why_rejected(tx, finding_key, number), before[0] if before else None),
         ),
         "title": f"Remediate {shown_id} (attempt {number})",
         "tags": [
@@ -91,6 +91,10 @@ def new_request(
         "knowledge_ids": list(settings.devin_knowledge_ids),
         "max_acu_limit": settings.max_acu_per_session,
     }
+
+
+def _what_went_wrong(rejected: str | None, failed: str | None) -> str | None:
+    return " ".join(filter(None, (rejected, failed))) or None
 
 
 def _repository(repo_url: str) -> str:

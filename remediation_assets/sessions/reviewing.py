@@ -53,6 +53,12 @@ def review(tx: DuckDBPyConnection, finding_key: str, number: int, said: Said, ti
     _add(tx, last, said, timeline)
 
 
+def reject_and_reopen(tx: DuckDBPyConnection, finding_key: str, number: int, said: Said, timeline: Timeline) -> str:
+    """Reject the pull request of an attempt and have its finding tried again; give the wave."""
+    review(tx, finding_key, number, Said(Review.REJECTED, said.reviewer, said.reason), timeline)
+    return reopen(tx, finding_key, said.reviewer, said.reason, timeline)
+
+
 def reopen(tx: DuckDBPyConnection, name: str, reviewer: str, reason: str, timeline: Timeline) -> str:
     """Have the next round of its wave take a finding again, named by its key; give the wave.
 
@@ -91,17 +97,19 @@ def reopened_attempts(tx: DuckDBPyConnection, finding_key: str) -> set[int]:
 
 
 def why_rejected(tx: DuckDBPyConnection, finding_key: str, before: int) -> str | None:
-    """Give what people said against the last attempt before one, for the agent; None where nothing was said."""
+    """Give what people said against the last fix before an attempt, for the agent; None where nothing was said."""
     rows = tx.execute(
         """
         SELECT reason FROM reviews
         WHERE finding_key = $key AND verdict != $approved AND reason != '' AND attempt = (
-            SELECT max(attempt) FROM attempts WHERE finding_key = $key AND attempt < $before)
+            SELECT max(attempt) FROM reviews
+            WHERE finding_key = $key AND attempt < $before AND verdict != $approved AND reason != '')
         ORDER BY review_id
         """,
         {"key": finding_key, "approved": Review.APPROVED, "before": before},
     ).fetchall()
-    return "Its pull request was rejected in review: " + " ".join(reason for (reason,) in rows) if rows else None
+    reasons = dict.fromkeys(reason for (reason,) in rows)
+    return "Its pull request was rejected in review: " + " ".join(reasons) if rows else None
 
 
 def _last_attempt(tx: DuckDBPyConnection, finding_key: str) -> Attempt:

@@ -119,8 +119,14 @@ def gate_before(tx: DuckDBPyConnection, planned: PlannedWave) -> str | None:
             left = _unfinished(tx, wave_number)
             if not left and not answerable:
                 continue
+            [(rejected,)] = tx.execute(
+                "SELECT count(*) FROM session_results WHERE wave_number = ? AND review = ?",
+                [wave_number, Review.REJECTED],
+            ).fetchall()
             why = f"{before} has not passed its gate ({describe(succeeded, answerable, rate, threshold)})"
             do = f"look at its failures, then run {before} again, or" if left else "nothing of it is left to run, so"
+            if rejected:
+                do = f"{rejected} of it were rejected in review: reopen them and run {before} again, or"
         return f"{planned.wave} is not started: {why}; {do} overrule with ignore_gate."
     return None
 

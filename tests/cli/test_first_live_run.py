@@ -39,9 +39,12 @@ def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, single:
 
 
 def test_who_wants_neither_gets_neither(ledger: Ledger, live: Settings) -> None:
-    with CliRunner().isolation(input="n\nn\n"), patch.object(first_live_run.sys.stdin, "isatty", lambda: True):
-        with pytest.raises(RemediationError, match="Nothing was started"):
-            wants_a_single_session(ledger, live, 10)
+    with (
+        CliRunner().isolation(input="n\nn\n"),
+        patch.object(first_live_run.sys.stdin, "isatty", lambda: True),
+        pytest.raises(RemediationError, match="Nothing was started"),
+    ):
+        wants_a_single_session(ledger, live, 10)
 
 
 def test_once_sessions_were_started_nobody_is_asked_again(ledger: Ledger, live: Settings, tmp_path: Path) -> None:

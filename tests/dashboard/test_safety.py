@@ -1,6 +1,7 @@
 """Who may see the dashboard, who may write, and what a page may load."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_another_machine_is_served_only_with_a_token(ledger: Ledger, settings: S
 
 
 def test_with_a_token_every_page_wants_it(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediation_assets.dashboard.app.WRONG_TOKEN_SECONDS", 0)
+    monkeypatch.setattr("remediation_assets.dashboard.safety.WRONG_TOKEN_SECONDS", 0)
     client = visit("s3cret", "https://dash.example")
     for path in PAGES[:-1]:
         answer = client.get(path)
@@ -129,7 +130,7 @@ def test_a_review_is_written_by_a_form_of_our_own(visit: Visit, filled: Ledger) 
         ({"data": {"reason": "x" * 30_000}}, 403, "too long"),
         ({"headers": {"content-type": "text/plain"}}, 403, "not of the kind"),
         ({"data": {"verdict": "merged"}}, 400, "approved or rejected"),
-        ({"data": {"verdict": "reopened"}}, 400, "on its own page"),
+        ({"data": {"verdict": "reopened"}}, 409, "A rejection has a reason"),
         ({"data": {"verdict": "rejected"}}, 409, "A rejection has a reason"),
         ({"data": {"reviewer": " "}}, 409, "A review has a name"),
     ],
@@ -142,6 +143,31 @@ def test_a_forged_or_empty_form_writes_nothing(
     assert (answer.status_code, told in answer.text) == (status, True)
     with filled.published() as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("host", ["[", "x/login?", "x/static/?", "127.0.0.1/login?", "", "a b", "127.0.0.1:99999999"])
+def test_no_host_that_a_client_makes_up_opens_a_page(visit: Visit, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediation_assets.dashboard.safety.WRONG_TOKEN_SECONDS", 0)
+    for path in PAGES:
+        assert visit("s3cret").get(path, headers={"host": host}).status_code in (303, 400, 401, 403)
+        assert visit().get(path, headers={"host": host}).status_code in (200, 400, 403)
+    assert visit().get("/", headers={"host": "["}).status_code == 403
+
+
+def test_guesses_are_answered_one_after_the_other(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediation_assets.dashboard.safety.WRONG_TOKEN_SECONDS", 0.05)
+    with visit("s3cret") as client:
+        begun = time.monotonic()
+        for _ in range(4):
+            assert client.get("/api/status", headers={"authorization": "Bearer guess"}).status_code == 401
+        assert time.monotonic() - begun >= 0.2
+
+
+def test_what_fails_inside_is_told_without_showing_it(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediation_assets.dashboard.queries.overview", lambda _: 1 / 0)
+    answer = visit().get("/")
+    assert (answer.status_code, "ZeroDivision" in answer.text) == (500, False)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_a_form_without_its_cookie_is_refused(visit: Visit) -> None:

@@ -55,6 +55,17 @@ async def test_a_session_that_is_gone_or_shows_none_any_more_loses_nothing(carri
     assert carrier.rows("SELECT pull_requests FROM observations ORDER BY ALL") == before
 
 
+async def test_a_session_that_cannot_be_read_keeps_no_other_from_its_turn(carrier: Carrier) -> None:
+    carrier.plan(3)
+    await carrier.settle(S, S, F)
+    carrier.collect()
+    merge(carrier, "F-1")
+    merge(carrier, "F-2")
+    carrier.wire.fail("GET", "/sessions/[^/]+", 500, times=4)
+    assert await refresh(carrier) == 1
+    assert await refresh(carrier) == 1
+
+
 async def test_v1_tells_no_states_so_nothing_is_asked(carrier: Carrier) -> None:
     carrier.plan(3)
     await carrier.settle(S, S, F)

@@ -4,8 +4,9 @@ import pytest
 
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.overview import totals, wave_states
+from remediation_assets.sessions.overview import decide, totals, wave_states
 from remediation_assets.sessions.reviewing import NotReviewable, Review, Said, reopen, review
+from remediation_assets.sessions.rounds import GateClosed
 from tests.carrier import Carrier
 from tests.clock import NOON
 
@@ -34,6 +35,7 @@ async def test_a_rejected_fix_counts_no_more_and_is_tried_again_only_when_reopen
     say(carrier, "F-1", Review.APPROVED)
     say(carrier, "F-2", Review.REJECTED, "It drops the check for admins.")
     [state] = carrier.read(wave_states)
+    assert "and the 1 rejected in review once they are reopened" in decide(state, ignore_gate=False).reason
     assert (state.succeeded, state.failed, state.passed) == (2, 1, True)
     assert carrier.read(totals).succeeded == 2
     assert carrier.rows("SELECT finding_id FROM fixed_findings ORDER BY ALL") == [("F-1",), ("F-3",)]
@@ -64,6 +66,43 @@ async def test_a_later_verdict_counts_what_was_rejected_as_a_failure(carrier: Ca
     await carrier.follow()
     assert carrier.rows("SELECT round, succeeded, answerable FROM gate_results ORDER BY round")[0] == (1, 2, 3)
     assert carrier.rows("SELECT succeeded, passed FROM gate_results ORDER BY round DESC LIMIT 1") == [(0, False)]
+
+
+async def test_what_a_person_said_is_told_to_every_later_attempt(carrier: Carrier) -> None:
+    carrier.plan(1)
+    await carrier.settle(S)
+    carrier.collect()
+    say(carrier, "F-1", Review.REJECTED, "It drops the check.")
+    open_again(carrier, "F-1", "Keep the check.")
+    carrier.wire.fall_over("F-1", 2)
+    carrier.open()
+    await carrier.follow()
+    carrier.collect()
+    carrier.open()
+    await carrier.follow()
+    prompts = [body["prompt"] for body in carrier.wire.created()]
+    assert ["It drops the check. Keep the check." in prompt for prompt in prompts] == [
+        False,
+        *[True] * (len(prompts) - 1),
+    ]
+    assert len(prompts) > 2
+
+
+async def test_a_wave_whose_fixes_were_all_rejected_says_what_to_do(carrier: Carrier) -> None:
+    carrier.set(wave_size=1)
+    carrier.plan(2)
+    await carrier.settle(F)
+    carrier.collect()
+    carrier.wire.succeed("F-1", 2, repository="https://git.example.com/acme/shop")
+    carrier.open()
+    with carrier.ledger.transaction() as tx:
+        tx.execute("UPDATE rounds SET unsure = false")
+    await carrier.follow()
+    carrier.collect()
+    say(carrier, "F-1", Review.REJECTED, "no", attempt=2)
+    carrier.rows("UPDATE gate_results SET passed = false RETURNING 1")
+    with pytest.raises(GateClosed, match="1 of it were rejected in review: reopen them and run wave-0001 again"):
+        carrier.open("wave-0002")
 
 
 async def test_what_cannot_be_reviewed_says_why(carrier: Carrier) -> None:

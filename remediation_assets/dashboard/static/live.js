@@ -4,10 +4,13 @@
   const SECONDS = 5;
   const note = document.getElementById("unreachable");
   let seen = new Date();
+  let asking = false;
 
+  // What somebody works on: it has the focus, was typed into, or was opened.
   const isBusy = (part) => {
     const at = document.activeElement;
-    if (part.contains(at) && at.matches("input, textarea, select")) return true;
+    if (at !== part && part.contains(at) && at.matches("input, textarea, select, button, summary")) return true;
+    if (part.querySelector("details[open]")) return true;
     return [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
   };
 
@@ -25,22 +28,48 @@
     }
   };
 
-  // Forms keep their token for as long as the page is open: a fresh one belongs to the same cookie.
+  const update = (part, fresh) => {
+    if (fresh.innerHTML !== part.innerHTML && !isBusy(part)) place(part, fresh);
+  };
+
+  // Cards keep their places while somebody reads them: new ones come last, and one that is worked on stays.
+  const updateCards = (part, fresh) => {
+    const cards = (of) => new Map([...of.querySelectorAll(":scope > [data-key]")].map((card) => [card.dataset.key, card]));
+    const have = cards(part);
+    const want = cards(fresh);
+    if (!have.size || !want.size) return update(part, fresh);
+    const last = [...have.values()].at(-1);
+    for (const [key, card] of have) {
+      if (want.has(key)) update(card, want.get(key));
+      else if (!isBusy(card) && !card.contains(document.activeElement)) card.remove();
+    }
+    const added = [...want].filter(([key]) => !have.has(key)).map(([, card]) => card);
+    (last.isConnected ? last : part.firstElementChild || part).after(...added);
+  };
+
   const refresh = async () => {
-    if (document.hidden) return;
+    if (document.hidden || asking) return;
+    asking = true;
     try {
       const answer = await fetch(window.location.href, { credentials: "same-origin", redirect: "manual" });
+      if (answer.type === "opaqueredirect") {
+        note.textContent = "You are logged out. Load the page again to log in.";
+        note.hidden = false;
+        return;
+      }
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {
         const fresh = page.querySelector(`[data-live="${part.dataset.live}"]`);
-        if (fresh && fresh.innerHTML !== part.innerHTML && !isBusy(part)) place(part, fresh);
+        if (fresh) updateCards(part, fresh);
       }
       seen = new Date();
       note.hidden = true;
     } catch {
       note.textContent = `The dashboard cannot be reached. What you see is of ${seen.toLocaleTimeString()}.`;
       note.hidden = false;
+    } finally {
+      asking = false;
     }
   };
 

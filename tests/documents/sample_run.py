@@ -1,0 +1,78 @@
+"""The sample run to its end on a clock of its own, so that it comes out the same on any machine at any time."""
+
+import asyncio
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.simulator.transport import SimulatorTransport
+from remediation_assets.devin.simulator.world import World
+from remediation_assets.findings.judging import Rules
+from remediation_assets.findings.origin import Given
+from remediation_assets.findings.ranking import normalize, prioritize
+from remediation_assets.findings.scanning import scan_files
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import plan_sessions
+from remediation_assets.planning.waves import plan_waves
+from remediation_assets.sessions.advance import follow
+from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.reviewing import Review, Said, review
+from remediation_assets.sessions.rounds import mark_collected, open_round
+from remediation_assets.settings import CHECKOUT, Settings
+from tests.clock import Clock
+
+SEED = 1003
+"""With this one a wave of the sample fails its gate."""
+
+
+def sample_run(folder: Path) -> Ledger:
+    """Give the published ledger of a run that ends at the gate of the wave that fails, with two reviews."""
+    settings = Settings(_env_file=None, remediation_data_dir=str(folder), wave_size=5, poll_interval_seconds=20)
+    ledger, clock = open_ledger(settings), Clock()
+    given = Given((CHECKOUT / "sample_data" / "findings.csv",))
+    scan_files(ledger, given, Rules(allow_reserved_hosts=True), max_rejected_share=0.5, now=clock())
+    with ledger.transaction() as tx:
+        normalize(tx)
+        prioritize(tx, settings.service_weights)
+        waves = plan_waves(tx, wave_size=settings.wave_size, now=clock()).waves
+    world = World(folder / "simulator.sqlite", SEED, 1.0, clock.seconds)
+    try:
+        asyncio.run(_run(ledger, settings, world, clock, waves))
+    finally:
+        world.close()
+    _review(ledger, clock)
+    ledger.publish(force=True)
+    return ledger
+
+
+async def _run(ledger: Ledger, settings: Settings, world: World, clock: Clock, waves: tuple[str, ...]) -> None:
+    transport = SimulatorTransport(world)
+    async with DevinClient(api_key=SecretStr("cog_x"), origin="http://simulator", transport=transport) as devin:
+        for number, wave in enumerate(waves, start=1):
+            with ledger.transaction() as tx:
+                plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
+                open_round(
+                    tx, wave, ignore_gate=False, run_id="run", playbooks=read_playbooks(), timeline=Timeline(clock())
+                )
+            await follow(ledger, devin, settings, wave, log=lambda _: None, now=clock, sleep=clock.sleep)
+            with ledger.transaction() as tx:
+                mark_collected(tx, number, clock())
+                [(passed,)] = tx.execute("SELECT passed FROM gate_results WHERE wave = ?", [wave]).fetchall()
+            if not passed:
+                return
+
+
+def _review(ledger: Ledger, clock: Clock) -> None:
+    with ledger.transaction() as tx:
+        keys = tx.execute(
+            "SELECT finding_key, attempt FROM session_results WHERE outcome = 'success' ORDER BY wave, position LIMIT 2"
+        ).fetchall()
+        for (key, attempt), said in zip(
+            keys,
+            [Said(Review.APPROVED, "Ada"), Said(Review.REJECTED, "Ada", "It drops the check for admins.")],
+            strict=True,
+        ):
+            review(tx, key, attempt, said, Timeline(clock()))
