@@ -84,7 +84,7 @@ def test_the_gate_tells_a_person_everything(execute: Execute, planned: None, see
     assert (told["success rate"], told["threshold"], told["95 % interval"]) == (0.6, 0.7, "23% to 88%")
     assert (told["outcome success"], told["outcome failed"], told["counted"]) == (3, 2, 5)
     rows = str(told["not succeeded"]).splitlines()
-    assert rows[0] == r"| finding\_id | outcome | attempt | reason | session | pull\_request |"
+    assert rows[0] == r"| finding\_id | outcome | review | attempt | reason | session | pull\_request |"
     assert len(rows) == 4
     assert all("[session](<https://app.devin.ai/sessions/" in row for row in rows[2:])
     (passed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
