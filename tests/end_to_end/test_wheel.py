@@ -1,0 +1,57 @@
+"""An installed wheel, outside any checkout: playbooks, sample, pages and Dagster's settings come along."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.processes import CHECKOUT
+
+FAST = {"MOCK_TIME_SCALE": "200", "POLL_INTERVAL_SECONDS": "0.1", "BLOCKED_CONFIRM_SECONDS": "0", "WAVE_SIZE": "5"}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Give the programs of an environment that has the wheel, and the dependencies of this one."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    subprocess.run([*build, str(CHECKOUT)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env"), "platbase": str(tmp_path / "env")}))
+    [wheel] = tmp_path.glob("*.whl")
+    target = [sys.executable, "-m", "pip", "--python", str(tmp_path / "env" / "bin" / "python"), "install", "--quiet"]
+    subprocess.run([*target, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    # The dependencies of this environment, but not the checkout that is installed in it for editing.
+    (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return tmp_path / "env" / "bin"
+
+
+def test_a_wheel_runs_the_sample_and_serves_its_pages(installed: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"PATH": f"{installed}:{os.environ['PATH']}", "HOME": str(home), **FAST}
+
+    def remediate(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(installed / "remediate"), *arguments]
+        return subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, check=False, timeout=180)
+
+    where = subprocess.run(
+        [str(installed / "python"), "-c", "import remediation_assets as r; print(r.__file__)"],
+        cwd=home, env=env, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert str(tmp_path / "env") in where
+    package = Path(where.strip()).parent
+    doctor = remediate("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert f"{home}/.remediation does not exist yet; the first run makes it" in doctor.stdout
+    done = remediate("run", str(package / "sample_data" / "findings.csv"))
+    assert done.returncode == 0, done.stderr
+    assert "20 findings fixed" in done.stdout or "findings fixed" in done.stdout
+    assert (home / ".remediation" / "dagster.yaml").read_text() == (
+        CHECKOUT / "dagster_home" / "dagster.yaml"
+    ).read_text()
+    assert (package / "dashboard" / "templates" / "base.html").exists()
+    assert (package / "dashboard" / "static" / "live.js").exists()
+    assert remediate("query", "SELECT count(*) AS n FROM session_results").stdout.startswith("n\n")
