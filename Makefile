@@ -15,7 +15,7 @@ run: .venv/installed
 
 # Two at a time, each file by one: what starts the real thing mostly waits for it.
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 # What the tests pass through, of lines and branches; below the Dagster line 90 % are wanted. Without those that start
 # processes, in which nothing is measured.

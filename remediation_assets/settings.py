@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from remediation_assets.errors import RemediationError
 
 _PACKAGE = Path(__file__).resolve().parent
-_IS_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").exists()
+_IS_CHECKOUT = (_PACKAGE.parent / "playbooks").is_dir()
 
 CHECKOUT = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
 """Where playbooks, sample data and Dagster's settings are: the checkout, or what a wheel has installed."""

@@ -234,8 +234,8 @@ async def test_slow_answers_come_late_and_a_creation_that_is_given_up_is_made(
     client: DevinClient, world: World
 ) -> None:
     await client.org_id()
-    world.set_faults(Faults(["slow=0.2"]))
-    error = await failure_of(client.create_session(prompt="Fix it", tags=["wave"], deadline_seconds=0.1))
+    world.set_faults(Faults(["slow=1"]))
+    error = await failure_of(client.create_session(prompt="Fix it", tags=["wave"], deadline_seconds=0.5))
     assert type(error) is OutcomeUnknown
     world.set_faults(Faults())
     assert len(await listed(client)) == 1

@@ -86,6 +86,7 @@ def test_a_wave_outlives_its_daemon_a_run_by_hand_beside_it_and_a_newer_version(
         assert backfill.returncode == 0, backfill.stderr
         wait_until(lambda: len(dev.runs("remediate_wave")) == 3, seconds=60)
         wait_until(lambda: all(run.is_finished for run in dev.runs("remediate_wave")), seconds=120)
+        assert all(run.is_success for run in dev.runs("remediate_wave"))
     assert shell.query("SELECT wave, passed FROM gate_results ORDER BY decided_at") == [(wave, True) for wave in WAVES]
     assert shell.query("SELECT count(*), count(DISTINCT session_id) FROM attempts") == [(20, 20)]
     assert shell.sessions_at_devin() == 20
