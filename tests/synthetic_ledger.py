@@ -145,6 +145,6 @@ def _run(tx: DuckDBPyConnection, sessions: int, text: Callable[[str], str]) -> N
         "INSERT INTO gate_results VALUES ('wave-0001', 1, 1, ?, 10, 6, 10, 0.6, 0.7, 0.3, 0.8, false, false)",
         [BEGUN + timedelta(hours=1)],
     )
-    tx.execute("INSERT INTO holds VALUES (1, 'quota', ?, ?, NULL, NULL, NULL)", [text("No ACUs are left."), BEGUN])
+    tx.execute("INSERT INTO holds VALUES (1, 'quota', $1, $2, NULL, $2, NULL)", [text("No ACUs are left."), BEGUN])
     tx.execute("UPDATE state SET last_poll_at = ?", [BEGUN + timedelta(days=9)])
     tx.execute("UPDATE waves SET frozen_at = ? WHERE wave_number <= ?", [BEGUN, max(wave for _, wave in planned)])
