@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import duckdb
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -28,9 +29,9 @@ def own_console() -> Console:
     return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1), highlight=False)
 
 
-def wave_table(waves: Around) -> Table:
+def wave_table(waves: Around, *, framed: bool = True) -> Table:
     """Build the table of waves: how many findings, what came of them, the gate; and how many waves are not shown."""
-    table = Table("wave", "findings", "succeeded", "failed", "at work", "gate")
+    table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
     if waves.earlier or waves.later:
         table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
     for state in waves.states:

@@ -3,7 +3,8 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -90,6 +91,17 @@ def origin_config(origin: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in origin.items() if value} | of_files
 
 
+@contextmanager
+def waiting(for_what: str) -> Iterator[None]:
+    """Show on a terminal that something long is under way; elsewhere nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(for_what):
+        yield
+
+
 def must_succeed(finished: FinishedRun) -> None:
     """Raise RunFailed, with the reason, for a run that did not succeed."""
     if not finished.succeeded:
@@ -106,7 +118,8 @@ def end_paused(ledger: Ledger, reason: str) -> NoReturn:
 def show_waves(ledger: Ledger) -> None:
     """Print the table of waves around the work."""
     with ledger.published() as connection:
-        Console(highlight=False).print(wave_table(waves_around_the_work(connection)))
+        console = Console(highlight=False)
+        console.print(wave_table(waves_around_the_work(connection), framed=console.is_terminal))
 
 
 def summarize(ledger: Ledger) -> None:

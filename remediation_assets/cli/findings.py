@@ -15,7 +15,16 @@ from remediation_assets.runs import (
     run_job,
 )
 
-from .common import ExampleCommand, absolute, must_succeed, origin_config, origin_options, prepare, told_to_people
+from .common import (
+    ExampleCommand,
+    absolute,
+    must_succeed,
+    origin_config,
+    origin_options,
+    prepare,
+    told_to_people,
+    waiting,
+)
 
 
 @click.command(
@@ -36,7 +45,8 @@ def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [absolute(file) for file in files]
     config = {"findings": {"paths": paths, **origin_config(origin)}}
-    finished = run_job("plan_waves", config=config, assets=names)
+    with waiting("Reading, merging and ranking findings"):
+        finished = run_job("plan_waves", config=config, assets=names)
     must_succeed(finished)
     told = finished.metadata["findings"]
     if as_json:

@@ -40,6 +40,7 @@ from .common import (
     show_waves,
     summarize,
     told_to_people,
+    waiting,
 )
 from .first_live_run import wants_a_single_session
 
@@ -214,4 +215,6 @@ def _plan(file: Path, wave_size: int | None, origin: Mapping[str, str]) -> None:
     config: dict[str, dict[str, Any]] = {"findings": {"path": absolute(file), **origin_config(origin)}}
     if wave_size:
         config["waves"] = {"wave_size": wave_size}
-    must_succeed(run_job("plan_waves", config=config))
+    with waiting("Reading, ranking and planning findings"):
+        finished = run_job("plan_waves", config=config)
+    must_succeed(finished)
