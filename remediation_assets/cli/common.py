@@ -23,7 +23,7 @@ from remediation_assets.runs import (
     prepare_dagster_home,
 )
 from remediation_assets.sessions.overview import totals, waves_around_the_work
-from remediation_assets.settings import Settings, load_settings
+from remediation_assets.settings import CHECKOUT, Settings, load_settings
 
 PAUSED = 3
 
@@ -134,4 +134,6 @@ def summarize(ledger: Ledger) -> None:
         f"{figures.planned - done} of {figures.planned} planned findings to go{acus}."
     )
     click.echo(f"Results: duckdb -readonly {shlex.quote(str(ledger.published_path))}")
-    click.echo("Runs, waves and gates in the Dagster UI: make dev, then http://127.0.0.1:3000")
+    dev = "make dev" if (CHECKOUT / "Makefile").exists() else "dagster dev -m remediation_assets.definitions"
+    click.echo(f"Runs, waves and gates in the Dagster UI: {dev}, then http://127.0.0.1:3000")
+    click.echo("Sessions, and pull requests to review: remediate dashboard, then http://127.0.0.1:3001")
