@@ -4,7 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-strip-extras --all-extras
-export DAGSTER_HOME ?= $(CURDIR)/dagster_home
+# As for commands: the environment first, then .env, then the checkout.
+export DAGSTER_HOME ?= $(or $(shell sed -n "s/^ *DAGSTER_HOME=//p" .env 2> /dev/null | tr -d "\"'" | tail -1),$(CURDIR)/dagster_home)
 
 .PHONY: run test coverage demo dashboard settings bench chaos lint dev lock clean
 

@@ -1,15 +1,28 @@
 #!/usr/bin/env bash
 # Retries, a gate that fails, the wave run again: on the sample, simulated and sped up, with a ledger of its own.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+project=$(cd "$(dirname "$0")/.." && pwd)
+file=$project/sample_data/findings.csv
+home=${DEMO_HOME:-$project/.demo}
 
-export DAGSTER_HOME="${DEMO_HOME:-$PWD/.demo}" MOCK_MODE=true MOCK_SEED=1003 MOCK_TIME_SCALE="${MOCK_TIME_SCALE:-30}"
+# Only a folder that a demo has made is made anew.
+if [ -e "$home" ] && [ ! -e "$home/.made-by-the-demo" ]; then
+  echo "$home is not the demo's; set DEMO_HOME to a folder that does not exist." >&2
+  exit 1
+fi
+rm -rf "$home"
+mkdir -p "$home"
+touch "$home/.made-by-the-demo"
+# Away from any .env, and without settings of the environment that are for other ledgers.
+cd "$home"
+unset SLACK_WEBHOOK_URL STATE_FILE_PATH MIN_SUCCESS_RATE MAX_RETRIES MAX_PARALLEL_SESSIONS MOCK_FAULTS DEVIN_API_BASE_URL \
+  DEVIN_API_VERSION FINDINGS_PATH FINDINGS_REPO_URL FINDINGS_SERVICE FINDINGS_ROOT FINDINGS_SERVICES FINDINGS_COLUMNS
+export DAGSTER_HOME=$home REMEDIATION_DATA_DIR=$home/data
+export MOCK_MODE=true MOCK_SEED=1003 MOCK_TIME_SCALE="${MOCK_TIME_SCALE:-30}"
 export POLL_INTERVAL_SECONDS=0.5 BLOCKED_CONFIRM_SECONDS=1 PUBLISH_INTERVAL_SECONDS=0.5 WAVE_SIZE=5
-file=sample_data/findings.csv
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
-rm -rf "$DAGSTER_HOME"
 say "Twenty findings are planned in four waves. Nothing is started yet."
 remediate plan "$file"
 

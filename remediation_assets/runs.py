@@ -43,7 +43,7 @@ class FinishedRun:
 
 def prepare_dagster_home(settings: Settings) -> None:
     """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the default."""
-    home = Path(settings.dagster_home or DEFAULT_HOME)
+    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
     if not home.is_absolute():
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
@@ -57,7 +57,8 @@ def prepare_dagster_home(settings: Settings) -> None:
 def _give_settings(home: Path) -> None:
     """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
     ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
-    if ours.exists() and not any(home.iterdir()):
+    # One that Dagster has kept things in is somebody's own choice; a simulator's world in it is not.
+    if ours.exists() and not any((home / name).exists() for name in ("dagster.yaml", "storage", "history")):
         building = home / f"dagster.yaml.{os.getpid()}"
         shutil.copy(ours, building)
         building.replace(theirs)
@@ -110,7 +111,7 @@ def report_dead_runs(settings: Settings) -> list[str]:
     A run holds a file of its own while it is under way and takes it along at its end: without any such
     file no run has died, and Dagster, which takes a second to load, is not asked.
     """
-    home = Path(settings.dagster_home or DEFAULT_HOME)
+    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
     if not (home / "storage").is_dir() and not (home / "history").is_dir():
         return []
     if not any((settings.data_dir / "runs").glob("*.lock")):

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from remediation_assets.devin.connect import connect
-from remediation_assets.devin.errors import DevinError
+from remediation_assets.devin.errors import DevinError, Unavailable
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
 from remediation_assets.findings.files import findings_files
@@ -21,7 +21,7 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions.attempts import ledger_tag
 from remediation_assets.sessions.overview import totals
-from remediation_assets.settings import DEFAULT_HOME, Settings, load_settings
+from remediation_assets.settings import CHECKOUT, DEFAULT_HOME, Settings, load_settings
 
 from .common import ExampleCommand, told_to_people
 
@@ -80,19 +80,20 @@ def _checks() -> Iterator[Check]:
 
 
 def _home(settings: Settings) -> Check:
-    home = Path(settings.dagster_home or DEFAULT_HOME)
+    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
     if not home.is_absolute():
         return Check("Dagster home", ok=False, told=f"{home} is not absolute; set DAGSTER_HOME to {home.absolute()}.")
     if not home.exists():
         return Check("Dagster home", ok=True, told=f"{home} does not exist yet; the first run makes it.")
+    if not home.is_dir():
+        return Check("Dagster home", ok=False, told=f"{home} is no folder; set DAGSTER_HOME to one.")
     if not os.access(home, os.W_OK):
         return Check(
             "Dagster home", ok=False, told=f"{home} cannot be written; give permission or another DAGSTER_HOME."
         )
-    if not (home / "dagster.yaml").exists():
-        told = (
-            f"{home} has no dagster.yaml; copy the project's, or Dagster sends telemetry and runs waves side by side."
-        )
+    if not (home / "dagster.yaml").exists() and any((home / name).exists() for name in ("storage", "history")):
+        ours = CHECKOUT / "dagster_home" / "dagster.yaml"
+        told = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
         return Check("Dagster home", ok=False, told=told)
     return Check("Dagster home", ok=True, told=f"{home}.")
 
@@ -155,5 +156,8 @@ async def _devin(settings: Settings, ledger: Ledger) -> list[Check]:
             found.append(Check("playbooks at Devin", ok=True, told=f"they can be listed; there are {len(known)}."))
         except DevinError as error:
             what = ("key", "sessions", "playbooks at Devin")[len(found)]
-            found.append(Check(what, ok=False, told=f"{error} Check DEVIN_API_KEY, DEVIN_ORG_ID and the key's rights."))
+            do = "check DEVIN_API_KEY, DEVIN_ORG_ID and the key's rights"
+            if isinstance(error, Unavailable):
+                do = "check the network and DEVIN_API_BASE_URL, and try again"
+            found.append(Check(what, ok=False, told=f"{str(error).rstrip('.')}; {do}."))
     return found

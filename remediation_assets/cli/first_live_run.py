@@ -1,6 +1,7 @@
 """Before a live ledger's first session: one single session first, and what it will cost at most."""
 
 import sys
+from enum import StrEnum
 
 import click
 
@@ -9,27 +10,35 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
 
 
-def wants_a_single_session(ledger: Ledger, settings: Settings, wave_size: int) -> bool:
-    """Ask, before the first session of a live ledger, whether to start with one; False where none needs asking.
+class Start(StrEnum):
+    """With how much a run starts."""
+
+    ALL = "all waves, one after the other"
+    WAVE = "one wave"
+    FINDING = "one finding"
+
+
+def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
+    """Ask, before the first session of a live ledger, with how much to start; all of it where none needs asking.
 
     Raises RemediationError where nobody can be asked, or the person wants neither.
     """
     if settings.mock_mode or _has_dispatched(ledger):
-        return False
+        return Start.ALL
     attempts = 1 + settings.max_retries
     one = f"{attempts * settings.max_acu_per_session} ACUs ({attempts} attempts of {settings.max_acu_per_session})"
     wave = f"{wave_size * attempts * settings.max_acu_per_session} ACUs"
     if not sys.stdin.isatty():
         raise RemediationError(
             f"This is the first live run of {ledger.path}, and nobody can be asked. To start with one single finding, "
-            f"which costs {one} at most, add --wave-size 1 --wave wave-0001 --yes. To start a whole wave, which costs "
-            f"{wave} at most, add --yes."
+            f"which costs {one} at most, add --wave-size 1 --wave wave-0001 --yes. To start one wave, which costs "
+            f"{wave} at most, add --wave wave-0001 --yes. With --yes alone all waves run, as long as their gates pass."
         )
     click.echo(f"This is the first live run of {ledger.path}: sessions cost money and open pull requests.")
     if click.confirm(f"Start with one single finding, which costs {one} at most?", default=True):
-        return True
-    if click.confirm(f"Start a whole wave of {wave_size} findings, which costs {wave} at most?", default=False):
-        return False
+        return Start.FINDING
+    if click.confirm(f"Start with one wave of {wave_size} findings, which costs {wave} at most?", default=False):
+        return Start.WAVE
     raise RemediationError("Nothing was started. `remediate run FILE --dry-run` shows what would be.")
 
 

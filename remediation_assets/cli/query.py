@@ -41,7 +41,11 @@ def query(sql: str, as_json: bool, as_csv: bool) -> None:
     ledger = open_ledger(load_settings())
     with ledger.published() as connection:
         try:
+            # Nothing but the results: no other file is read or written.
+            connection.execute("SET enable_external_access = false")
             cursor = connection.execute(sql)
+            if cursor is None:
+                raise RemediationError("There is no question in it; give SQL, such as 'SELECT * FROM waves'.")
             names = [column[0] for column in cursor.description or ()]
             write = _json if as_json else _csv if as_csv else _table if sys.stdout.isatty() else _lines
             write(names, lambda: cursor.fetchmany(_BATCH))

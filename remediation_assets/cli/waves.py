@@ -26,7 +26,7 @@ from remediation_assets.runs import (
 )
 from remediation_assets.sessions.next_request import next_request
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
-from remediation_assets.sessions.rounds import gate_before, last_round
+from remediation_assets.sessions.rounds import gate_before, last_round, to_be_started
 from remediation_assets.settings import Settings, load_settings
 
 from .common import (
@@ -42,7 +42,7 @@ from .common import (
     told_to_people,
     waiting,
 )
-from .first_live_run import wants_a_single_session
+from .first_live_run import Start, how_to_start
 
 GATE_STEP = "session_results_success_rate_gate"
 SHOWN_OF_DRY_RUN = 3
@@ -100,9 +100,10 @@ def run(
     """Plan FILE, then run its waves one after the other until one fails its gate."""
     settings, ledger = prepare()
     usual_size = wave_size or settings.wave_size
-    single = not yes and not dry_run and wants_a_single_session(ledger, settings, usual_size)
-    if single:
-        wave_size, wave = 1, wave or wave_name(1)
+    start = Start.ALL if yes or dry_run else how_to_start(ledger, settings, usual_size)
+    if start is not Start.ALL:
+        wave = wave or wave_name(1)
+        wave_size = 1 if start is Start.FINDING else wave_size
     _plan(file, wave_size, origin)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, closed)
@@ -131,9 +132,10 @@ def run(
         )
     if dry_run:
         click.echo("`remediate plan FILE --show FINDING` prints what would be sent for one finding.")
-    if single:
+    if start is not Start.ALL:
         click.echo(
-            f"Look at this session and its pull request; `remediate run FILE` cuts the rest in waves of {usual_size}."
+            f"That was {start}. Look at what came of it; `remediate run FILE` goes on with waves of {usual_size}, one "
+            "after the other while their gates pass."
         )
     if not started:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
@@ -142,18 +144,19 @@ def run(
 
 def _what_would_be_started(ledger: Ledger, settings: Settings, state: WaveState) -> str:
     with ledger.published() as connection:
-        kinds = connection.execute(
-            """
-            SELECT category, count(*) FROM wave_findings f
-            JOIN waves USING (wave_number) JOIN prioritized_findings USING (finding_key)
-            WHERE wave = ? GROUP BY category ORDER BY ALL
-            """,
-            [state.wave],
-        ).fetchall()
-    sessions = state.findings - state.succeeded
-    most = sessions * (1 + settings.max_retries) * settings.max_acu_per_session
-    told = ", ".join(f"{category} {count}" for category, count in kinds)
-    return f"{state.wave} would be started: {sessions} sessions ({told}), with their retries at most {most} ACUs."
+        kinds = to_be_started(connection, state.wave)
+    sessions = sum(kinds.values())
+    at_work = f"{state.wave} goes on with {state.at_work} sessions at work" if state.at_work else ""
+    if not sessions:
+        return f"{at_work or f'{state.wave} has nothing left to start'}."
+    told = ", ".join(f"{category} {count}" for category, count in kinds.items())
+    most = f"with their retries at most {sessions * _dearest(settings)} ACUs"
+    return f"{at_work or state.wave}{';' if at_work else ''} would be started: {sessions} sessions ({told}), {most}."
+
+
+def _dearest(settings: Settings) -> int:
+    """Give the ACUs that one finding may cost in a round."""
+    return (1 + settings.max_retries) * settings.max_acu_per_session
 
 
 def _closed_gate(ledger: Ledger, wave: str) -> str | None:

@@ -150,6 +150,33 @@ def _unfinished(tx: DuckDBPyConnection, wave_number: int) -> list[str]:
     return [key for key in keys if key not in missing]
 
 
+def to_be_started(connection: DuckDBPyConnection, wave: str) -> dict[str, int]:
+    """Count by category the findings of a wave that would get a session now, were it run."""
+    planned = find_wave(connection, wave)
+    last = last_round(connection, planned.wave_number)
+    if last is None:
+        keys = connection.execute(
+            "SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number]
+        ).fetchall()
+        chosen = [key for (key,) in keys]
+    elif last.collected_at is None:
+        waiting = connection.execute(
+            "SELECT finding_key FROM attempts WHERE wave_number = ? AND outcome IS NULL AND claimed_at IS NULL",
+            [planned.wave_number],
+        ).fetchall()
+        chosen = [key for (key,) in waiting]
+    else:
+        chosen = _unfinished(connection, planned.wave_number)
+    rows = connection.execute(
+        """
+        SELECT category, count(*) FROM normalized_findings WHERE list_contains(?, finding_key)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [chosen],
+    ).fetchall()
+    return {str(category): int(count) for category, count in rows}
+
+
 def last_round(tx: DuckDBPyConnection, wave_number: int) -> Round | None:
     """Load the wave's last round."""
     row = tx.execute(

@@ -53,7 +53,25 @@ def test_what_is_not_well_says_what_to_do(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_a_home_without_its_settings_is_told(tmp_path: Path) -> None:
     (tmp_path / "home" / "dagster.yaml").unlink()
-    assert "has no dagster.yaml; copy the project's" in doctor()[1]
+    assert doctor()[0] == 0  # the first run brings it
+    (tmp_path / "home" / "storage").mkdir()
+    assert "has no dagster.yaml; copy /" in doctor()[1]
+
+
+def test_a_home_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", "~/home")
+    assert f"ok    Dagster home: {tmp_path}/home." in doctor()[1]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", "~/file")
+    assert "is no folder; set DAGSTER_HOME to one" in doctor()[1]
+
+
+def test_an_api_out_of_reach_is_not_called_a_bad_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_MODE", "false")
+    monkeypatch.setenv("DEVIN_API_KEY", "cog_x")
+    monkeypatch.setenv("DEVIN_API_BASE_URL", "http://127.0.0.1:1")
+    assert "check the network and DEVIN_API_BASE_URL" in doctor()[1]
 
 
 @pytest.mark.parametrize("key", ["cog_good", "apk_good", "wrong"])
@@ -65,7 +83,7 @@ def test_live_the_key_is_tried_without_a_session(tmp_path: Path, monkeypatch: py
         code, output = doctor()
     if key == "wrong":
         assert code == 1
-        assert "Check DEVIN_API_KEY" in output
+        assert "check DEVIN_API_KEY" in output
     else:
         assert code == 0, output
         assert "ok    key: it is good" in output

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from remediation_assets.cli import first_live_run
-from remediation_assets.cli.first_live_run import wants_a_single_session
+from remediation_assets.cli.first_live_run import Start, how_to_start
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
@@ -20,21 +20,24 @@ def live(settings: Settings) -> Settings:
 
 
 def test_nobody_is_asked_in_mock_mode(ledger: Ledger, settings: Settings) -> None:
-    assert not wants_a_single_session(ledger, settings.model_copy(update={"mock_mode": True}), 10)
+    assert how_to_start(ledger, settings.model_copy(update={"mock_mode": True}), 10) is Start.ALL
 
 
 def test_where_nobody_can_be_asked_nothing_is_started(ledger: Ledger, live: Settings) -> None:
-    with pytest.raises(RemediationError, match=r"costs 15 ACUs .* at most, add --wave-size 1 .* 150 ACUs at most"):
-        wants_a_single_session(ledger, live, 10)
+    with pytest.raises(
+        RemediationError,
+        match=r"costs 15 ACUs .* at most, add --wave-size 1 .* 150 ACUs at most, add --wave wave-0001 --yes",
+    ):
+        how_to_start(ledger, live, 10)
 
 
-@pytest.mark.parametrize(("answers", "single"), [("\n", True), ("y\n", True), ("n\ny\n", False)])
-def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, single: bool) -> None:
+@pytest.mark.parametrize(("answers", "start"), [("\n", Start.FINDING), ("y\n", Start.FINDING), ("n\ny\n", Start.WAVE)])
+def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, start: Start) -> None:
     with (
         CliRunner().isolation(input=answers) as (out, *_),
         patch.object(first_live_run.sys.stdin, "isatty", lambda: True),
     ):
-        assert wants_a_single_session(ledger, live, 10) is single
+        assert how_to_start(ledger, live, 10) is start
     assert b"costs 15 ACUs (3 attempts of 5) at most?" in out.getvalue()
 
 
@@ -44,11 +47,11 @@ def test_who_wants_neither_gets_neither(ledger: Ledger, live: Settings) -> None:
         patch.object(first_live_run.sys.stdin, "isatty", lambda: True),
         pytest.raises(RemediationError, match="Nothing was started"),
     ):
-        wants_a_single_session(ledger, live, 10)
+        how_to_start(ledger, live, 10)
 
 
 def test_once_sessions_were_started_nobody_is_asked_again(ledger: Ledger, live: Settings, tmp_path: Path) -> None:
     from tests import synthetic_ledger
 
     synthetic_ledger.fill(ledger, live, tmp_path, findings=8, sessions=8)
-    assert not wants_a_single_session(ledger, live, 10)
+    assert how_to_start(ledger, live, 10) is Start.ALL

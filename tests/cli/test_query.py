@@ -41,6 +41,10 @@ def test_an_answer_is_lines_json_or_csv() -> None:
 @pytest.mark.parametrize(
     ("sql", "told"),
     [
+        ("", "There is no question in it"),
+        ("/* nothing */", "There is no question in it"),
+        ("COPY (SELECT 1) TO 'leak.csv'", "disabled"),
+        ("SELECT * FROM read_text('/etc/hostname')", "disabled"),
         ("selec", "The question cannot be answered: Parser Error"),
         ("SELECT * FROM nothing", "Catalog Error"),
         ("DELETE FROM attempts", "read-only mode"),
