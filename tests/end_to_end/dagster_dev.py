@@ -100,23 +100,26 @@ def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "remediation_assets.definitions"]
-    with (home / "dagster-dev.log").open("a") as log:
-        process = subprocess.Popen(
-            [*command, "-p", str(port)],
-            cwd=home,
-            env=dict(env),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+    # Opened first: Dagster makes its databases on first use, and two processes that do so at once can fail.
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs_count()
+        instance.get_dynamic_partitions("wave")
+        with (home / "dagster-dev.log").open("a") as log:
+            process = subprocess.Popen(
+                [*command, "-p", str(port)],
+                cwd=home,
+                env=dict(env),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
             dev = DagsterDev(f"http://127.0.0.1:{port}", instance, process.pid)
             wait_until(dev.loaded, seconds=180)  # with other tests beside it on two cores
             yield dev
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=15)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
