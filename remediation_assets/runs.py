@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.locks import held
-from remediation_assets.settings import CHECKOUT, DEFAULT_HOME, Settings
+from remediation_assets.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -43,7 +43,7 @@ class FinishedRun:
 
 def prepare_dagster_home(settings: Settings) -> None:
     """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the default."""
-    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
+    home = settings.home
     if not home.is_absolute():
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
@@ -54,11 +54,16 @@ def prepare_dagster_home(settings: Settings) -> None:
     os.environ["DAGSTER_HOME"] = str(home)
 
 
+def is_used(home: Path) -> bool:
+    """Say whether Dagster has kept records in a home."""
+    return (home / "storage").exists() or (home / "history").exists()
+
+
 def _give_settings(home: Path) -> None:
     """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
     ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
     # One that Dagster has kept things in is somebody's own choice; a simulator's world in it is not.
-    if ours.exists() and not any((home / name).exists() for name in ("dagster.yaml", "storage", "history")):
+    if ours.exists() and not theirs.exists() and not is_used(home):
         building = home / f"dagster.yaml.{os.getpid()}"
         shutil.copy(ours, building)
         building.replace(theirs)
@@ -111,8 +116,7 @@ def report_dead_runs(settings: Settings) -> list[str]:
     A run holds a file of its own while it is under way and takes it along at its end: without any such
     file no run has died, and Dagster, which takes a second to load, is not asked.
     """
-    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
-    if not (home / "storage").is_dir() and not (home / "history").is_dir():
+    if not is_used(settings.home):
         return []
     if not any((settings.data_dir / "runs").glob("*.lock")):
         return []

@@ -221,12 +221,16 @@ class Settings(BaseSettings):
         return 5.0 if self.mock_mode else 120.0
 
     @property
+    def home(self) -> Path:
+        """Give Dagster's home: the one set, else the default."""
+        return Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else DEFAULT_HOME
+
+    @property
     def data_dir(self) -> Path:
         """Give the folder of ledger, published results and simulator world."""
         if self.remediation_data_dir:
             return Path(os.path.expanduser(self.remediation_data_dir))
-        home = Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else DEFAULT_HOME
-        return home.absolute() / "data"
+        return self.home.absolute() / "data"
 
     @property
     def state_path(self) -> Path | None:

@@ -4,11 +4,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 
 from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.files import absolute
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize, prioritize
@@ -205,17 +205,13 @@ def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> Given:
         paths = [str(CHECKOUT / "sample_data" / "findings.csv")]
     services, columns = config.services or settings.findings_services, config.columns or settings.findings_columns
     return Given(
-        paths=tuple(map(_absolute, paths)),
+        paths=tuple(map(absolute, paths)),
         repo_url=config.repo_url or settings.findings_repo_url,
         service=config.service or settings.findings_service,
         root=config.root or settings.findings_root,
-        services=str(_absolute(services)) if services else "",
-        columns=str(_absolute(columns)) if columns else "",
+        services=str(absolute(services)) if services else "",
+        columns=str(absolute(columns)) if columns else "",
     )
-
-
-def _absolute(path: str) -> Path:
-    return Path(os.path.expanduser(path)).absolute()
 
 
 def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:

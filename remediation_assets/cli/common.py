@@ -1,12 +1,10 @@
 """What the commands share: how they start, what they say at the end, and how a mistake is told."""
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import click
@@ -14,6 +12,7 @@ from rich.console import Console
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
+from remediation_assets.findings.files import absolute
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.progress import wave_table
@@ -66,11 +65,6 @@ def prepare() -> tuple[Settings, Ledger]:
     return settings, open_ledger(settings)
 
 
-def absolute(file: Path) -> str:
-    """Give a path as a run takes it, whichever folder that is in."""
-    return str(Path(os.path.expanduser(file)).absolute())
-
-
 def origin_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where findings come from; the command takes them as keyword arguments."""
     options = {
@@ -87,7 +81,7 @@ def origin_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def origin_config(origin: Mapping[str, str]) -> dict[str, str]:
     """Give the options of `origin_options` as the configuration of `findings`."""
-    of_files = {name: absolute(Path(origin[name])) for name in ("services", "columns") if origin[name]}
+    of_files = {name: str(absolute(origin[name])) for name in ("services", "columns") if origin[name]}
     return {name: value for name, value in origin.items() if value} | of_files
 
 

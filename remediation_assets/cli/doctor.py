@@ -15,13 +15,14 @@ from remediation_assets.devin.connect import connect
 from remediation_assets.devin.errors import DevinError, Unavailable
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
-from remediation_assets.findings.files import findings_files
+from remediation_assets.findings.files import absolute, findings_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.runs import is_used
 from remediation_assets.sessions.attempts import ledger_tag
 from remediation_assets.sessions.overview import totals
-from remediation_assets.settings import CHECKOUT, DEFAULT_HOME, Settings, load_settings
+from remediation_assets.settings import CHECKOUT, Settings, load_settings
 
 from .common import ExampleCommand, told_to_people
 
@@ -80,7 +81,7 @@ def _checks() -> Iterator[Check]:
 
 
 def _home(settings: Settings) -> Check:
-    home = Path(os.path.expanduser(settings.dagster_home or DEFAULT_HOME))
+    home = settings.home
     if not home.is_absolute():
         return Check("Dagster home", ok=False, told=f"{home} is not absolute; set DAGSTER_HOME to {home.absolute()}.")
     if not home.exists():
@@ -91,7 +92,7 @@ def _home(settings: Settings) -> Check:
         return Check(
             "Dagster home", ok=False, told=f"{home} cannot be written; give permission or another DAGSTER_HOME."
         )
-    if not (home / "dagster.yaml").exists() and any((home / name).exists() for name in ("storage", "history")):
+    if not (home / "dagster.yaml").exists() and is_used(home):
         ours = CHECKOUT / "dagster_home" / "dagster.yaml"
         told = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
         return Check("Dagster home", ok=False, told=told)
@@ -129,7 +130,7 @@ def _ledger(ledger: Ledger) -> Iterator[Check]:
 def _findings(settings: Settings) -> Check:
     if not settings.findings_path:
         return Check("findings", ok=True, told="FINDINGS_PATH is not set; give a FILE to `plan` and `run`.")
-    path = Path(os.path.expanduser(settings.findings_path)).absolute()
+    path = absolute(settings.findings_path)
     try:
         missing = [file for file in findings_files([path]) if not file.is_file()]
     except RemediationError as error:

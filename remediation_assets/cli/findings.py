@@ -10,6 +10,7 @@ import click
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
 from remediation_assets.findings.column_mapping import proposed_mapping
+from remediation_assets.findings.files import absolute
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.runs import (
     run_job,
@@ -17,7 +18,6 @@ from remediation_assets.runs import (
 
 from .common import (
     ExampleCommand,
-    absolute,
     must_succeed,
     origin_config,
     origin_options,
@@ -43,7 +43,7 @@ def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
     """
     ledger = prepare()[1]
     names = ["findings", "normalized_findings", "prioritized_findings"]
-    paths = [absolute(file) for file in files]
+    paths = [str(absolute(file)) for file in files]
     config = {"findings": {"paths": paths, **origin_config(origin)}}
     with waiting("Reading, merging and ranking findings"):
         finished = run_job("plan_waves", config=config, assets=names)
@@ -126,7 +126,7 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
 @told_to_people
 def columns(file: Path, save: Path | None) -> None:
     """Propose how the columns of a CSV FILE fill the fields of a finding, for `--columns` of ingest, plan and run."""
-    written = proposed_mapping(Path(absolute(file)))
+    written = proposed_mapping(absolute(file))
     if save is None:
         for line in written.splitlines():
             click.echo(plain(line))

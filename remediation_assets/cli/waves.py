@@ -12,6 +12,7 @@ from rich.console import Console
 
 from remediation_assets.devin.client import creation_body
 from remediation_assets.escaping import plain
+from remediation_assets.findings.files import absolute
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
@@ -31,7 +32,6 @@ from remediation_assets.settings import Settings, load_settings
 
 from .common import (
     ExampleCommand,
-    absolute,
     end_paused,
     must_succeed,
     origin_config,
@@ -215,7 +215,7 @@ def status(as_json: bool) -> None:
 
 
 def _plan(file: Path, wave_size: int | None, origin: Mapping[str, str]) -> None:
-    config: dict[str, dict[str, Any]] = {"findings": {"path": absolute(file), **origin_config(origin)}}
+    config: dict[str, dict[str, Any]] = {"findings": {"path": str(absolute(file)), **origin_config(origin)}}
     if wave_size:
         config["waves"] = {"wave_size": wave_size}
     with waiting("Reading, ranking and planning findings"):

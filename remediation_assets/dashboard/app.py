@@ -24,6 +24,7 @@ from remediation_assets.escaping import is_plain_url, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.state_file import load_batch_run
 from remediation_assets.sessions import reviewing
+from remediation_assets.sessions.advance import utc_now
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.overview import wave_states, waves_around_the_work
 from remediation_assets.sessions.reviewing import NotReviewable, Review, Said
@@ -221,11 +222,9 @@ class _Dashboard:
     async def _page(
         self, request: Request, template: str, load: Callable[[DuckDBPyConnection], Mapping[str, Any]]
     ) -> Response:
-        now = queries.utc_now()
-
         def read(connection: DuckDBPyConnection) -> dict[str, Any]:
-            around = queries.frame(connection, self._settings.poll_interval_seconds, now)
-            return {"frame": around, "now": now, **load(connection)}
+            around = queries.frame(connection, self._settings.poll_interval_seconds, utc_now())
+            return {"frame": around, **load(connection)}
 
         return self._rendered(request, template, await self._read(read))
 
@@ -248,7 +247,7 @@ class _Dashboard:
             if not self._ledger.path.exists():
                 raise NotReviewable("There is no ledger yet, so there is nothing to review.")
             with self._ledger.transaction() as tx:
-                write(tx, Timeline(queries.utc_now()))
+                write(tx, Timeline(utc_now()))
             self._ledger.publish(force=True)
 
         await run_in_threadpool(order)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -391,8 +391,3 @@ def _rows(
 
 def _page_within(page: int, total: int) -> int:
     return min(max(1, page), max(1, -(-total // PAGE)))
-
-
-def utc_now() -> datetime:
-    """Give the time."""
-    return datetime.now(UTC)

@@ -1,11 +1,17 @@
 """Which files are meant: a file is itself, a folder every findings file in it."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import FindingsFileError
 
 _SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv", "json", "jsonl", "sarif") for packed in ("", ".gz"))
+
+
+def absolute(path: str | Path) -> Path:
+    """Give a path as it is meant from wherever it is read later, its `~` put in."""
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def findings_files(given: Sequence[Path]) -> list[Path]:

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.findings.files import findings_files
+from remediation_assets.findings.files import absolute, findings_files
 from remediation_assets.findings.reading import hash_of
 from remediation_assets.jobs import plan_waves
 from remediation_assets.ledger.ledger import Ledger
@@ -30,7 +28,7 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         settings = pipeline.settings()
         if not settings.findings_path:
             return dg.SkipReason("FINDINGS_PATH is not set; it names the file to watch.")
-        path = Path(os.path.expanduser(settings.findings_path)).absolute()
+        path = absolute(settings.findings_path)
         files = findings_files([path])
         stats = {str(file): file.stat() for file in files}
         seen = json.dumps({name: [stat.st_mtime_ns, stat.st_size] for name, stat in stats.items()})
