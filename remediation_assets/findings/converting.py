@@ -86,8 +86,6 @@ def convert_json(plain: Path, told: Path, folder: Path, origin: Origin) -> Conve
     writer = _Writer(told, folder, origin)
     try:
         writer.write(items())
-    except Unreadable as error:
-        raise FindingsFileError(f"{told} {escaping.plain(error)}.") from None
     except RecursionError:
         raise FindingsFileError(f"{told} is JSON that is nested too deeply to be read.") from None
     return writer.finished(", ".join(formats) or "an empty list")
@@ -107,10 +105,7 @@ def convert_csv(plain: Path, told: Path, folder: Path, origin: Origin, table: Ta
 
     # Where a column tells the repository, a row without one is set aside as any other.
     writer = _Writer(told, folder, origin, may_lack_repository="repo_url" in origin.mapping.get("columns", {}))
-    try:
-        writer.write(items())
-    except Unreadable as error:
-        raise FindingsFileError(f"{told} {escaping.plain(error)}.") from None
+    writer.write(items())
     return writer.finished("mapped CSV", set_aside)
 
 
@@ -127,6 +122,13 @@ class _Writer:
         self._notes: list[str] = []
 
     def write(self, items: Iterator[tuple[Item, int | None]]) -> None:
+        """Write what a reader gives; raises FindingsFileError, naming the file, for what it cannot read."""
+        try:
+            self._write(items)
+        except Unreadable as error:
+            raise FindingsFileError(f"{self._told} {escaping.plain(error)}.") from None
+
+    def _write(self, items: Iterator[tuple[Item, int | None]]) -> None:
         with open(self._path, "w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(FINDING_COLUMNS)

@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from remediation_assets.findings.normalizing.categories import categorize, cwe_numbers
 from remediation_assets.findings.normalizing.languages import language_of_path
@@ -79,7 +79,6 @@ class _Run:
         roots = {path.rstrip("/") for path in map(self._base_path, self._bases) if _is_absolute(path)}
         # The innermost first; the root of a machine is that of no repository.
         self._roots = sorted(roots - {"", "/"}, key=lambda root: (-len(root), root))
-        self._shared: set[tuple[str | None, str | None, str]] = set()
         self._rules = [
             {text(fields(rule).get("id")) or "": fields(rule) for rule in elements(component.get("rules"))}
             for component in (self._driver, *self._extensions)
@@ -96,34 +95,31 @@ class _Run:
         for invocation in elements(self._run.get("invocations")):
             if fields(invocation).get("executionSuccessful") is False:
                 yield Note(f"{self._name} says that it did not succeed; findings may be missing")
-        self._shared = self._shared_fingerprints()
+        found = [self._looked_at(result) for result in self._results()]
+        shared = _shared_fingerprints(found)
+        for one in found:
+            yield _why_left_out(one.result) or self._row(one, is_shared=one.printed in shared)
+
+    def _results(self) -> Iterator[dict[str, Any]]:
         for number, result in enumerate(objects(self._run, "results", optional=False)):
             if not any(name in result for name in ("message", "ruleId", "rule", "ruleIndex", "locations")):
                 found = ", ".join(sorted(result)[:6])
                 raise Unreadable(f"has a result that SARIF does not know, at {number}: its fields are {found}")
             if "rule_id" in result or "rule_index" in result:
                 raise Unreadable("writes SARIF's names with underscores (rule_id); export it as SARIF 2.1.0")
-            yield _why_left_out(result) or self._row(result)
+            yield result
 
-    def _shared_fingerprints(self) -> set[tuple[str | None, str | None, str]]:
-        """Find the fingerprints that results of one rule in one file share on several lines: they tell no finding."""
-        lines: dict[tuple[str | None, str | None, str], set[int | None]] = defaultdict(set)
-        for result in map(fields, elements(self._run.get("results"))):
-            rule_id = self._rule_of(result)[0]
-            if fingerprint := _fingerprint(result, rule_id):
-                path, region = self._place(result)
-                lines[rule_id, path, fingerprint].add(line_of(region.get("startLine")))
-        return {shared for shared, found in lines.items() if len(found) > 1}
-
-    def _place(self, result: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    def _looked_at(self, result: dict[str, Any]) -> "_Looked":
+        rule_id, rule = self._rule_of(result)
         location = fields(next(iter(elements(result.get("locations"))), None))
         physical = fields(location.get("physicalLocation"))
-        return self._path(fields(physical.get("artifactLocation"))), fields(physical.get("region"))
+        region = fields(physical.get("region"))
+        path = self._path(fields(physical.get("artifactLocation")))
+        return _Looked(result, rule_id, rule, path, region, _fingerprint(result, rule_id))
 
-    def _row(self, result: dict[str, Any]) -> Item:
-        rule_id, rule = self._rule_of(result)
-        path, region = self._place(result)
-        line = line_of(region.get("startLine"))
+    def _row(self, looked: "_Looked", *, is_shared: bool) -> Item:
+        result, rule_id, rule, path, region = looked.result, looked.rule_id, looked.rule, looked.path, looked.region
+        line = looked.line
         properties, of_rule = fields(result.get("properties")), fields(rule.get("properties"))
         rule_name = text(rule.get("name"))
         is_trivy = self._scanner == "Trivy"
@@ -136,9 +132,7 @@ class _Run:
         if is_trivy and rule_name == "Secret":
             category = FindingCategory.HARDCODED_SECRET
         message = self._message(result, rule)
-        fingerprint = _fingerprint(result, rule_id)
-        if fingerprint and (rule_id, path, fingerprint) in self._shared:
-            fingerprint = None
+        fingerprint = None if is_shared else looked.fingerprint
         if category is FindingCategory.DEPENDENCY_VULNERABILITY and not fingerprint:
             # No field of SARIF names the package, and all packages of a manifest may be on its first line.
             fingerprint = f"{rule_id} {message.partition(chr(10))[0]}"
@@ -277,6 +271,33 @@ class _Run:
         return path
 
 
+class _Looked(NamedTuple):
+    """A result with what is found out of it: its rule, its place, its fingerprint."""
+
+    result: dict[str, Any]
+    rule_id: str | None
+    rule: dict[str, Any]
+    path: str | None
+    region: dict[str, Any]
+    fingerprint: str | None
+
+    @property
+    def line(self) -> int | None:
+        return line_of(self.region.get("startLine"))
+
+    @property
+    def printed(self) -> tuple[str | None, str | None, str | None]:
+        return self.rule_id, self.path, self.fingerprint
+
+
+def _shared_fingerprints(found: Iterable[_Looked]) -> set[tuple[str | None, str | None, str | None]]:
+    """Find the fingerprints that results of one rule in one file share on several lines: they tell no finding."""
+    lines: dict[tuple[str | None, str | None, str | None], set[int | None]] = defaultdict(set)
+    for one in found:
+        lines[one.printed].add(one.line)
+    return {printed for printed, at in lines.items() if len(at) > 1}
+
+
 def _is_absolute(path: str) -> bool:
     return path.startswith(("/", "\\")) or re.match(r"^[A-Za-z]:", path) is not None
 
@@ -308,11 +329,12 @@ def _fingerprint(result: dict[str, Any], rule_id: str | None) -> str | None:
         for name, value in sorted(fields(result.get(kind)).items()):
             if name in _NOT_OF_A_RESULT or _COLUMN in name:
                 continue
-            if text(value) and str(value).strip().lower() not in _NO_FINGERPRINT:
-                return fingerprint_of(rule_id, name, str(value))
+            if printed := fingerprint_of(rule_id, name, value):
+                return printed
     return None
 
 
-def fingerprint_of(rule_id: str | None, name: str, value: str) -> str:
-    """Write a fingerprint with its rule and its name."""
-    return f"{rule_id or ''} {name}={value}"
+def fingerprint_of(rule_id: str | None, name: str, value: object) -> str | None:
+    """Write a fingerprint with its rule and its name; None for what says that there is none."""
+    told = text(value)
+    return f"{rule_id or ''} {name}={told}" if told and told.strip().lower() not in _NO_FINGERPRINT else None

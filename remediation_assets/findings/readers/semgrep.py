@@ -53,9 +53,7 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
     told = metadata.get("cwe")
     cwes = cwe_numbers(told if isinstance(told, list) else [told], bare=True)
     category, cwe = categorize(cwes, rule_id=rule_id, tool=SCANNER)
-    fingerprint = text(extra.get("fingerprint"))
-    if fingerprint and fingerprint.strip().lower() == "requires login":
-        fingerprint = None
+    fingerprint = fingerprint_of(rule_id, _FINGERPRINT, extra.get("fingerprint"))
     message, word = text(extra.get("message")) or "", text(extra.get("severity"))
     if category is FindingCategory.HARDCODED_SECRET:
         message = ""  # it may quote what was found
@@ -72,7 +70,7 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
         cwe_id=cwe,
         language=language_of_path(path),
         rule_id=rule_id,
-        fingerprint=fingerprint_of(rule_id, _FINGERPRINT, fingerprint) if fingerprint else None,
+        fingerprint=fingerprint,
     )
     return row | _of_dependency(fields(extra.get("sca_info")), cwe)
 
