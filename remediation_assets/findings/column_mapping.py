@@ -7,8 +7,8 @@ from pathlib import Path
 import tomlkit
 
 from .errors import FindingsFileError
-from .header import NotUtf8, clean_name, read_table
-from .plain_text import is_windows_1252, plain_utf_8, recoded
+from .header import clean_name, read_any_table
+from .plain_text import plain_utf_8
 from .readers import mapped_csv
 from .readers.row import Unreadable
 
@@ -19,13 +19,7 @@ def proposed_mapping(source: Path) -> str:
     """Give the TOML text of a mapping that fits the file's header; raises FindingsFileError for what is no CSV."""
     with tempfile.TemporaryDirectory() as name:
         plain = plain_utf_8(source, Path(name))
-        try:
-            table = read_table(source, plain)
-        except NotUtf8:
-            if not is_windows_1252(plain):
-                raise
-            plain = recoded(plain, Path(name), "cp1252", source)
-            table = read_table(source, plain)
+        table, plain, _ = read_any_table(source, plain, Path(name))
         try:
             records = mapped_csv.records(plain, table.header, table.delimiter)
             sample = [record.values for record in islice(records, _SAMPLE) if not record.why_not]

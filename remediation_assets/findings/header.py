@@ -9,6 +9,7 @@ from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.models import Finding
 
 from .errors import FindingsFileError
+from .plain_text import GUESSED, is_windows_1252, recoded
 
 # An empty description tells nothing wrong about a finding; any other required field must say something.
 REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
@@ -31,6 +32,12 @@ class Table:
     delimiter: str
     lines: int
 
+    @property
+    def missing(self) -> list[str]:
+        """Give the columns of ours that it lacks, of those that are needed."""
+        there = {clean_name(name) for name in self.header}
+        return [name for name in REQUIRED if name not in there]
+
 
 def clean_name(name: str) -> str:
     """Give a column's name as we write it: `Line Number` is `line_number`."""
@@ -39,14 +46,17 @@ def clean_name(name: str) -> str:
 
 def read_header(source: Path, plain: Path) -> Table:
     """Read the header of a file whose text in UTF-8 is `plain`; raises FindingsFileError where it is not ours."""
-    table = read_table(source, plain)
-    names = [clean_name(name) for name in table.header]
-    missing = [name for name in REQUIRED if name not in names]
-    if missing:
+    return checked(source, read_table(source, plain))
+
+
+def checked(source: Path, table: Table) -> Table:
+    """Give a table back that has our columns; raises FindingsFileError for one that has not."""
+    if missing := table.missing:
         raise FindingsFileError(
             f"{source} has no column {', '.join(missing)}; {_EXPECTED}. For a CSV with other columns, "
             "`remediate columns FILE` proposes a mapping."
         )
+    names = [clean_name(name) for name in table.header]
     twice = sorted({name for name in names if name in FINDING_COLUMNS and names.count(name) > 1})
     if twice:
         raise FindingsFileError(f"{source} has the column {', '.join(twice)} twice; keep one of each.")
@@ -70,6 +80,17 @@ def read_table(source: Path, plain: Path) -> Table:
     if not table.header:
         raise FindingsFileError(f"{source} is empty; {_EXPECTED}.")
     return table
+
+
+def read_any_table(source: Path, plain: Path, folder: Path) -> tuple[Table, Path, bool]:
+    """Read the header of a CSV file in UTF-8 or of Windows; give its text in UTF-8, and whether that was guessed."""
+    try:
+        return read_table(source, plain), plain, False
+    except NotUtf8:
+        if not is_windows_1252(plain):
+            raise
+        plain = recoded(plain, folder, GUESSED, source)
+        return read_table(source, plain), plain, True
 
 
 def _first_record(plain: Path, delimiter: str) -> Table:

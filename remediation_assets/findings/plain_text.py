@@ -14,6 +14,9 @@ _CHUNK = 4 * 1024 * 1024
 MAX_UNPACKED_BYTES = 16 * 1024**3
 """A small gzip file can hold more than any disk; ten million findings are 2.5 GB."""
 
+GUESSED = "cp1252"
+"""What a text is taken for that is not UTF-8 and of which nothing tells its encoding."""
+
 _GZIP = b"\x1f\x8b"
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",

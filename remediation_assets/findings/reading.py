@@ -17,15 +17,13 @@ from remediation_assets.ledger.schema import FINDING_COLUMNS
 
 from .converting import Converted, convert_csv, convert_json, is_json, refuse_what_is_no_csv
 from .errors import FindingsFileChanged, FindingsFileError
-from .header import REQUIRED, NotUtf8, Table, clean_name, read_header, read_table
+from .header import Table, checked, clean_name, read_any_table, read_header
 from .judging import Reason, Rules, judging, rule_values
 from .locating import Shape, locate_rejected_rows
-from .plain_text import is_windows_1252, plain_utf_8, recoded
+from .plain_text import GUESSED, is_windows_1252, plain_utf_8, recoded
 
 MEMORY_LIMIT = "400MB"
 """What DuckDB may hold of a file while it is parsed and brought in; more goes to the disk."""
-
-GUESSED = "cp1252"
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -72,20 +70,13 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
 
 
 def _stage_csv(source: Path, plain: Path, staging: Path, rules: Rules) -> StagedScan:
-    guessed = False
-    try:
-        table = _table(source, plain, rules)
-    except NotUtf8:
-        if not is_windows_1252(plain):
-            raise
-        plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
-        table = _table(source, plain, rules)
-    if not _is_ours(table):
+    table, plain, guessed = read_any_table(source, plain, staging.parent)
+    if rules.origin.mapping and table.missing:
         if not guessed and is_windows_1252(plain):
             plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
         converted = convert_csv(plain, source, staging.parent, rules.origin, table)
         return replace(_stage_converted(source, staging, rules, converted), encoding_guessed=guessed)
-    connection = _read(source, plain, staging, table, rules)
+    connection = _read(source, plain, staging, checked(source, table), rules)
     if _has_broken_encoding(connection) and is_windows_1252(plain):
         connection.close()
         plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
@@ -132,18 +123,6 @@ def _scan(connection: DuckDBPyConnection, source: Path, staging: Path, rules: Ru
         ignored_columns=(),
         encoding_guessed=False,
     )
-
-
-def _table(source: Path, plain: Path, rules: Rules) -> Table:
-    """Give the file's header; one with columns of its own passes only where a mapping is given."""
-    if not rules.origin.mapping:
-        return read_header(source, plain)
-    table = read_table(source, plain)
-    return read_header(source, plain) if _is_ours(table) else table
-
-
-def _is_ours(table: Table) -> bool:
-    return set(REQUIRED) <= {clean_name(name) for name in table.header}
 
 
 def _read(source: Path, plain: Path, staging: Path, table: Table, rules: Rules) -> DuckDBPyConnection:
