@@ -12,9 +12,9 @@ from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.settings import Settings
-from tests.carrier import ORGANISATION, Carrier
-from tests.clock import Clock
-from tests.scripted_devin import ScriptedDevin
+from tests.support.carrier import ORGANISATION, Carrier
+from tests.support.clock import Clock
+from tests.support.scripted_devin import ScriptedDevin
 
 
 @pytest.fixture(autouse=True)

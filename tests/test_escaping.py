@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation_assets.escaping import for_markdown, is_plain_url, markdown_link, plain
-from tests.hostile_texts import HOSTILE
+from tests.support.hostile_texts import HOSTILE
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from remediation_assets.slack import Message, announce, emoji, link, text
-from tests.hostile_texts import HOSTILE
-from tests.processes import run
+from tests.support.hostile_texts import HOSTILE
+from tests.support.processes import run
 
 SECRET_PATH = "/services/T000/B000/secret5a17"
 

@@ -17,7 +17,7 @@ from remediation_assets.liveness import (
     alive,
     report_dead_runs,
 )
-from tests.processes import running
+from tests.support.processes import running
 
 HOLD_FOR_EVER = """
 import sys

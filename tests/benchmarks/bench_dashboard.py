@@ -13,7 +13,7 @@ import httpx
 
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings
-from tests import synthetic_ledger
+from tests.support import synthetic_ledger
 
 from .figures import Figure
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.simulator.world import World
-from tests.processes import simulator
+from tests.support.processes import simulator
 
 from .figures import Figure
 

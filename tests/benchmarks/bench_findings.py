@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.synthetic import write
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 from .figures import Figure
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 from .figures import Figure
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings
-from tests import synthetic_ledger
+from tests.support import synthetic_ledger
 
 from .figures import Figure
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from remediation_assets.cli import main
-from tests.processes import CHECKOUT, simulator
+from tests.support.processes import CHECKOUT, simulator
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from remediation_assets.cli import main
 from remediation_assets.escaping import for_csv
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
-from tests import synthetic_ledger
+from tests.support import synthetic_ledger
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from remediation_assets.dashboard.app import create_app
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.models import BatchRun
 from remediation_assets.settings import Settings
-from tests import synthetic_ledger
-from tests.hostile_texts import HOSTILE
+from tests.support import synthetic_ledger
+from tests.support.hostile_texts import HOSTILE
 
 PAGES = ("/", "/findings", "/sessions", "/review", "/waves")
 

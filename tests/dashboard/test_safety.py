@@ -14,7 +14,7 @@ from remediation_assets.dashboard.app import create_app
 from remediation_assets.dashboard.serve import CannotServe, serve
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
-from tests import synthetic_ledger
+from tests.support import synthetic_ledger
 
 HOME = "http://127.0.0.1"
 PAGES = ("/", "/findings", "/sessions", "/review", "/waves", "/api/status")

@@ -14,8 +14,8 @@ from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.outcomes import judge
-from tests import processes
-from tests.clock import NOON as POLLED_AT
+from tests.support import processes
+from tests.support.clock import NOON as POLLED_AT
 
 pytestmark = pytest.mark.anyio
 

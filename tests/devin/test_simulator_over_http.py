@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import processes
+from tests.support import processes
 
 CHECKOUT = Path(__file__).parents[2]
 SESSIONS = "/v3/organizations/org-simulator/sessions"

@@ -22,7 +22,7 @@ from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.reviewing import Review, Said, review
 from remediation_assets.sessions.rounds import mark_collected, open_round
 from remediation_assets.settings import CHECKOUT, Settings
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 SEED = 7
 """With this one two waves of the sample pass, with retries, and the third fails its gate."""

@@ -22,9 +22,9 @@ import httpx
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
-from tests import samples
+from tests.support import samples
 from tests.end_to_end.carry import POINTS
-from tests.processes import simulator
+from tests.support.processes import simulator
 
 CHECKOUT = Path(__file__).parents[2]
 FINDINGS = 10

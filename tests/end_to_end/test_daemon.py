@@ -11,7 +11,7 @@ import dagster as dg
 from remediation_assets.liveness import PROCESS_TAG
 from tests.end_to_end.dagster_dev import dagster_dev, wait_until
 from tests.end_to_end.unattended import ALL_SUCCEED_AT_ONCE, WAVES, run_unattended
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 
 def test_a_killed_run_is_told_failed_and_the_next_in_the_queue_loses_no_session(shell: Any, sample: str) -> None:

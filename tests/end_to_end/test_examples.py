@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 FAST = {"MOCK_TIME_SCALE": "200", "POLL_INTERVAL_SECONDS": "0.1", "BLOCKED_CONFIRM_SECONDS": "0", "WAVE_SIZE": "5"}
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.end_to_end.browser import PATIENCE_MS
 from tests.end_to_end.dagster_dev import DagsterDev, dagster_dev, wait_until
-from tests.processes import CHECKOUT, simulator
+from tests.support.processes import CHECKOUT, simulator
 
 ARTEFACTS = CHECKOUT / "artefacts"
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.scanner_documents import DOCUMENTS
+from tests.support.scanner_documents import DOCUMENTS
 
 ONE_STAYS_FAILED = "1045"
 GATE_FAILS_THEN_MENDS = "1003"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 FAST = {"MOCK_TIME_SCALE": "200", "POLL_INTERVAL_SECONDS": "0.1", "BLOCKED_CONFIRM_SECONDS": "0", "WAVE_SIZE": "5"}
 

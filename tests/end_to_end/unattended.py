@@ -12,7 +12,7 @@ import duckdb
 from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.sessions.attempts import attempt_tag
 from tests.end_to_end.dagster_dev import DagsterDev, dagster_dev, wait_until
-from tests.processes import CHECKOUT
+from tests.support.processes import CHECKOUT
 
 ALL_SUCCEED_AT_ONCE = 100
 """A seed with which no first attempt at a finding of the sample gets stuck."""

@@ -21,9 +21,9 @@ from remediation_assets.findings.scanning import scan_files
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import FindingCategory, Severity
 from remediation_assets.planning.waves import plan_waves
-from tests.clock import NOON
-from tests.processes import CHECKOUT
-from tests.samples import row
+from tests.support.clock import NOON
+from tests.support.processes import CHECKOUT
+from tests.support.samples import row
 
 COLUMNS = [*row(1), "cwe_id", "dependency_name", "fixed_version", "rule_id", "note of the scanner"]
 RULES = Rules(allow_reserved_hosts=True)

@@ -6,7 +6,7 @@ import duckdb
 
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.reading import stage
-from tests.samples import row, write
+from tests.support.samples import row, write
 
 DEPENDENCY = {
     "category": "dependency_vulnerability",

@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.ledger.ledger import Ledger
-from tests.samples import ingest_file, row, rows, write
+from tests.support.samples import ingest_file, row, rows, write
 
 
 def query(ledger: Ledger, sql: str) -> list[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
-from tests import samples
+from tests.support import samples
 
 
 def ranked(ledger: Ledger) -> list[str]:

@@ -15,7 +15,7 @@ from remediation_assets.findings.ranking import (
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.models import FindingCategory, Severity
 from remediation_assets.settings import Settings
-from tests.samples import ingest_file, row, rows, write
+from tests.support.samples import ingest_file, row, rows, write
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "findings.csv"
 WEIGHTS = {"payment-service": 20.0, "user-service": 15.0, "catalog-service": 10.0, "default": 10.0}

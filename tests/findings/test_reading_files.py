@@ -13,7 +13,7 @@ from remediation_assets.findings.header import MUST_BE_FILLED, REQUIRED
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.reading import StagedScan, stage
 from remediation_assets.models import Finding
-from tests.samples import row, rows, write
+from tests.support.samples import row, rows, write
 
 HEADER = ",".join(row(1))
 

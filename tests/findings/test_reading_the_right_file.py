@@ -9,7 +9,7 @@ from remediation_assets.findings import reading
 from remediation_assets.findings.errors import FindingsFileChanged, FindingsFileError
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.reading import StagedScan, stage
-from tests import samples
+from tests.support import samples
 
 
 def read(source: Path) -> StagedScan:

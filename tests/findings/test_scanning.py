@@ -13,8 +13,8 @@ from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize
 from remediation_assets.findings.scanning import Scanned, read_last, scan_files
 from remediation_assets.ledger.ledger import Ledger
-from tests.clock import NOON
-from tests.samples import row, rows, write
+from tests.support.clock import NOON
+from tests.support.samples import row, rows, write
 
 Scan = Callable[..., Scanned]
 

@@ -8,7 +8,7 @@ import pytest
 from remediation_assets.findings.header import MUST_BE_FILLED
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.reading import stage
-from tests.samples import row
+from tests.support.samples import row
 
 HEADER = ",".join(row(1)) + "\n"
 

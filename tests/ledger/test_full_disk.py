@@ -6,7 +6,7 @@ import pytest
 
 from remediation_assets.ledger.errors import LedgerUnusable
 from remediation_assets.ledger.ledger import Ledger
-from tests.processes import run
+from tests.support.processes import run
 
 # A limit on the size of files stands in for a full disk: the write fails in the same place.
 WRITE_TOO_MUCH = """

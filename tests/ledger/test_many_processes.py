@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from remediation_assets.ledger.ledger import Ledger
-from tests.processes import CHECKOUT, running
+from tests.support.processes import CHECKOUT, running
 
 WRITERS, TRANSACTIONS = 16, 50
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from remediation_assets.ledger.ledger import Ledger, Stamp
-from tests.processes import run, running
+from tests.support.processes import run, running
 
 FOREIGN_WRITER = """
 import duckdb, sys

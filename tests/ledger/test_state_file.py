@@ -10,7 +10,7 @@ import pytest
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import BatchRun, Outcome
 from remediation_assets.settings import Settings
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

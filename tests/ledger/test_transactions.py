@@ -16,7 +16,7 @@ from remediation_assets.ledger.errors import (
     TransactionLost,
 )
 from remediation_assets.ledger.ledger import Ledger, Stamp
-from tests.processes import run
+from tests.support.processes import run
 
 DIE_INSIDE = """
 import os, signal, sys

@@ -8,7 +8,7 @@ import pytest
 from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.ledger.locks import held, holder_of
-from tests.processes import running
+from tests.support.processes import running
 
 HOLD_LEDGER = """
 import sys

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.waves import Plan, plan_waves, wave_name
-from tests.clock import NOON
+from tests.support.clock import NOON
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from remediation_assets.models import FindingCategory
 from remediation_assets.planning.playbooks import PLAYBOOK_FILES, PlaybookText, playbook_folder, read_playbooks
 from remediation_assets.planning.wave_plan import UnknownWave, find_wave, plan_sessions
 from remediation_assets.settings import Settings
-from tests.clock import NOON
-from tests.samples import ingest_file, plan, rank, row, rows, write
+from tests.support.clock import NOON
+from tests.support.samples import ingest_file, plan, rank, row, rows, write
 
 SECTIONS = ("## Procedure", "## Specifications", "## Advice and Pointers", "## Forbidden Actions")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from remediation_assets.devin.types import PROMPT_LIMIT
 from remediation_assets.models import Finding, FindingCategory, Severity
 from remediation_assets.planning.prompts import build_remediation_prompt, safe_id
-from tests.hostile_texts import HOSTILE, ORDER
+from tests.support.hostile_texts import HOSTILE, ORDER
 
 DELIMITER = "0123456789abcdef0123456789abcdef"
 KEY = "f" * 32

@@ -9,7 +9,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.sessions import advance as steps
 from remediation_assets.sessions.announcing import announcements
 from remediation_assets.slack import Message
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

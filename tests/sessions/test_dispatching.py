@@ -11,7 +11,7 @@ from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

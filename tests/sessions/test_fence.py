@@ -14,7 +14,7 @@ import pytest
 from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.locks import held
 from remediation_assets.sessions.advance import advance
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.sessions.advance import advance
 from remediation_assets.settings import Settings
-from tests.clock import NOON
+from tests.support.clock import NOON
 
 folder, when = Path(sys.argv[1]), sys.argv[2]
 

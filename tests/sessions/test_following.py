@@ -7,8 +7,8 @@ from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.sessions.advance import HeldUp, NoRound
 from remediation_assets.sessions.attempts import attempt_tag
-from tests import samples
-from tests.carrier import Carrier
+from tests.support import samples
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

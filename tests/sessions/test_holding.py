@@ -22,7 +22,7 @@ from remediation_assets.sessions.holds import (
     set_hold_for,
     standing_holds,
 )
-from tests.clock import NOON
+from tests.support.clock import NOON
 
 
 def error(kind: type[DevinError], status: int, wait: float | None = None) -> DevinError:

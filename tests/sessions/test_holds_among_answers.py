@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from remediation_assets.devin.errors import NotAuthorised
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

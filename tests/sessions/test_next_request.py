@@ -13,7 +13,7 @@ from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.next_request import NextRequest, NothingToSend, next_request
 from remediation_assets.sessions.stopping import stop
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

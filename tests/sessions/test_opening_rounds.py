@@ -8,7 +8,7 @@ from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.planning.waves import plan_waves
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.rounds import GateClosed, PlanIsStale, open_round
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

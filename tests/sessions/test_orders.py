@@ -7,8 +7,8 @@ from remediation_assets.devin.simulator.faults import Faults
 from remediation_assets.models import Outcome
 from remediation_assets.sessions import stopping
 from remediation_assets.sessions.events import Timeline
-from tests.carrier import Carrier
-from tests.samples import REPOSITORY
+from tests.support.carrier import Carrier
+from tests.support.samples import REPOSITORY
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.ledger.errors import LedgerMismatch
 from remediation_assets.sessions.advance import advance
-from tests.carrier import ORGANISATION, Carrier
+from tests.support.carrier import ORGANISATION, Carrier
 
 pytestmark = pytest.mark.anyio
 

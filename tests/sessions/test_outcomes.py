@@ -8,7 +8,7 @@ import pytest
 from remediation_assets.devin.types import DevinSession, PullRequest
 from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.sessions.outcomes import Judgement, good_pull_request, judge
-from tests.clock import NOON
+from tests.support.clock import NOON
 
 REPOSITORY = "https://git.example.com/acme/shop"
 GOOD = f"{REPOSITORY}/pull/7"

@@ -6,8 +6,8 @@ import pytest
 
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.pull_requests import refresh_pull_requests
-from tests import samples
-from tests.carrier import Carrier
+from tests.support import samples
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

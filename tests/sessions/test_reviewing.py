@@ -7,8 +7,8 @@ from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.overview import decide, totals, wave_states
 from remediation_assets.sessions.reviewing import NotReviewable, Review, Said, reopen, review
 from remediation_assets.sessions.rounds import GateClosed
-from tests.carrier import Carrier
-from tests.clock import NOON
+from tests.support.carrier import Carrier
+from tests.support.clock import NOON
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.rounds import open_round
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

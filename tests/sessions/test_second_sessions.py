@@ -6,8 +6,8 @@ import pytest
 from remediation_assets.devin.simulator.world import SimulatedSession
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
-from tests.carrier import ORGANISATION, Carrier
-from tests.samples import REPOSITORY
+from tests.support.carrier import ORGANISATION, Carrier
+from tests.support.samples import REPOSITORY
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from remediation_assets.models import Outcome
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.reviewing import reopen
 from remediation_assets.sessions.rounds import to_be_started
-from tests.carrier import Carrier
-from tests.clock import NOON
+from tests.support.carrier import Carrier
+from tests.support.clock import NOON
 
 pytestmark = pytest.mark.anyio
 

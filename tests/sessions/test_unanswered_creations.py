@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
-from tests.carrier import ORGANISATION, Carrier
+from tests.support.carrier import ORGANISATION, Carrier
 
 pytestmark = pytest.mark.anyio
 

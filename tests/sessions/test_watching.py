@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from tests.carrier import Carrier
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.rounds import GateClosed
-from tests import samples
-from tests.carrier import Carrier
+from tests.support import samples
+from tests.support.carrier import Carrier
 
 pytestmark = pytest.mark.anyio
 

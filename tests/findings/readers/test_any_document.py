@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.readers import READERS, reader_for
 from remediation_assets.findings.readers.row import LeftOut, Note
-from tests.hostile_texts import HOSTILE
-from tests.scanner_documents import DOCUMENTS
-from tests.scanner_files import Reading, read_text
+from tests.support.hostile_texts import HOSTILE
+from tests.support.scanner_documents import DOCUMENTS
+from tests.support.scanner_files import Reading, read_text
 
 ODD = st.one_of(
     st.none(),

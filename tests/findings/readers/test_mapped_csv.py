@@ -8,7 +8,7 @@ import pytest
 from remediation_assets.findings.column_mapping import proposed_mapping
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.origin import Origin, read_toml
-from tests.scanner_files import SAMPLES, Reading, read_file, read_text
+from tests.support.scanner_files import SAMPLES, Reading, read_file, read_text
 
 HEADER = "Issue ID,Issue,Risk,File,Line No,CWE,Status"
 ROWS = [
@@ -126,7 +126,7 @@ def test_a_mapping_that_does_not_fit_is_told(changes: dict[str, Any], told: str)
 
 
 def test_a_file_with_our_columns_needs_no_mapping(tmp_path: Path) -> None:
-    from tests.samples import rows, write
+    from tests.support.samples import rows, write
 
     reading = read_file(write(tmp_path / "ours.csv", rows(2)), origin(MAPPING))
     assert (len(reading.rows), reading.scan.format) == (2, "CSV")

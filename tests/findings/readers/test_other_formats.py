@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.origin import Origin
-from tests.scanner_files import SHOP, read, read_text
+from tests.support.scanner_files import SHOP, read, read_text
 
 
 def semgrep_result(**extra: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.origin import Origin
-from tests.scanner_files import SAMPLES, read, read_file, shuffled
+from tests.support.scanner_files import SAMPLES, read, read_file, shuffled
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here")
 

@@ -8,7 +8,7 @@ import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.origin import Origin
-from tests.scanner_files import read, read_text
+from tests.support.scanner_files import read, read_text
 
 
 def location(uri: str = "src/app.py", line: int | None = 7, **more: Any) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from remediation_assets.sessions.attempts import ledger_tag
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.rounds import Opening, mark_collected, open_round
 from remediation_assets.settings import Settings
-from tests import samples
-from tests.clock import Clock
-from tests.scripted_devin import ScriptedDevin
+from tests.support import samples
+from tests.support.clock import Clock
+from tests.support.scripted_devin import ScriptedDevin
 
 ORGANISATION = "org-simulator"
 

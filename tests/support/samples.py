@@ -12,7 +12,7 @@ from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.planning.waves import Plan, plan_waves
 from remediation_assets.settings import Settings
-from tests.clock import NOON
+from tests.support.clock import NOON
 
 REPOSITORY = "https://git.example.com/acme/shop"
 

@@ -11,7 +11,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.waves import plan_waves
 from remediation_assets.sessions.reviewing import Review
 from remediation_assets.settings import Settings
-from tests import samples
+from tests.support import samples
 
 BEGUN = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
