@@ -27,7 +27,7 @@ coverage: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-# A wave whose carriers are killed and frozen, over both wires, with faults and without; prints what it did.
+# A wave whose workers are killed and frozen, over both wires, with faults and without; prints what it did.
 chaos: .venv/installed
 	$(BIN)/python -m tests.end_to_end.chaos 200
 

@@ -12,9 +12,9 @@ from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.settings import Settings
-from tests.support.carrier import ORGANISATION, Carrier
 from tests.support.clock import Clock
 from tests.support.scripted_devin import ScriptedDevin
+from tests.support.worker import ORGANISATION, Worker
 
 
 @pytest.fixture(autouse=True)
@@ -85,12 +85,12 @@ def wire(world: World) -> ScriptedDevin:
 
 
 @pytest.fixture
-async def carrier(
+async def worker(
     ledger: Ledger, settings: Settings, clock: Clock, world: World, wire: ScriptedDevin
-) -> AsyncIterator[Carrier]:
-    """Give a carrier of waves over a scripted Devin; nothing is planned yet."""
+) -> AsyncIterator[Worker]:
+    """Give a worker of waves over a scripted Devin; nothing is planned yet."""
     devin = DevinClient(api_key=SecretStr("cog_test"), origin="http://simulator", org_id=ORGANISATION, transport=wire)
     async with devin:
-        carrier = Carrier(ledger, settings, clock, world, wire, devin)
-        yield carrier
-        carrier.let_go()
+        worker = Worker(ledger, settings, clock, world, wire, devin)
+        yield worker
+        worker.let_go()

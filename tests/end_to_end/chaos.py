@@ -22,8 +22,8 @@ import httpx
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
-from tests.support import samples
 from tests.end_to_end.carry import POINTS
+from tests.support import samples
 from tests.support.processes import simulator
 
 CHECKOUT = Path(__file__).parents[2]

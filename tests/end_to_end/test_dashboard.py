@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
-from tests.support import synthetic_ledger
 from tests.end_to_end.dagster_dev import wait_until
+from tests.support import synthetic_ledger
 from tests.support.hostile_texts import HOSTILE
 from tests.support.processes import CHECKOUT
 

@@ -10,7 +10,7 @@ import pytest
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import BatchRun, Outcome
 from remediation_assets.settings import Settings
-from tests.support.carrier import Carrier
+from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -31,20 +31,20 @@ def read(path: Path) -> BatchRun:
     return BatchRun.model_validate(json.loads(path.read_text()))
 
 
-async def test_it_holds_waves_sessions_totals_and_the_timeline(carrier: Carrier, path: Path) -> None:
-    carrier.plan(6)
-    carrier.let_go()
-    carrier.ledger.publish(force=True)
+async def test_it_holds_waves_sessions_totals_and_the_timeline(worker: Worker, path: Path) -> None:
+    worker.plan(6)
+    worker.let_go()
+    worker.ledger.publish(force=True)
     planned = read(path)
     assert (planned.status, [wave.status for wave in planned.waves]) == ("pending", ["pending", "pending"])
     assert (planned.total_findings, planned.completed) == (6, 0)
 
     for attempt in (2, 3):
-        carrier.wire.fall_over("F-4", attempt)
-    await carrier.settle(S, S, S, F)
-    carrier.ledger.publish(force=True)
+        worker.wire.fall_over("F-4", attempt)
+    await worker.settle(S, S, S, F)
+    worker.ledger.publish(force=True)
     done = read(path)
-    assert done.run_id == carrier.ledger.ledger_id
+    assert done.run_id == worker.ledger.ledger_id
     assert (done.status, [wave.status for wave in done.waves]) == ("pending", ["passed", "pending"])
     assert (done.completed, done.successful, done.failed, done.prs_created) == (4, 3, 1, 3)
     first = done.waves[0]
@@ -63,51 +63,51 @@ async def test_it_holds_waves_sessions_totals_and_the_timeline(carrier: Carrier,
     assert started["timestamp"].endswith("Z")
 
 
-async def test_a_wave_on_hold_and_one_at_work_say_so(carrier: Carrier, path: Path) -> None:
-    carrier.plan(4)
-    carrier.let_go()
-    carrier.open()
-    carrier.wire.fail("POST", "/sessions", 402, times=4)
-    await carrier.step()
-    carrier.ledger.publish(force=True)
+async def test_a_wave_on_hold_and_one_at_work_say_so(worker: Worker, path: Path) -> None:
+    worker.plan(4)
+    worker.let_go()
+    worker.open()
+    worker.wire.fail("POST", "/sessions", 402, times=4)
+    await worker.step()
+    worker.ledger.publish(force=True)
     assert read(path).waves[0].status == "held"
-    with carrier.ledger.transaction() as tx:
+    with worker.ledger.transaction() as tx:
         tx.execute("UPDATE holds SET lifted_at = now()")
-    carrier.ledger.publish(force=True)
+    worker.ledger.publish(force=True)
     assert (read(path).waves[0].status, read(path).status) == ("running", "running")
 
 
-async def test_a_wave_whose_gate_failed_says_so(carrier: Carrier, path: Path) -> None:
-    carrier.plan(4)
-    carrier.let_go()
-    await carrier.settle(S, F, F, F)
-    carrier.ledger.publish(force=True)
+async def test_a_wave_whose_gate_failed_says_so(worker: Worker, path: Path) -> None:
+    worker.plan(4)
+    worker.let_go()
+    await worker.settle(S, F, F, F)
+    worker.ledger.publish(force=True)
     assert (read(path).waves[0].status, read(path).status) == ("failed", "failed")
 
 
-async def test_it_heals_itself_where_a_process_died_before_it_was_written(carrier: Carrier, path: Path) -> None:
-    carrier.plan(4)
-    carrier.let_go()
-    carrier.ledger.publish(force=True)
+async def test_it_heals_itself_where_a_process_died_before_it_was_written(worker: Worker, path: Path) -> None:
+    worker.plan(4)
+    worker.let_go()
+    worker.ledger.publish(force=True)
     path.unlink()
-    assert carrier.ledger.publish(force=True)
+    assert worker.ledger.publish(force=True)
     assert read(path).total_findings == 4
     os.utime(path)
     path.with_name(".state.json.building").write_text("half of")
-    assert carrier.ledger.publish(force=True)
-    assert not carrier.ledger.publish(force=True)
+    assert worker.ledger.publish(force=True)
+    assert not worker.ledger.publish(force=True)
 
 
 async def test_a_path_that_cannot_be_written_fails_nothing_and_is_told(
-    carrier: Carrier, path: Path, caplog: pytest.LogCaptureFixture
+    worker: Worker, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    carrier.plan(4)
-    carrier.let_go()
+    worker.plan(4)
+    worker.let_go()
     path.parent.write_text("a file where the folder should be")
     with caplog.at_level(logging.WARNING):
-        assert carrier.ledger.publish(force=True)
+        assert worker.ledger.publish(force=True)
     assert f"STATE_FILE_PATH={path} cannot be written" in caplog.text
-    assert carrier.ledger.published_path.exists()
+    assert worker.ledger.published_path.exists()
 
 
 def test_a_relative_path_begins_at_the_data_directory(tmp_path: Path) -> None:
@@ -117,26 +117,26 @@ def test_a_relative_path_begins_at_the_data_directory(tmp_path: Path) -> None:
     assert settings.model_copy(update={"state_file_path": ""}).state_path is None
 
 
-async def test_what_a_session_reports_can_be_nested_as_deep_as_it_likes(carrier: Carrier, path: Path) -> None:
-    carrier.plan(4)
-    carrier.let_go()
-    await carrier.settle(S, S, S, S)
+async def test_what_a_session_reports_can_be_nested_as_deep_as_it_likes(worker: Worker, path: Path) -> None:
+    worker.plan(4)
+    worker.let_go()
+    await worker.settle(S, S, S, S)
     deep = "[" * 300 + "]" * 300
-    with carrier.ledger.transaction() as tx:
+    with worker.ledger.transaction() as tx:
         report = f'{{"status": "completed", "files_modified": ["a.py"], "more": {deep}, "object": {{}}}}'
         tx.execute("UPDATE observations SET structured_output = ?, output_valid = true", [report])
-    assert carrier.ledger.publish(force=True)
+    assert worker.ledger.publish(force=True)
     session = read(path).waves[0].sessions[0]
     assert session.structured_output == {"status": "completed", "files_modified": ["a.py"]}
 
 
 async def test_whatever_stands_in_the_ledger_publishing_goes_on(
-    carrier: Carrier, path: Path, caplog: pytest.LogCaptureFixture
+    worker: Worker, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    carrier.plan(4)
-    carrier.let_go()
-    await carrier.settle(S, S, S, S)
-    with carrier.ledger.transaction() as tx:
+    worker.plan(4)
+    worker.let_go()
+    await worker.settle(S, S, S, S)
+    with worker.ledger.transaction() as tx:
         tx.execute("UPDATE wave_plan SET severity = 'unheard of'")
-    assert carrier.ledger.publish(force=True)
+    assert worker.ledger.publish(force=True)
     assert "could not be written this time" in caplog.text

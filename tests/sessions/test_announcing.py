@@ -9,7 +9,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.sessions import advance as steps
 from remediation_assets.sessions.announcing import announcements
 from remediation_assets.slack import Message
-from tests.support.carrier import Carrier
+from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -28,20 +28,20 @@ def read(message: Message) -> str:
 
 
 @pytest.fixture
-def told(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what would be sent; the sending itself is tried with a server of its own."""
     messages: list[str] = []
     monkeypatch.setattr(steps, "announce", lambda webhook, found: messages.extend(map(read, found)))
-    carrier.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
+    worker.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
     return messages
 
 
-async def test_a_wave_that_passes_is_told_once_with_counts_and_links(carrier: Carrier, told: list[str]) -> None:
-    carrier.plan(4)
+async def test_a_wave_that_passes_is_told_once_with_counts_and_links(worker: Worker, told: list[str]) -> None:
+    worker.plan(4)
     for attempt in (2, 3):
-        carrier.wire.fall_over("F-4", attempt)
-    await carrier.settle(S, S, S, F)
-    await carrier.step(after=60)
+        worker.wire.fall_over("F-4", attempt)
+    await worker.settle(S, S, S, F)
+    await worker.step(after=60)
     [message] = told
     first, counts, failure, *rest, advice = message.splitlines()
     assert first.startswith(":white_check_mark: wave-0001 round 1 has settled, gate passed: 3 of 4 succeeded, 75%")
@@ -51,37 +51,37 @@ async def test_a_wave_that_passes_is_told_once_with_counts_and_links(carrier: Ca
     assert advice == "There is no further wave; review the pull requests."
 
 
-async def test_a_gate_that_fails_says_what_to_do(carrier: Carrier, told: list[str]) -> None:
-    carrier.plan(4)
-    await carrier.settle(S, F, F, F)
+async def test_a_gate_that_fails_says_what_to_do(worker: Worker, told: list[str]) -> None:
+    worker.plan(4)
+    await worker.settle(S, F, F, F)
     [message] = told
     assert message.startswith(":octagonal_sign: wave-0001 round 1 has settled, gate failed: 1 of 4 succeeded")
     assert message.endswith("Look at the failures, then run wave-0001 again.")
 
 
-async def test_a_hold_is_told_when_it_begins_and_not_again(carrier: Carrier, told: list[str]) -> None:
-    carrier.plan(4)
-    carrier.open()
-    carrier.wire.fail("POST", "/sessions", 402, times=9)
+async def test_a_hold_is_told_when_it_begins_and_not_again(worker: Worker, told: list[str]) -> None:
+    worker.plan(4)
+    worker.open()
+    worker.wire.fail("POST", "/sessions", 402, times=9)
     for _ in range(3):
-        await carrier.step(after=5)
+        await worker.step(after=5)
     [message] = told
     assert message.startswith(":double_vertical_bar: dispatching is on hold (quota): ")
 
 
-async def test_what_was_not_kept_is_not_told(carrier: Carrier) -> None:
-    carrier.plan(4)
-    await carrier.settle(S, S, S, S)
-    with carrier.ledger.transaction() as tx:
+async def test_what_was_not_kept_is_not_told(worker: Worker) -> None:
+    worker.plan(4)
+    await worker.settle(S, S, S, S)
+    with worker.ledger.transaction() as tx:
         [(newest,)] = tx.execute("SELECT max(event_id) FROM session_events").fetchall()
         assert announcements(tx, [newest + 1, newest + 2]) == []
         assert len(announcements(tx, list(range(newest + 1)))) == 1
 
 
-async def test_hostile_ids_and_words_are_text_and_nothing_else(carrier: Carrier) -> None:
-    carrier.plan(4)
-    await carrier.settle(*[F] * 4)
-    with carrier.ledger.transaction() as tx:
+async def test_hostile_ids_and_words_are_text_and_nothing_else(worker: Worker) -> None:
+    worker.plan(4)
+    await worker.settle(*[F] * 4)
+    with worker.ledger.transaction() as tx:
         tx.execute("UPDATE wave_plan SET finding_id = '<!channel>' WHERE finding_id = 'F-1'")
         [message] = announcements(tx, list(range(1000)))
     (section,) = message.body["blocks"][0]["elements"]
@@ -91,13 +91,13 @@ async def test_hostile_ids_and_words_are_text_and_nothing_else(carrier: Carrier)
 
 
 async def test_a_ledger_that_is_busy_then_fails_nothing(
-    carrier: Carrier, told: list[str], monkeypatch: pytest.MonkeyPatch
+    worker: Worker, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carrier.plan(4)
+    worker.plan(4)
 
     def busy(*args: Any) -> list[Message]:
         raise steps.LedgerBusy("busy")
 
     monkeypatch.setattr(steps, "announcements", busy)
-    await carrier.settle(S, S, S, S)
+    await worker.settle(S, S, S, S)
     assert told == []

@@ -14,7 +14,7 @@ import pytest
 from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.locks import held
 from remediation_assets.sessions.advance import advance
-from tests.support.carrier import Carrier
+from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -75,29 +75,29 @@ def another_process_holding(path: Path) -> Iterator[int]:
         yield process.pid
 
 
-async def test_a_step_beside_another_process_does_nothing_and_names_it(carrier: Carrier) -> None:
-    carrier.plan(2)
-    carrier.open()
-    with another_process_holding(carrier.ledger.data_dir / "advance.lock") as pid:
-        step = await carrier.step()
+async def test_a_step_beside_another_process_does_nothing_and_names_it(worker: Worker) -> None:
+    worker.plan(2)
+    worker.open()
+    with another_process_holding(worker.ledger.data_dir / "advance.lock") as pid:
+        step = await worker.step()
     assert f"process {pid} on " in (step.busy or "")
-    assert carrier.wire.requests == []
-    assert carrier.attempts("claimed_at") == {("F-1", 1): None, ("F-2", 1): None}
-    assert (await carrier.step()).started == 2
+    assert worker.wire.requests == []
+    assert worker.attempts("claimed_at") == {("F-1", 1): None, ("F-2", 1): None}
+    assert (await worker.step()).started == 2
 
 
-async def test_two_steps_at_once_in_one_process_send_each_attempt_once(carrier: Carrier) -> None:
-    carrier.plan(4)
-    carrier.open()
-    steps = await asyncio.gather(*(carrier.step() for _ in range(3)))
+async def test_two_steps_at_once_in_one_process_send_each_attempt_once(worker: Worker) -> None:
+    worker.plan(4)
+    worker.open()
+    steps = await asyncio.gather(*(worker.step() for _ in range(3)))
     assert sorted(bool(step.busy) for step in steps) == [False, True, True]
-    assert len(carrier.sessions()) == 4
+    assert len(worker.sessions()) == 4
 
 
-async def test_following_a_wave_that_another_process_carries_only_waits(carrier: Carrier) -> None:
-    carrier.plan(2)
-    carrier.open()
-    lock = carrier.ledger.data_dir / "advance.lock"
+async def test_following_a_wave_that_another_process_carries_only_waits(worker: Worker) -> None:
+    worker.plan(2)
+    worker.open()
+    lock = worker.ledger.data_dir / "advance.lock"
     beside = held(lock, timeout=0)
     beside.__enter__()
     waits = 0
@@ -105,21 +105,21 @@ async def test_following_a_wave_that_another_process_carries_only_waits(carrier:
     async def sleep(seconds: float) -> None:
         nonlocal waits
         waits += 1
-        carrier.clock.move(seconds)
+        worker.clock.move(seconds)
         if waits == 2:
             beside.__exit__(None, None, None)
 
-    log = await carrier.follow(sleep=sleep)
+    log = await worker.follow(sleep=sleep)
     # Told once, however long it takes.
     assert [line for line in log if "another process carries the waves" in line] == log[:1]
     assert waits > 2
-    assert carrier.rows("SELECT passed FROM gate_results") == [(True,)]
+    assert worker.rows("SELECT passed FROM gate_results") == [(True,)]
 
 
-async def test_the_fence_stands_until_every_creation_has_ended(carrier: Carrier) -> None:
-    carrier.plan(2)
-    carrier.open()
-    lock = carrier.ledger.data_dir / "advance.lock"
+async def test_the_fence_stands_until_every_creation_has_ended(worker: Worker) -> None:
+    worker.plan(2)
+    worker.open()
+    lock = worker.ledger.data_dir / "advance.lock"
     in_flight = asyncio.Event()
     still_fenced: list[bool] = []
 
@@ -131,8 +131,8 @@ async def test_the_fence_stands_until_every_creation_has_ended(carrier: Carrier)
             still_fenced.append(is_held(lock))
         raise AssertionError("unreachable")
 
-    carrier.wire.answer_create = never_answered
-    step = asyncio.ensure_future(advance(carrier.ledger, carrier.devin, carrier.settings, now=carrier.clock))
+    worker.wire.answer_create = never_answered
+    step = asyncio.ensure_future(advance(worker.ledger, worker.devin, worker.settings, now=worker.clock))
     await in_flight.wait()
     step.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -151,16 +151,16 @@ def is_held(lock: Path) -> bool:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_process_killed_while_it_creates_sessions_leaves_one_for_each_attempt(
-    carrier: Carrier, tmp_path: Path, when: str
+    worker: Worker, tmp_path: Path, when: str
 ) -> None:
-    carrier.plan(4)
-    carrier.open()
-    carrier.let_go()
+    worker.plan(4)
+    worker.open()
+    worker.let_go()
     killed = subprocess.run([sys.executable, "-c", DIE_IN_DISPATCH, str(tmp_path), when], cwd=CHECKOUT, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert carrier.rows("SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND session_id IS NULL") == [(4,)]
-    assert bool(carrier.sessions()) == (when == "after")
-    await carrier.step()
-    await carrier.step(after=20)
-    assert {session.session_id for session in carrier.sessions()} == set(carrier.attempts("session_id").values())
-    assert len(carrier.sessions()) == 4
+    assert worker.rows("SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND session_id IS NULL") == [(4,)]
+    assert bool(worker.sessions()) == (when == "after")
+    await worker.step()
+    await worker.step(after=20)
+    assert {session.session_id for session in worker.sessions()} == set(worker.attempts("session_id").values())
+    assert len(worker.sessions()) == 4

@@ -24,7 +24,7 @@ ORGANISATION = "org-simulator"
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Carrier:
+class Worker:
     """Opens rounds, takes steps and reads the ledger; `set` changes settings.
 
     Planning leaves one connection to the ledger open: DuckDB then keeps its database in this process,
