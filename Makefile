@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-strip-extras --all-extras
+	--no-emit-index-url --no-strip-extras --group dev
 # As for commands: the environment first, then .env, then the checkout.
 export DAGSTER_HOME ?= $(or $(shell sed -n "s/^ *DAGSTER_HOME=//p" .env 2> /dev/null | tr -d "\"'" | tail -1),$(CURDIR)/dagster_home)
 
@@ -35,6 +35,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy remediation_assets
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/ci/*.yml
 	$(BIN)/python -m tests.documents.links
 	cp requirements.lock .venv/requirements.check
