@@ -24,7 +24,7 @@ class FindingCategory(StrEnum):
 
     DEPENDENCY_VULNERABILITY = "dependency_vulnerability"
     SQL_INJECTION = "sql_injection"
-    HARDCODED_SECRET = "hardcoded_secret"
+    HARDCODED_SECRET = "hardcoded_secret"  # noqa: S105  # a name, none itself
     PII_LOGGING = "pii_logging"
     MISSING_ENCRYPTION = "missing_encryption"
     ACCESS_LOGGING = "access_logging"

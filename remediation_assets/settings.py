@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     @field_validator("remediation_data_dir")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
-        if value and not os.path.isabs(os.path.expanduser(value)):
+        if value and not Path(os.path.expanduser(value)).is_absolute():
             raise ValueError(f"expected an absolute path, such as {Path(value).absolute()}")
         return value
 

@@ -28,7 +28,7 @@ def run_interruptibly(coroutine: Coroutine[Any, Any, Result]) -> Result:
     async def guarded() -> Result:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
             nonlocal interrupted
             interrupted = True
             if task and not loop.is_closed():

@@ -36,7 +36,7 @@ class ExampleCommand(click.Command):
         super().__init__(*args, **kwargs)
         self.example = example
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's own
         """Write the example below the options."""
         with formatter.section("Example"):
             for line in self.example.splitlines():

@@ -132,7 +132,7 @@ def columns(file: Path, save: Path | None) -> None:
             click.echo(plain(line))
         return
     try:
-        with open(save, "x", encoding="utf-8") as target:
+        with save.open("x", encoding="utf-8") as target:
             target.write(written)
     except OSError as error:
         raise RemediationError(f"{save} cannot be written ({error.strerror}); name another file.") from None

@@ -183,7 +183,7 @@ class _Dashboard:
             wrong = True
         return self._rendered(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, _request: Request) -> Response:
         """Give everything as the `BatchRun` JSON that the state file holds, made once for each publication."""
 
         def load() -> bytes:
@@ -203,7 +203,7 @@ class _Dashboard:
             return 0, 0, 0
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def told(self, request: Request, error: Exception) -> Response:

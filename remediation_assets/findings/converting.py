@@ -129,7 +129,7 @@ class _Writer:
             raise FindingsFileError(f"{self._told} {escaping.plain(error)}.") from None
 
     def _write(self, items: Iterator[tuple[Item, int | None]]) -> None:
-        with open(self._path, "w", encoding="utf-8", errors="replace", newline="") as file:
+        with self._path.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(FINDING_COLUMNS)
             for item, line in items:
@@ -187,7 +187,7 @@ def _is_pages(document: Any) -> bool:
 
 
 def _beginning(plain: Path) -> str:
-    with open(plain, encoding="utf-8-sig", errors="replace") as file:
+    with plain.open(encoding="utf-8-sig", errors="replace") as file:
         return file.read(4096).lstrip()
 
 

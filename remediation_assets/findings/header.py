@@ -95,7 +95,7 @@ def read_any_table(source: Path, plain: Path, folder: Path) -> tuple[Table, Path
 
 def _first_record(plain: Path, delimiter: str) -> Table:
     # Bad bytes further down are a row's matter; those of the header itself do not encode again.
-    with open(plain, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with plain.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         names = tuple(next(reader, []))
     for name in names:

@@ -86,7 +86,7 @@ def _by_counting(connection: DuckDBPyConnection, plain: Path, shape: Shape) -> l
 
 def _count_lines(plain: Path) -> int:
     count, last = 0, b"\n"
-    with open(plain, "rb") as file:
+    with plain.open("rb") as file:
         while chunk := file.read(4 * 1024 * 1024):
             count += chunk.count(b"\n")
             last = chunk[-1:]
@@ -138,7 +138,7 @@ class _Records:
         self._delimiter = delimiter
 
     def __iter__(self) -> Iterator[tuple[int, bool]]:
-        with open(self._plain, encoding="utf-8-sig", errors="replace", newline="") as file:
+        with self._plain.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             pending: list[str] = []
             taken: list[str] = []
 

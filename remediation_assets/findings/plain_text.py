@@ -54,7 +54,7 @@ def recoded(plain: Path, folder: Path, encoding: str, told: Path) -> Path:
     """Copy a text into UTF-8; raises FindingsFileError where it is not in that encoding."""
     copy = folder / "recoded.txt"
     try:
-        with open(plain, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
+        with plain.open(encoding=encoding, newline="") as text, copy.open("w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(text, file, _CHUNK)
     except UnicodeError:
         raise FindingsFileError(f"{told} is not text in {encoding}; save it again as CSV in UTF-8.") from None
@@ -67,7 +67,7 @@ def is_windows_1252(plain: Path) -> bool:
     A text that has characters of UTF-8 as well was damaged; its bad rows are set aside.
     """
     beyond_ascii = False
-    with open(plain, "rb") as file:
+    with plain.open("rb") as file:
         while chunk := file.read(_CHUNK):
             # A character that a chunk's end cuts through is only missed.
             if _OF_UTF_8.search(chunk):
@@ -77,12 +77,12 @@ def is_windows_1252(plain: Path) -> bool:
 
 
 def _unpacked(source: Path, folder: Path) -> Path:
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         if file.read(2) != _GZIP:
             return source
     copy = folder / "unpacked.txt"
     try:
-        with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
+        with gzip.open(source, "rb") as packed, copy.open("wb") as target:
             while chunk := packed.read(_CHUNK):
                 if target.tell() + len(chunk) > MAX_UNPACKED_BYTES:
                     limit = f"{MAX_UNPACKED_BYTES / 1024**3:.0f} GB"
@@ -95,7 +95,7 @@ def _unpacked(source: Path, folder: Path) -> Path:
 
 def _encoding_of(plain: Path, told: Path) -> str | None:
     """Give the encoding that the beginning of a file tells; None for UTF-8, with or without its mark."""
-    with open(plain, "rb") as file:
+    with plain.open("rb") as file:
         head = file.read(64 * 1024)
     for mark, encoding in _BOMS.items():
         if head.startswith(mark):

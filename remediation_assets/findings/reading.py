@@ -202,5 +202,5 @@ def _look_of(source: Path) -> tuple[int, int, int]:
 
 def hash_of(source: Path) -> str:
     """Give the SHA-256 of a file's content, as a scan records it."""
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -242,7 +242,7 @@ class Ledger:
                         f"{self.path} is open in another program ({_first_line(error)}); close it. "
                         f"To look at results, open {self.published_path.name} with `duckdb -readonly`."
                     ) from None
-                time.sleep(random.uniform(wait / 2, wait))
+                time.sleep(random.uniform(wait / 2, wait))  # noqa: S311  # no secret, only apart from others
                 wait = min(wait * 2, 1.0)
 
     def _fold_write_ahead_log(self) -> None:

@@ -42,14 +42,14 @@ def publish(ledger: Path, published: Path) -> bool:
     if not ledger.exists() or _wal(ledger).exists():
         return False
     building = published.with_suffix(".publishing")
-    with open(ledger, "rb") as source:
+    with ledger.open("rb") as source:
         try:
             fcntl.lockf(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return False
         stat = os.fstat(source.fileno())
         building.unlink(missing_ok=True)
-        with open(building, "wb") as target:
+        with building.open("wb") as target:
             shutil.copyfileobj(source, target, 1024 * 1024)
             target.flush()
             os.fsync(target.fileno())

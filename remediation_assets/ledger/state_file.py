@@ -26,7 +26,7 @@ def write(ledger: Path, state_file: Path, batch_run: BatchRun) -> None:
     stat = ledger.stat()
     state_file.parent.mkdir(parents=True, exist_ok=True)
     building = state_file.with_name(f".{state_file.name}.building")
-    with open(building, "w", encoding="utf-8") as file:
+    with building.open("w", encoding="utf-8") as file:
         file.write(batch_run.model_dump_json())
         file.flush()
         os.fsync(file.fileno())

@@ -107,8 +107,8 @@ def _wanted(tx: DuckDBPyConnection) -> list[Unwanted]:
         "SELECT session_id, finding_key, attempt, end_error FROM extra_sessions WHERE ended_at IS NULL"
     ).fetchall()
     for session_id, finding_key, number, end_error in extras:
-        for attempt in load_attempts(tx, "a.finding_key = ? AND a.attempt = ?", [finding_key, number]):
-            found.append(Unwanted(attempt, session_id, True, end_error))
+        attempts = load_attempts(tx, "a.finding_key = ? AND a.attempt = ?", [finding_key, number])
+        found.extend(Unwanted(attempt, session_id, True, end_error) for attempt in attempts)
     return found
 
 

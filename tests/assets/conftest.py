@@ -61,13 +61,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:  # noqa: ARG001  # for what it sets
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
 @pytest.fixture
-def ledger(home: Path) -> Ledger:
+def ledger(home: Path) -> Ledger:  # noqa: ARG001  # for what it sets
     return open_ledger(load_settings())
 
 

@@ -82,7 +82,8 @@ def test_it_is_off_until_a_person_turns_it_on() -> None:
     assert findings_file_sensor.default_status is dg.DefaultSensorStatus.STOPPED
 
 
-def test_without_a_file_it_says_what_is_missing(watcher: Watcher, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("home")
+def test_without_a_file_it_says_what_is_missing(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
     assert watcher.tick() == "FINDINGS_PATH is not set; it names the file to watch."
     monkeypatch.setenv("FINDINGS_PATH", "nowhere.csv")
     assert watcher.tick() == "nowhere.csv cannot be read (No such file or directory)."

@@ -41,7 +41,7 @@ def test_the_first_wave_is_left_to_a_person(execute: Execute, tick: Tick) -> Non
 
 
 def test_the_wave_after_a_passed_gate_is_dispatched_once(
-    execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
     execute("plan_waves")

@@ -108,3 +108,12 @@ def test_the_plan_of_a_wave_shows_playbook_and_prompt(execute: Execute, ledger: 
     assert rows[0][2] == "FIND-0003"
     assert rows[0][0] == "sql_injection"
     assert all(finding_id in prompt for _, prompt, finding_id in rows)
+
+
+def test_live_mode_refuses_the_samples_repositories(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_MODE", "false")
+    monkeypatch.setenv("DEVIN_API_KEY", "cog_canary")
+    assert "No findings file is named" in execute("plan_waves").reason
+    sample = str(Path(__file__).parents[2] / "sample_data" / "findings.csv")
+    reason = execute("plan_waves", findings={"path": sample}).reason
+    assert "repository is on an example host: 20" in reason

@@ -18,6 +18,8 @@ ONE_STAYS_FAILED = "1045"
 
 Execute = Callable[..., Any]
 
+pytestmark = pytest.mark.usefixtures("planned")
+
 
 @pytest.fixture
 def planned(execute: Execute) -> None:
@@ -51,7 +53,7 @@ def logged_by(instance: dg.DagsterInstance) -> Callable[[Any], list[str]]:
 
 
 def test_a_wave_runs_to_its_passed_gate(
-    execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(ALL_SUCCEED)
     finished = execute("remediate_wave", "wave-0001")
@@ -62,9 +64,7 @@ def test_a_wave_runs_to_its_passed_gate(
     assert finished.metadata("devin_sessions")["new sessions"] == 5
 
 
-def test_the_gate_reports_the_wave_of_its_partition(
-    execute: Execute, planned: None, seed: Callable[[str], None], instance: dg.DagsterInstance
-) -> None:
+def test_the_gate_reports_the_wave_of_its_partition(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(ALL_SUCCEED)
     (evaluation,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
     assert evaluation.passed
@@ -76,7 +76,7 @@ def test_the_gate_reports_the_wave_of_its_partition(
     )
 
 
-def test_the_gate_tells_a_person_everything(execute: Execute, planned: None, seed: Callable[[str], None]) -> None:
+def test_the_gate_tells_a_person_everything(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(GATE_FAILS_THEN_MENDS)
     (failed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
     told = {name: value.value for name, value in failed.metadata.items()}
@@ -94,7 +94,7 @@ def test_the_gate_tells_a_person_everything(execute: Execute, planned: None, see
 
 
 def test_a_wave_that_overruled_its_gate_leaves_a_trace(
-    execute: Execute, planned: None, ledger: Ledger, instance: dg.DagsterInstance
+    execute: Execute, ledger: Ledger, instance: dg.DagsterInstance
 ) -> None:
     finished = execute("remediate_wave", "wave-0002", devin_sessions={"ignore_gate": True})
     run = instance.get_run_by_id(finished.result.run_id)
@@ -104,9 +104,7 @@ def test_a_wave_that_overruled_its_gate_leaves_a_trace(
         assert tx.execute("SELECT ignored_gate FROM gate_results").fetchall() == [(True,)]
 
 
-def test_results_carry_numbers_that_plot_and_links_to_follow(
-    execute: Execute, planned: None, seed: Callable[[str], None]
-) -> None:
+def test_results_carry_numbers_that_plot_and_links_to_follow(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(ALL_SUCCEED)
     told = execute("remediate_wave", "wave-0001").metadata("session_results")
     assert (told["success rate"], told["pull requests"], told["sessions"]) == (1.0, 5, 5)
@@ -121,7 +119,7 @@ def test_results_carry_numbers_that_plot_and_links_to_follow(
 
 
 def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
-    execute: Execute, planned: None, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+    execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
 ) -> None:
     seed(ALL_SUCCEED)
     execute("remediate_wave", "wave-0001")
@@ -132,7 +130,7 @@ def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
 
 
 def test_a_run_that_waits_tells_each_change_once(
-    execute: Execute, planned: None, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+    execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
 ) -> None:
     seed(ALL_SUCCEED)
     logged = logged_by(execute("remediate_wave", "wave-0001"))
@@ -142,7 +140,7 @@ def test_a_run_that_waits_tells_each_change_once(
 
 
 def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(
-    execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(GATE_FAILS_THEN_MENDS)
     finished = execute("remediate_wave", "wave-0001")
@@ -157,14 +155,14 @@ def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(
 
 
 def test_a_wave_is_refused_while_the_one_before_has_not_been_run(
-    execute: Execute, planned: None, sessions_at_devin: Callable[[], int]
+    execute: Execute, sessions_at_devin: Callable[[], int]
 ) -> None:
     finished = execute("remediate_wave", "wave-0002")
     assert "wave-0001 has not been run to its end" in finished.reason
     assert sessions_at_devin() == 0
 
 
-def test_ignoring_the_gate_starts_the_wave_and_leaves_a_trace(execute: Execute, planned: None, ledger: Ledger) -> None:
+def test_ignoring_the_gate_starts_the_wave_and_leaves_a_trace(execute: Execute, ledger: Ledger) -> None:
     finished = execute("dispatch_wave", "wave-0002", devin_sessions={"ignore_gate": True})
     assert finished.metadata("devin_sessions")["gate overruled"] is True
     execute("collect_wave", "wave-0002")
@@ -173,7 +171,7 @@ def test_ignoring_the_gate_starts_the_wave_and_leaves_a_trace(execute: Execute, 
 
 
 def test_running_a_failed_wave_again_takes_only_what_did_not_succeed(
-    execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(GATE_FAILS_THEN_MENDS)
     execute("remediate_wave", "wave-0001")
@@ -184,9 +182,7 @@ def test_running_a_failed_wave_again_takes_only_what_did_not_succeed(
     assert execute("dispatch_wave", "wave-0002").success
 
 
-def test_failures_of_a_passing_wave_are_retried(
-    execute: Execute, planned: None, seed: Callable[[str], None], ledger: Ledger
-) -> None:
+def test_failures_of_a_passing_wave_are_retried(execute: Execute, seed: Callable[[str], None], ledger: Ledger) -> None:
     seed(ONE_STAYS_FAILED)
     finished = execute("remediate_wave", "wave-0001")
     assert finished.success
@@ -196,7 +192,7 @@ def test_failures_of_a_passing_wave_are_retried(
 
 
 def test_a_wave_that_succeeded_starts_nothing_when_run_again(
-    execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(ALL_SUCCEED)
     execute("remediate_wave", "wave-0001")
@@ -207,7 +203,7 @@ def test_a_wave_that_succeeded_starts_nothing_when_run_again(
 
 
 def test_a_round_that_is_not_collected_goes_on_without_spending_anew(
-    execute: Execute, planned: None, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(ALL_SUCCEED)
     execute("dispatch_wave", "wave-0001")
@@ -216,9 +212,7 @@ def test_a_round_that_is_not_collected_goes_on_without_spending_anew(
     assert sessions_at_devin() == 5
 
 
-def test_dispatch_and_collect_make_the_same_results(
-    execute: Execute, planned: None, seed: Callable[[str], None]
-) -> None:
+def test_dispatch_and_collect_make_the_same_results(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(ALL_SUCCEED)
     assert execute("dispatch_wave", "wave-0001").success
     collected = execute("collect_wave", "wave-0001")
@@ -228,7 +222,7 @@ def test_dispatch_and_collect_make_the_same_results(
 
 @pytest.mark.parametrize("job", ["remediate_wave", "dispatch_wave", "collect_wave"])
 def test_an_unknown_wave_is_an_error_before_any_session_is_started(
-    execute: Execute, planned: None, sessions_at_devin: Callable[[], int], job: str
+    execute: Execute, sessions_at_devin: Callable[[], int], job: str
 ) -> None:
     finished = execute(job, "wave-0099")
     assert "wave-0099 is not a wave of the plan (there are 4 waves" in finished.reason
@@ -236,12 +230,12 @@ def test_an_unknown_wave_is_an_error_before_any_session_is_started(
 
 
 @pytest.mark.parametrize("job", ["remediate_wave", "collect_wave"])
-def test_a_run_without_a_wave_says_how_to_name_one(execute: Execute, planned: None, job: str) -> None:
+def test_a_run_without_a_wave_says_how_to_name_one(execute: Execute, job: str) -> None:
     assert "The run names no wave; launch it for a partition" in execute(job).reason
 
 
 def test_a_wave_that_only_the_ledger_knows_is_registered_where_it_is_needed(
-    execute: Execute, planned: None, instance: dg.DagsterInstance, seed: Callable[[str], None]
+    execute: Execute, instance: dg.DagsterInstance, seed: Callable[[str], None]
 ) -> None:
     seed(ALL_SUCCEED)
     instance.delete_dynamic_partition("wave", "wave-0001")
@@ -249,11 +243,11 @@ def test_a_wave_that_only_the_ledger_knows_is_registered_where_it_is_needed(
     assert instance.has_dynamic_partition("wave", "wave-0001")
 
 
-def test_collecting_a_wave_that_was_never_dispatched_says_so(execute: Execute, planned: None) -> None:
+def test_collecting_a_wave_that_was_never_dispatched_says_so(execute: Execute) -> None:
     assert "wave-0001 has never been dispatched" in execute("collect_wave", "wave-0001").reason
 
 
-def test_a_stale_plan_is_not_dispatched(execute: Execute, planned: None, sessions_at_devin: Callable[[], int]) -> None:
+def test_a_stale_plan_is_not_dispatched(execute: Execute, sessions_at_devin: Callable[[], int]) -> None:
     execute("dispatch_wave", "wave-0001", assets=["wave_plan"])
     execute("plan_waves", waves={"wave_size": 3})
     finished = execute("dispatch_wave", "wave-0001", assets=["devin_sessions"])
@@ -261,7 +255,7 @@ def test_a_stale_plan_is_not_dispatched(execute: Execute, planned: None, session
     assert sessions_at_devin() == 0
 
 
-def test_an_empty_wave_does_not_pass_its_gate(execute: Execute, planned: None, ledger: Ledger) -> None:
+def test_an_empty_wave_does_not_pass_its_gate(execute: Execute, ledger: Ledger) -> None:
     with ledger.transaction() as tx:
         tx.execute("DELETE FROM wave_findings WHERE wave_number = 1")
     finished = execute("remediate_wave", "wave-0001")
@@ -271,20 +265,9 @@ def test_an_empty_wave_does_not_pass_its_gate(execute: Execute, planned: None, l
     assert "no outcome that counts" in (evaluation.description or "")
 
 
-def test_live_results_never_mix_with_mock_ones(
-    execute: Execute, planned: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_live_results_never_mix_with_mock_ones(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCK_MODE", "false")
     monkeypatch.setenv("DEVIN_API_KEY", "cog_canary")
     reason = execute("remediate_wave", "wave-0001").reason
     assert "holds mock results of simulator, not live results of https://api.devin.ai" in reason
     assert "canary" not in reason
-
-
-def test_live_mode_refuses_the_samples_repositories(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOCK_MODE", "false")
-    monkeypatch.setenv("DEVIN_API_KEY", "cog_canary")
-    assert "No findings file is named" in execute("plan_waves").reason
-    sample = str(Path(__file__).parents[2] / "sample_data" / "findings.csv")
-    reason = execute("plan_waves", findings={"path": sample}).reason
-    assert "repository is on an example host: 20" in reason

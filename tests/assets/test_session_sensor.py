@@ -90,7 +90,7 @@ def test_a_collection_that_failed_is_asked_for_again_a_few_times(
 
 
 def test_what_has_settled_is_collected_although_devin_cannot_be_polled(
-    execute: Execute, tick: Tick, ledger: Ledger, home: Path, monkeypatch: pytest.MonkeyPatch
+    execute: Execute, tick: Tick, ledger: Ledger, home: Path
 ) -> None:
     execute("plan_waves")
     execute("dispatch_wave", "wave-0001")
@@ -174,7 +174,7 @@ def test_a_wave_that_was_stopped_before_its_first_session_is_run_anew_after_anot
 
 
 def test_a_collection_that_breaks_off_has_not_collected(
-    execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    execute: Execute, tick: Tick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
     monkeypatch.setattr(requests, "WAIT_SECONDS", 0.0)

@@ -85,7 +85,7 @@ def _write(path: Path, results: int) -> None:
         where = {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": region}
         return {"physicalLocation": where | {"contextRegion": region | {"snippet": snippet}}}
 
-    with open(path, "w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         head = {"tool": {"driver": {"name": "CodeQL", "rules": rules}}}
         file.write('{"version": "2.1.0", "runs": [' + json.dumps(head)[:-1] + ', "results": [')
         for number in range(results):

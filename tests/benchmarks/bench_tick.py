@@ -59,7 +59,7 @@ def _ticks(finished: int) -> dict[str, float]:
         ledger = Ledger(folder / "data", Stamp("mock", "simulator", ""), publish_interval=1e9)
         world = World(folder / "simulator.sqlite", 12, 1.0, clock)
         _fill(ledger, world, finished)
-        return asyncio.run(_measure(ledger, world, clock))
+        return asyncio.run(_measure(ledger, world))
 
 
 def _fill(ledger: Ledger, world: World, finished: int) -> None:
@@ -113,7 +113,7 @@ def _fill(ledger: Ledger, world: World, finished: int) -> None:
         )
 
 
-async def _measure(ledger: Ledger, world: World, clock: Clock) -> dict[str, float]:
+async def _measure(ledger: Ledger, world: World) -> dict[str, float]:
     settings = Settings(_env_file=None, max_parallel_sessions=LIVE, publish_interval_seconds=1e9)
     transport = Counting(world)
     async with DevinClient(

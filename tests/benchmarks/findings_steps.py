@@ -73,7 +73,7 @@ def floor(source: Path, folder: Path) -> dict[str, float]:
     return {"first": time.perf_counter() - begun}
 
 
-def plain_python(source: Path, folder: Path) -> dict[str, float]:
+def plain_python(source: Path, _folder: Path) -> dict[str, float]:
     """Do the same row by row: a model for each row, a dict of the best, a sort, a list for each wave."""
     from pydantic import ValidationError
 
@@ -84,7 +84,7 @@ def plain_python(source: Path, folder: Path) -> dict[str, float]:
     begun = time.perf_counter()
     kept: dict[tuple[Any, ...], Finding] = {}
     rejected = []
-    with open(source, encoding="utf-8", newline="") as file:
+    with source.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             row.pop("scanner_note")
             try:

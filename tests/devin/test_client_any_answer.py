@@ -104,7 +104,7 @@ class Hostile(httpx.AsyncBaseTransport):
         self.answers = answers
         self.asked = 0
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
         assert self.asked < 200, "an endless list"

@@ -133,7 +133,7 @@ async def test_a_creation_is_given_up_at_its_deadline() -> None:
 
 
 async def test_a_refused_connection_is_unavailable_when_read_and_unknown_when_created() -> None:
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     client = _client_of(server)
     server.close()
     await server.wait_closed()
@@ -150,7 +150,7 @@ def _client_of(server: asyncio.Server, org_id: str = "org-1") -> DevinClient:
 async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_WHOLE_ANSWER_SECONDS", 0.2)
 
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(200):
             writer.write(b" ")

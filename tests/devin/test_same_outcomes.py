@@ -80,9 +80,7 @@ async def test_a_wave_ends_the_same_on_every_wire_in_any_order(
     assert {outcome for outcome, _, _ in expected.values()} == {Outcome.SUCCESS, Outcome.FAILED}
 
 
-async def test_another_process_sees_the_same_ends(
-    client: DevinClient, clock: Any, world: World, tmp_path: Path
-) -> None:
+async def test_another_process_sees_the_same_ends(client: DevinClient, clock: Any, tmp_path: Path) -> None:
     await asyncio.gather(*(start(client, number) for number in range(WAVE)))
     clock.now += 60
     mine = {tag: str(link) for tag, (_, link, _) in (await ends(client)).items()}

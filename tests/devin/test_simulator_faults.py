@@ -361,9 +361,7 @@ def test_shares_that_are_just_enough_stay_so_when_they_are_written() -> None:
     assert str(Faults.read(str(faults))) == str(faults)
 
 
-async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message(
-    world: World, clock: Any, tmp_path: Any
-) -> None:
+async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message(world: World, clock: Any) -> None:
     world.set_faults(Faults(["quota_suspends=1"]))
     seen_at_work = world.create_session("org-simulator", "Fix it", tags=["attempt-1"])
     clock.now += 3

@@ -131,7 +131,7 @@ async def test_what_a_session_reports_can_be_nested_as_deep_as_it_likes(worker: 
 
 
 async def test_whatever_stands_in_the_ledger_publishing_goes_on(
-    worker: Worker, path: Path, caplog: pytest.LogCaptureFixture
+    worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker.plan(4)
     worker.let_go()

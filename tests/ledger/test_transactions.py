@@ -1,6 +1,5 @@
 """Transactions of the ledger: all or nothing, whatever happens inside, and only for those it belongs to."""
 
-import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -151,7 +150,7 @@ def test_a_file_that_is_no_ledger_is_an_error_that_names_it(ledger: Ledger, cont
 def test_a_damaged_ledger_is_an_error_at_once(tmp_path: Path, stamp: Stamp) -> None:
     ledger = Ledger(tmp_path, stamp, lock_timeout=0.1)
     assert plan_number(ledger) == 0
-    with open(ledger.path, "r+b") as file:
+    with ledger.path.open("r+b") as file:
         file.seek(20_000)
         file.write(b"\xff" * 5000)
     with pytest.raises(LedgerUnusable, match="Corrupt"):
@@ -198,4 +197,4 @@ def test_a_staging_folder_is_gone_afterwards(ledger: Ledger) -> None:
     with ledger.staging() as folder:
         (folder / "staging.duckdb").write_bytes(b"staged")
         assert folder.parent == ledger.data_dir
-    assert os.listdir(ledger.data_dir) == []
+    assert list(ledger.data_dir.iterdir()) == []

@@ -31,7 +31,7 @@ def read(message: Message) -> str:
 def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what would be sent; the sending itself is tried with a server of its own."""
     messages: list[str] = []
-    monkeypatch.setattr(steps, "announce", lambda webhook, found: messages.extend(map(read, found)))
+    monkeypatch.setattr(steps, "announce", lambda _webhook, found: messages.extend(map(read, found)))
     worker.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
     return messages
 
@@ -95,7 +95,7 @@ async def test_a_ledger_that_is_busy_then_fails_nothing(
 ) -> None:
     worker.plan(4)
 
-    def busy(*args: Any) -> list[Message]:
+    def busy(*_: Any) -> list[Message]:
         raise steps.LedgerBusy("busy")
 
     monkeypatch.setattr(steps, "announcements", busy)

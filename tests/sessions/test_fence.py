@@ -123,7 +123,7 @@ async def test_the_fence_stands_until_every_creation_has_ended(worker: Worker) -
     in_flight = asyncio.Event()
     still_fenced: list[bool] = []
 
-    async def never_answered(request: httpx.Request) -> httpx.Response:
+    async def never_answered(_request: httpx.Request) -> httpx.Response:
         in_flight.set()
         try:
             await asyncio.Event().wait()

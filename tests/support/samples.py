@@ -40,7 +40,7 @@ def rows(count: int) -> list[dict[str, str]]:
 def write(path: Path, fields: list[dict[str, str]]) -> Path:
     """Write a findings file with the columns that any of the rows has."""
     columns = list(dict.fromkeys(name for one in fields for name in one))
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(fields)

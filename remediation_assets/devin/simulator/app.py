@@ -37,9 +37,9 @@ def _self() -> dict[str, Any]:
     }
 
 
-def _refuse(request: Request, refusal: AccountRefuses) -> Response:
+def _refuse(_request: Request, refusal: AccountRefuses) -> Response:
     return JSONResponse({"detail": refusal.words}, refusal.status)
 
 
-def _break_off(request: Request, lost: AnswerLost) -> Response:
+def _break_off(_request: Request, _lost: AnswerLost) -> Response:
     return BrokenOff()

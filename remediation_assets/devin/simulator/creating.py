@@ -20,7 +20,7 @@ class AnswerLost(Exception):
 class BrokenOff(Response):
     """An answer whose connection ends in the middle of it; in process, where there is none, an empty one."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI calls it
         """Promise a body and send none."""
         promised = [(b"content-type", b"application/json"), (b"content-length", b"500")]
         await send({"type": "http.response.start", "status": 200, "headers": promised})

@@ -127,7 +127,7 @@ class Record:
 
 def records(plain: Path, header: Sequence[str], delimiter: str) -> Iterator[Record]:
     """Read a file's records after its header, blank ones left out."""
-    with open(plain, encoding="utf-8-sig", errors="replace", newline="") as file:
+    with plain.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         next(reader)
         while True:

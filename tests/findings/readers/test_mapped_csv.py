@@ -176,7 +176,7 @@ def test_exports_of_other_tools_are_read_by_what_is_proposed(
     mapping["constants"] |= added
     mapping["columns"] = {field: column for field, column in mapping["columns"].items() if field not in added}
     reading = read_file(source, origin(mapping))
-    with open(source, encoding="utf-8-sig", newline="") as file:
+    with source.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert reading.scan.rows_in + sum(reading.scan.left_out.values()) == len(rows)
     if count is not None:
