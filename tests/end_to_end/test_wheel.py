@@ -54,4 +54,5 @@ def test_a_wheel_runs_the_sample_and_serves_its_pages(installed: Path, tmp_path:
     ).read_text()
     assert (package / "dashboard" / "templates" / "base.html").exists()
     assert (package / "dashboard" / "static" / "live.js").exists()
+    assert (package / "py.typed").exists()
     assert remediate("query", "SELECT count(*) AS n FROM session_results").stdout.startswith("n\n")
