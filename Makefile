@@ -7,60 +7,73 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # As for commands: the environment first, then .env, then the checkout.
 export DAGSTER_HOME ?= $(or $(shell sed -n "s/^ *DAGSTER_HOME=//p" .env 2> /dev/null | tr -d "\"'" | tail -1),$(CURDIR)/dagster_home)
 
-.PHONY: run test coverage demo dashboard settings bench chaos lint dev lock clean
+.DEFAULT_GOAL := help
+.PHONY: help run demo dashboard dev check fmt lint unit test coverage bench chaos settings lock lock-check clean
 
-# The main job on the sample, against the simulator with its clock sped up.
-run: .venv/installed
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' Makefile
+
+# The simulator has its clock sped up.
+run: .venv/installed ## Run the main job on the sample, against the simulator
 	MOCK_MODE=true MOCK_TIME_SCALE=15 POLL_INTERVAL_SECONDS=0.5 BLOCKED_CONFIRM_SECONDS=1 \
 	PUBLISH_INTERVAL_SECONDS=0.5 WAVE_SIZE=5 $(BIN)/remediate run sample_data/findings.csv
 
-# Two at a time, each file by one: what starts the real thing mostly waits for it.
-test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+# Fit for a recording.
+demo: .venv/installed ## Show retries, a gate that fails, the wave run again, and what to open at the end
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
-# What the tests pass through, of lines and branches; below the Dagster line 90 % are wanted. Without those that start
-# processes, in which nothing is measured.
-coverage: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/end_to_end --cov --cov-branch --cov-report=term:skip-covered
+dashboard: .venv/installed ## Serve the dashboard at http://127.0.0.1:3001
+	$(BIN)/remediate dashboard
 
-# Figures as ratios to a floor or a peer of the same run; BENCH="devin" for one of them.
-bench: .venv/installed
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+dev: .venv/installed ## Start Dagster with its UI at http://127.0.0.1:3000
+	$(BIN)/dagster dev -w workspace.yaml
 
-# A wave whose workers are killed and frozen, over both wires, with faults and without; prints what it did.
-chaos: .venv/installed
-	$(BIN)/python -m tests.end_to_end.chaos 200
+check: lint unit ## What to run before a commit: format, lint, types, imports, unit tests
 
-lint: .venv/installed
+fmt: .venv/installed ## Format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lint: .venv/installed ## Check format, lint, types, imports, examples and links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy remediation_assets
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/ci/*.yml
 	$(BIN)/python -m tests.documents.links
+
+unit: .venv/installed ## Run the tests that start no server, process or browser
+	$(BIN)/python -m pytest -n 2 -m unit
+
+# Two at a time, each file by one: what starts the real thing mostly waits for it.
+test: .venv/installed ## Run all tests; TESTS=tests/cli for some
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+# Without the tests that start processes, in which nothing is measured.
+coverage: .venv/installed ## Measure which lines and branches tests reach; below the Dagster line 90 % are wanted
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/end_to_end --cov --cov-branch --cov-report=term:skip-covered
+
+# As ratios to a floor or a peer of the same run.
+bench: .venv/installed ## Measure speed; BENCH=devin for one benchmark
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# Over both wires, with faults and without.
+chaos: .venv/installed ## Kill and freeze what runs a wave for ten minutes, and print what it did
+	$(BIN)/python -m tests.end_to_end.chaos 200
+
+settings: .venv/installed ## Write the README's table of settings from Settings
+	$(BIN)/python -m tests.documents.settings_table
+
+lock: .venv/installed ## Pin every version again, within the ranges of pyproject.toml
+	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
+
+# Asks the package index, so it is not part of lint.
+lock-check: .venv/installed ## Check that requirements.lock fits pyproject.toml
 	cp requirements.lock .venv/requirements.check
 	$(COMPILE) --output-file .venv/requirements.check pyproject.toml
 	diff requirements.lock .venv/requirements.check || { echo "requirements.lock is not current: make lock"; exit 1; }
 
-dev: .venv/installed
-	$(BIN)/dagster dev -w workspace.yaml
-
-dashboard: .venv/installed
-	$(BIN)/remediate dashboard
-
-# Fit for a recording: retries, a gate that fails, the wave run again, and what to open at the end.
-demo: .venv/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
-
-# The README's table of settings, from Settings.
-settings: .venv/installed
-	$(BIN)/python -m tests.documents.settings_table
-
-# Pin every version anew within the ranges of pyproject.toml.
-lock: .venv/installed
-	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
-
-clean:
+clean: ## Remove .venv
 	rm -rf .venv
 
 .venv/installed: requirements.lock pyproject.toml
