@@ -1,20 +1,26 @@
-"""What every test may build on: a ledger, settings, a clock, a simulated Devin, and a machine that does not matter."""
+"""What every test may build on: a ledger, settings, a clock, a simulated Devin, and a machine that does not matter.
+
+The fixtures of waves import what they make: a test of a pure decision is not to wait for the simulator and HTTP.
+"""
+
+from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import stamina
 import stamina.instrumentation
-from pydantic import SecretStr
 
-from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.settings import Settings
 from tests.support.clock import Clock
-from tests.support.scripted_devin import ScriptedDevin
-from tests.support.worker import ORGANISATION, Worker
+
+if TYPE_CHECKING:
+    from remediation_assets.devin.simulator.world import World
+    from tests.support.scripted_devin import ScriptedDevin
+    from tests.support.worker import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +78,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
+    from remediation_assets.devin.simulator.world import World
+
     # Seed 58 lets two of F-1 to F-12 fail at first, each a different number of times. At this scale every
     # session is done within one poll interval, the slowest in 2.7 s.
     world = World(tmp_path / "simulator.sqlite", 58, 20.0, clock.seconds)
@@ -81,6 +89,8 @@ def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
 
 @pytest.fixture
 def wire(world: World) -> ScriptedDevin:
+    from tests.support.scripted_devin import ScriptedDevin
+
     return ScriptedDevin(world)
 
 
@@ -88,7 +98,12 @@ def wire(world: World) -> ScriptedDevin:
 async def worker(
     ledger: Ledger, settings: Settings, clock: Clock, world: World, wire: ScriptedDevin
 ) -> AsyncIterator[Worker]:
-    """Give a worker of waves over a scripted Devin; nothing is planned yet."""
+    """Yield a worker of waves over a scripted Devin; nothing is planned yet."""
+    from pydantic import SecretStr
+
+    from remediation_assets.devin.client import DevinClient
+    from tests.support.worker import ORGANISATION, Worker
+
     devin = DevinClient(api_key=SecretStr("cog_test"), origin="http://simulator", org_id=ORGANISATION, transport=wire)
     async with devin:
         worker = Worker(ledger, settings, clock, world, wire, devin)
