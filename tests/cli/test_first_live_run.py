@@ -51,7 +51,7 @@ def test_who_wants_neither_gets_neither(ledger: Ledger, live: Settings) -> None:
 
 
 def test_once_sessions_were_started_nobody_is_asked_again(ledger: Ledger, live: Settings, tmp_path: Path) -> None:
-    from tests import synthetic_ledger
+    from tests.support import synthetic_ledger
 
     synthetic_ledger.fill(ledger, live, tmp_path, findings=8, sessions=8)
     assert how_to_start(ledger, live, 10) is Start.ALL

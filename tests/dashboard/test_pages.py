@@ -56,6 +56,7 @@ def test_the_cards_count_what_there_is(client: TestClient) -> None:
     assert "nobody has followed them since 2026-11-11" in page
 
 
+@pytest.mark.usefixtures("client")
 def test_sessions_that_are_followed_are_not_called_old(ledger: Ledger) -> None:
     with ledger.published() as connection:
         polled = connection.execute("SELECT last_poll_at FROM state").fetchone()

@@ -3,7 +3,7 @@
 `worker` runs waves over a scripted Devin, as a run or the sensor would, on a clock that the test sets (`clock`).
 `scripted_devin` is the simulator's wire with sessions that end as a test says.
 `samples` writes small findings files and reads, ranks and plans them; `synthetic_ledger` fills a ledger in which
-everything has happened, of any size.
+everything has happened, of any size. `ledgers` keeps such ledgers for a session and copies them.
 `scanner_documents` and `scanner_files` make what scanners write; `hostile_texts` is what an attacker would write.
 `processes` starts real programs and ends them with the test.
 """

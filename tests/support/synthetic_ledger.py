@@ -12,6 +12,7 @@ from remediation_assets.planning.waves import plan_waves
 from remediation_assets.sessions.reviewing import Review
 from remediation_assets.settings import Settings
 from tests.support import samples
+from tests.support.ledgers import filled_once
 
 BEGUN = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
@@ -36,9 +37,33 @@ def fill(
     findings: int,
     sessions: int,
     wave_size: int = 10,
-    text: Callable[[str], str] = lambda name: name,
+    text: Callable[[str], str] | None = None,
 ) -> None:
-    """Read, rank and plan findings, then have sessions for the first of them; `text` makes what others wrote."""
+    """Read, rank and plan findings, then have sessions for the first of them, and publish.
+
+    `text` makes what others wrote. Without it, the ledger is filled once for all tests.
+    """
+
+    def fill_it() -> None:
+        _fill(ledger, settings, folder, findings, sessions, wave_size, text or (lambda name: name))
+
+    if text:
+        fill_it()
+    else:
+        weights = tuple(sorted(settings.service_weights.items()))
+        filled_once(ledger, ("synthetic", findings, sessions, wave_size, weights), fill_it)
+    ledger.publish(force=True)
+
+
+def _fill(
+    ledger: Ledger,
+    settings: Settings,
+    folder: Path,
+    findings: int,
+    sessions: int,
+    wave_size: int,
+    text: Callable[[str], str],
+) -> None:
     severities, categories = ("critical", "high", "medium", "low"), ("xss", "sql_injection", "other")
     rows = [
         samples.row(
@@ -57,7 +82,6 @@ def fill(
     with ledger.transaction() as tx:
         plan_waves(tx, wave_size=wave_size, now=BEGUN)
         _run(tx, sessions, text)
-    ledger.publish(force=True)
 
 
 def _run(tx: DuckDBPyConnection, sessions: int, text: Callable[[str], str]) -> None:

@@ -1,7 +1,7 @@
 """Someone who carries waves: a ledger with a plan, a Devin, a clock, and the steps between them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import duckdb
 
@@ -15,7 +15,7 @@ from remediation_assets.sessions.attempts import ledger_tag
 from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.rounds import Opening, mark_collected, open_round
 from remediation_assets.settings import Settings
-from tests.support import samples
+from tests.support import ledgers, samples
 from tests.support.clock import Clock
 from tests.support.scripted_devin import ScriptedDevin
 
@@ -31,10 +31,6 @@ class Worker:
     and a transaction takes 3 ms where it took 27. Tests that publish, or that share the ledger with
     another process, `let_go` of it first.
     """
-
-    # Planned ledgers by findings and wave size: each is planned once and then copied, for planning takes
-    # longer than most tests.
-    _planned: ClassVar[dict[tuple[int, int], bytes]] = {}
 
     def __init__(
         self, ledger: Ledger, settings: Settings, clock: Clock, world: World, wire: ScriptedDevin, devin: DevinClient
@@ -52,15 +48,15 @@ class Worker:
 
     def plan(self, findings: int) -> None:
         """Bring findings F-1, F-2 ... from a file into waves."""
-        wanted = (findings, self.settings.wave_size)
-        if wanted not in self._planned:
+
+        def fill() -> None:
             source = samples.write(self.ledger.data_dir.parent / "findings.csv", samples.rows(findings))
             samples.ingest_file(self.ledger, source)
             samples.rank(self.ledger, self.settings)
             samples.plan(self.ledger, self.settings)
-            self._planned[wanted] = self.ledger.path.read_bytes()
-        self.ledger.data_dir.mkdir(exist_ok=True)
-        self.ledger.path.write_bytes(self._planned[wanted])
+
+        content = ("planned", findings, self.settings.wave_size)
+        ledgers.filled_once(self.ledger, content, fill)
         self._kept_open = duckdb.connect(str(self.ledger.path))
 
     def let_go(self) -> None:
