@@ -37,7 +37,7 @@ fmt: .venv/installed ## Format the code and fix what ruff can fix
 lint: .venv/installed ## Check format, lint, types, imports, examples and links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy remediation_assets
+	$(BIN)/mypy remediation_assets tests
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/ci/*.yml
 	$(BIN)/python -m tests.documents.links

@@ -177,7 +177,7 @@ def test_a_webhook_that_is_no_url_is_refused_without_being_shown(monkeypatch: py
 def test_settings_do_not_change() -> None:
     settings = load_settings()
     with pytest.raises(ValidationError, match="frozen"):
-        settings.wave_size = 3
+        settings.wave_size = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,8 @@ def test_the_origin_has_no_version(monkeypatch: pytest.MonkeyPatch, url: str, or
 def test_the_simulator_runs_in_process_in_mock_mode_without_an_address(
     mock: bool, url: str | None, in_process: bool
 ) -> None:
-    settings = Settings(_env_file=None, mock_mode=mock, **({"devin_api_base_url": url} if url else {}))
+    given: dict[str, Any] = {"devin_api_base_url": url} if url else {}
+    settings = Settings(_env_file=None, mock_mode=mock, **given)
     assert settings.simulates_in_process is in_process
 
 

@@ -32,7 +32,7 @@ class Watcher:
     def fail(self, request: dg.RunRequest, tags: dict[str, str]) -> None:
         """Let the run that was asked for fail."""
         job = defs.resolve_job_def("plan_waves")
-        run = self.instance.create_run_for_job(job, tags=request.tags | tags, status=dg.DagsterRunStatus.STARTED)
+        run = self.instance.create_run_for_job(job, tags={**request.tags, **tags}, status=dg.DagsterRunStatus.STARTED)
         self.instance.report_run_failed(run)
 
     def tick(self) -> dg.RunRequest | str:
@@ -45,7 +45,9 @@ class Watcher:
         if isinstance(result, dg.SkipReason):
             return result.skip_message or ""
         assert isinstance(result, dg.SensorResult)
-        (request,) = result.run_requests or [""]
+        if not result.run_requests:
+            return ""
+        (request,) = result.run_requests
         return request
 
 

@@ -40,7 +40,7 @@ def figures() -> Iterator[Figure]:
         world.close()
         with simulator(Path(name)) as served:
             for version in ("v3", "v1"):
-                yield from asyncio.run(_listing(served.origin, version))  # type: ignore[arg-type]
+                yield from asyncio.run(_listing(served.origin, version))
     with tempfile.TemporaryDirectory() as name, simulator(Path(name), "--fault", f"slow={ANSWER_SECONDS}") as served:
         peer = asyncio.run(_timed(lambda: _create_plainly(served.origin)))
         for version in ("v3", "v1"):

@@ -1,5 +1,6 @@
 """A live ledger's first session is one that somebody has asked for."""
 
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -7,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from remediation_assets.cli import first_live_run
 from remediation_assets.cli.first_live_run import Start, how_to_start
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
@@ -35,7 +35,7 @@ def test_where_nobody_can_be_asked_nothing_is_started(ledger: Ledger, live: Sett
 def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, start: Start) -> None:
     with (
         CliRunner().isolation(input=answers) as (out, *_),
-        patch.object(first_live_run.sys.stdin, "isatty", lambda: True),
+        patch.object(sys.stdin, "isatty", lambda: True),
     ):
         assert how_to_start(ledger, live, 10) is start
     assert b"costs 15 ACUs (3 attempts of 5) at most?" in out.getvalue()
@@ -44,7 +44,7 @@ def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, start: 
 def test_who_wants_neither_gets_neither(ledger: Ledger, live: Settings) -> None:
     with (
         CliRunner().isolation(input="n\nn\n"),
-        patch.object(first_live_run.sys.stdin, "isatty", lambda: True),
+        patch.object(sys.stdin, "isatty", lambda: True),
         pytest.raises(RemediationError, match="Nothing was started"),
     ):
         how_to_start(ledger, live, 10)

@@ -188,7 +188,7 @@ async def test_a_schema_is_measured_as_it_is_sent_and_one_that_is_no_json_is_ref
         deep = {"d": deep}
     for schema in ({"d": "ä" * 33_000}, circular, {("a", "b"): 1}, deep):
         with pytest.raises(RefusedRequest):
-            await client.create_session(prompt="Fix it", structured_output_schema=schema)  # type: ignore[arg-type]
+            await client.create_session(prompt="Fix it", structured_output_schema=schema)
     with pytest.raises(RefusedRequest, match="50 tags"):
         await client.update_tags("1", ["t"] * 51)
     assert len(requests) == 1

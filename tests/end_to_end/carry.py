@@ -6,6 +6,7 @@ protocol for the nth time. Settings come from the environment, as everywhere.
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from typing import Any
@@ -81,7 +82,7 @@ def die_at(point: str, nth: int) -> None:
     around_async(observing, "look", None, "during poll")
     around(steps, "advance_rounds", None, "after settling")
     around(publishing, "publish", "between commit and publishing", None)
-    around(publishing.shutil, "copyfileobj", None, "during publishing")
+    around(shutil, "copyfileobj", None, "during publishing")
     around(schema, "create", None, "while the ledger is made")
 
 

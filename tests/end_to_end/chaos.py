@@ -126,7 +126,7 @@ class Arena:
             ).fetchall()
             extras = {row[0] for row in connection.execute("SELECT session_id FROM extra_sessions").fetchall()}
             [(unended,)] = connection.execute("SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL").fetchall()
-        params = {"tags": ledger_tag(ledger_id), "first": 200}
+        params: dict[str, str | int] = {"tags": ledger_tag(ledger_id), "first": 200}
         with httpx.Client(base_url=self.origin, headers={"Authorization": "Bearer cog_chaos"}) as http:
             items = http.get(V3, params=params).json()["items"]
         ours = {item["session_id"]: item["tags"] for item in items}

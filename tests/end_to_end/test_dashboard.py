@@ -86,7 +86,7 @@ def test_every_page_is_accessible_in_light_and_dark_and_on_a_phone(filled: Any, 
     with dashboard(filled) as origin:
         watched = Watched(page, origin)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             for path in (*PAGES, "/sessions/devin-000001", "/sessions/devin-000004"):
                 watched.visit(path)
                 watched.is_accessible()
@@ -207,7 +207,7 @@ def test_hostile_texts_run_nothing_and_move_nothing(
     for name, value in shell.env.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    texts = iter([])
+    texts: Iterator[str] = iter([])
 
     def text(plain: str) -> str:
         nonlocal texts

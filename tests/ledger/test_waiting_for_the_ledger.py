@@ -86,7 +86,12 @@ def test_whoever_waits_for_a_foreign_program_says_which_it_is(ledger: Ledger, ca
 
 def test_threads_of_one_process_take_turns(ledger: Ledger) -> None:
     add_one(ledger)
-    threads = [threading.Thread(target=lambda: [add_one(ledger) for _ in range(5)]) for _ in range(4)]
+
+    def add_five() -> None:
+        for _ in range(5):
+            add_one(ledger)
+
+    threads = [threading.Thread(target=add_five) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,10 +1,12 @@
 """What Slack is told: one message when a wave settles or a hold begins, with counts, links and no markup of others."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.models import Outcome
 from remediation_assets.sessions import advance as steps
 from remediation_assets.sessions.announcing import announcements
@@ -19,7 +21,7 @@ S, F = Outcome.SUCCESS, Outcome.FAILED
 def read(message: Message) -> str:
     """Give a message's lines, with links and emoji as Slack's own markup writes them."""
     (section,) = message.body["blocks"][0]["elements"]
-    shown = {
+    shown: dict[str, Callable[[Any], str]] = {
         "text": lambda part: part["text"],
         "emoji": lambda part: f":{part['name']}:",
         "link": lambda part: f"<{part['url']}|{part['text']}>",
@@ -96,7 +98,7 @@ async def test_a_ledger_that_is_busy_then_fails_nothing(
     worker.plan(4)
 
     def busy(*_: Any) -> list[Message]:
-        raise steps.LedgerBusy("busy")
+        raise LedgerBusy("busy")
 
     monkeypatch.setattr(steps, "announcements", busy)
     await worker.settle(S, S, S, S)

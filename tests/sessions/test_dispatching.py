@@ -11,6 +11,7 @@ from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
+from tests.support.scripted_devin import Answer
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -157,7 +158,14 @@ async def test_one_attempt_probes_a_hold_without_an_end(worker: Worker) -> None:
 
 
 async def test_any_other_answer_leaves_the_claim_as_it_is(worker: Worker) -> None:
-    faults = [500, 503, 302, httpx.Response(200, content=b"{"), httpx.ReadTimeout("slow"), httpx.ConnectError("no")]
+    faults: list[Answer | int] = [
+        500,
+        503,
+        302,
+        httpx.Response(200, content=b"{"),
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectError("no"),
+    ]
     worker.set(wave_size=7)
     worker.plan(7)
     worker.open()

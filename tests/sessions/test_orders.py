@@ -1,5 +1,7 @@
 """A person's orders: pause, resume, stop; and sessions that quota suspends and that are woken again."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -221,7 +223,12 @@ async def test_a_suspended_session_that_never_wakes_does_not_keep_the_others_asl
     worker.set(wave_size=3, max_parallel_sessions=2, blocked_confirm_seconds=2.0)
     worker.plan(3)
     worker.open()
-    halted = {"status": "suspended", "status_detail": "out_of_quota", "pull_requests": [], "structured_output": None}
+    halted: dict[str, Any] = {
+        "status": "suspended",
+        "status_detail": "out_of_quota",
+        "pull_requests": [],
+        "structured_output": None,
+    }
     worker.wire.show("F-1", **halted)
     worker.wire.show("F-2", **halted)
     await worker.step()

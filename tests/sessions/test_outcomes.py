@@ -1,5 +1,6 @@
 """The mapping from what a session shows to what becomes of its attempt, row by row."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -113,7 +114,7 @@ def judged(session: DevinSession, blocked_for: float | None = None) -> Judgement
     return judge(session, repo_url=REPOSITORY, blocked_since=since, polled_at=NOON, confirm_seconds=60)
 
 
-TABLE = [
+TABLE: list[tuple[Sequence[tuple[str, str | None]], str | None, Any, SessionStatus, Outcome | None]] = [
     # words of the API, pull request, structured output -> status, outcome
     (QUEUED_WORDS, None, None, DISPATCHED, None),
     (QUEUED_WORDS, GOOD, COMPLETED, DISPATCHED, None),
@@ -167,9 +168,7 @@ def test_an_attempt_is_what_its_session_gives_evidence_for(
 
 @pytest.mark.parametrize("url", [GOOD, None])
 @pytest.mark.parametrize("words", HALTED_WORDS)
-def test_a_session_without_quota_stays_open_and_accuses_the_account(
-    words: tuple[str, str | None], url: str | None
-) -> None:
+def test_a_session_without_quota_stays_open_and_accuses_the_account(words: tuple[str, str], url: str | None) -> None:
     judgement = judged(session(words, url, COMPLETED if url else FIXING))
     assert judgement.outcome is None
     assert words[1] in (judgement.account_reason or "")
