@@ -15,18 +15,7 @@ from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.simulator.app import create_app
 from remediation_assets.devin.simulator.transport import SimulatorTransport
 from remediation_assets.devin.simulator.world import World
-
-NOON = 1_800_000_000.0
-
-
-class Clock:
-    """Shows the time it was set to."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 class Recorded(httpx.AsyncBaseTransport):
@@ -52,13 +41,8 @@ Answering = Callable[..., tuple[DevinClient, list[httpx.Request]]]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
-    world = World(tmp_path / "simulator.sqlite", 7, 1.0, clock)
+    world = World(tmp_path / "simulator.sqlite", 7, 1.0, clock.seconds)
     yield world
     world.close()
 

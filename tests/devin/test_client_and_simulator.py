@@ -1,6 +1,5 @@
 """The contract of client and simulator: the same cases on v1 and v3, in process and over HTTP."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,7 +8,8 @@ from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.errors import NotAuthorised, NotFound, RefusedRequest
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
-from tests.devin.conftest import KEYS, NOON
+from tests.devin.conftest import KEYS
+from tests.support.clock import NOON, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,18 +20,20 @@ async def start(client: DevinClient, number: int, *tags: str) -> DevinSession:
     return await client.create_session(prompt=prompt, tags=["wave", name, *tags])
 
 
-async def test_a_session_is_started_followed_talked_to_and_ended(client: DevinClient, version: str, clock: Any) -> None:
+async def test_a_session_is_started_followed_talked_to_and_ended(
+    client: DevinClient, version: str, clock: Clock
+) -> None:
     assert await client.org_id() == ("org-simulator" if version == "v3" else "")
     assert (await client.who_am_i()).name == ("Simulator" if version == "v3" else None)
     started = await start(client, 1)
-    clock.now += 3
+    clock.move(3)
     at_work = await client.get_session(started.session_id)
     assert (at_work.session_id, at_work.url) == (started.session_id, started.url)
     assert (at_work.status, at_work.status_detail, at_work.pull_requests) == ("running", "working", ())
     assert at_work.structured_output["status"] == "analyzing"
     assert at_work.tags == ("wave", "attempt-1")
-    assert at_work.created_at == datetime.fromtimestamp(NOON, UTC)
-    clock.now += 57
+    assert at_work.created_at == NOON
+    clock.move(57)
     parked = await client.get_session(started.session_id)
     assert (parked.status, parked.title, parked.created_at) == ("running", None, at_work.created_at)
     assert parked.updated_at > at_work.updated_at
@@ -39,7 +41,7 @@ async def test_a_session_is_started_followed_talked_to_and_ended(client: DevinCl
     await client.send_message(started.session_id, "Thank you")
     messages = [message async for message in client.list_messages(started.session_id)]
     assert [message.source for message in messages] == ["devin"] * (len(messages) - 1) + ["user"]
-    assert (messages[-1].text, messages[-1].created_at) == ("Thank you", datetime.fromtimestamp(clock.now, UTC))
+    assert (messages[-1].text, messages[-1].created_at) == ("Thank you", clock.now)
     await client.update_tags(started.session_id, ["done"])
     assert (await client.get_session(started.session_id)).tags == ("done",)
     await client.terminate_session(started.session_id)

@@ -15,7 +15,7 @@ from remediation_assets.devin.types import DevinSession
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.outcomes import judge
 from tests.support import processes
-from tests.support.clock import NOON as POLLED_AT
+from tests.support.clock import NOON, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def start(client: DevinClient, number: int) -> None:
 
 
 def end_of(session: DevinSession) -> tuple[str | None, str | None, Any]:
-    judged = judge(session, repo_url=REPOSITORY, blocked_since=POLLED_AT, polled_at=POLLED_AT, confirm_seconds=0)
+    judged = judge(session, repo_url=REPOSITORY, blocked_since=NOON, polled_at=NOON, confirm_seconds=0)
     return judged.outcome, judged.pr_url, session.structured_output
 
 
@@ -43,14 +43,14 @@ async def ends(client: DevinClient) -> Ends:
 
 
 @pytest.fixture
-def expected(tmp_path: Path, clock: Any) -> Ends:
+def expected(tmp_path: Path, clock: Clock) -> Ends:
     """Give how the wave ends where one world is asked directly, one finding after the other."""
-    world = World(tmp_path / "other.sqlite", 7, 1.0, clock)
+    world = World(tmp_path / "other.sqlite", 7, 1.0, clock.seconds)
     for number in range(WAVE):
         world.create_session("org-simulator", prompt(number), tags=["wave", f"attempt-{number}"])
-    clock.now += 60
+    clock.move(60)
     sessions = world.sessions("org-simulator", ["wave"], WAVE, None)
-    clock.now -= 60
+    clock.move(-60)
     world.close()
     return {
         session.tags[1]: (
@@ -64,7 +64,7 @@ def expected(tmp_path: Path, clock: Any) -> Ends:
 
 @pytest.mark.parametrize("concurrency", [1, 7, WAVE])
 async def test_a_wave_ends_the_same_on_every_wire_in_any_order(
-    client: DevinClient, clock: Any, expected: Ends, concurrency: int
+    client: DevinClient, clock: Clock, expected: Ends, concurrency: int
 ) -> None:
     numbers = list(range(WAVE))
     random.Random(concurrency).shuffle(numbers)
@@ -75,14 +75,14 @@ async def test_a_wave_ends_the_same_on_every_wire_in_any_order(
             await start(client, number)
 
     await asyncio.gather(*map(in_turn, numbers))
-    clock.now += 60
+    clock.move(60)
     assert await ends(client) == expected
     assert {outcome for outcome, _, _ in expected.values()} == {Outcome.SUCCESS, Outcome.FAILED}
 
 
-async def test_another_process_sees_the_same_ends(client: DevinClient, clock: Any, tmp_path: Path) -> None:
+async def test_another_process_sees_the_same_ends(client: DevinClient, clock: Clock, tmp_path: Path) -> None:
     await asyncio.gather(*(start(client, number) for number in range(WAVE)))
-    clock.now += 60
+    clock.move(60)
     mine = {tag: str(link) for tag, (_, link, _) in (await ends(client)).items()}
     seen = processes.run(
         """
@@ -95,13 +95,13 @@ world = World(Path(sys.argv[1]), 7, 1.0, lambda: float(sys.argv[2]))
 print({s.tags[1]: str(s.shows.pull_request) for s in world.sessions("org-simulator", ["wave"], 100, None)})
 """,
         tmp_path / "simulator.sqlite",
-        clock.now,
+        clock.seconds(),
     )
     assert seen.stdout.strip() == str(mine), seen.stderr
 
 
 async def test_faults_on_the_way_do_not_change_how_a_wave_ends(
-    client: DevinClient, clock: Any, world: World, expected: Ends
+    client: DevinClient, clock: Clock, world: World, expected: Ends
 ) -> None:
     world.set_faults(Faults(["rate_limit=0.3", "server_error=0.2", "lost_answer=0.2"]))
     met = 0
@@ -115,6 +115,6 @@ async def test_faults_on_the_way_do_not_change_how_a_wave_ends(
                     break
             else:
                 break
-    clock.now += 60
+    clock.move(60)
     assert await ends(client) == expected
     assert met > 5

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.planning.output_schema import is_valid_output
 from tests.devin.calls import failure_of
+from tests.support.clock import NOON, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -179,14 +181,14 @@ async def test_quota_that_is_gone_comes_back(client: DevinClient, world: World) 
 
 
 async def test_quota_that_ends_suspends_who_works_until_it_is_back_and_somebody_speaks(
-    client: DevinClient, world: World, version: str, clock: Any
+    client: DevinClient, world: World, version: str, clock: Clock
 ) -> None:
     world.set_faults(Faults(["quota_suspends=2"]))
     done = good(world)
     await start(client, done)
-    clock.now += 60
+    clock.move(60)
     await start(client, 100)
-    clock.now += 3
+    clock.move(3)
     late = await start(client, 101)
 
     async def words() -> dict[str, tuple[str, str | None]]:
@@ -196,22 +198,22 @@ async def test_quota_that_ends_suspends_who_works_until_it_is_back_and_somebody_
     before = await words()
     assert before[f"attempt-{done}"][0] == "running"
     assert before["attempt-100"] == before["attempt-101"] == halted
-    clock.now += 600
+    clock.move(600)
     await client.send_message(late.session_id, "Go on")
     assert (await words())["attempt-101"] == halted
     world.set_faults(Faults(["quota_suspends=3"]))
     assert (await words())["attempt-101"] == halted
     await client.send_message(late.session_id, "Go on")
-    clock.now += 3
+    clock.move(3)
     assert (await words())["attempt-101"] == ("running", "working")
     assert (await words())["attempt-100"] == halted
     assert (await client.get_session(late.session_id)).structured_output["status"] == "analyzing"
 
 
-async def test_an_outage_strikes_once_in_every_period(client: DevinClient, world: World, clock: Any) -> None:
+async def test_an_outage_strikes_once_in_every_period(client: DevinClient, world: World, clock: Clock) -> None:
     world.set_faults(Faults(["outage=5/20"]))
     for age, out in ((0, True), (4.9, True), (5, False), (19.9, False), (20, True), (26, False)):
-        clock.now = 1_800_000_000.0 + age
+        clock.now = NOON + timedelta(seconds=age)
         if out:
             assert isinstance(await failure_of(client.who_am_i()), Unavailable)
         else:
@@ -219,11 +221,11 @@ async def test_an_outage_strikes_once_in_every_period(client: DevinClient, world
 
 
 async def test_garbled_answers_come_in_the_second_half_of_every_period(
-    client: DevinClient, world: World, clock: Any
+    client: DevinClient, world: World, clock: Clock
 ) -> None:
     world.set_faults(Faults(["malformed=5/20"]))
     for age, garbled in ((0, False), (9.9, False), (10, True), (14.9, True), (15, False), (30, True)):
-        clock.now = 1_800_000_000.0 + age
+        clock.now = NOON + timedelta(seconds=age)
         if garbled:
             assert isinstance(await failure_of(client.who_am_i()), Unavailable)
         else:
@@ -242,14 +244,14 @@ async def test_slow_answers_come_late_and_a_creation_that_is_given_up_is_made(
 
 
 async def test_a_list_that_lags_shows_a_session_later_than_its_own_address(
-    client: DevinClient, world: World, clock: Any
+    client: DevinClient, world: World, clock: Clock
 ) -> None:
     world.set_faults(Faults(["list_lag=5"]))
     session = await start(client)
     assert (await client.get_session(session.session_id)).session_id == session.session_id
-    clock.now += 4.9
+    clock.move(4.9)
     assert await listed(client) == []
-    clock.now += 0.1
+    clock.move(0.1)
     assert len(await listed(client)) == 1
 
 
@@ -269,7 +271,7 @@ async def test_a_list_that_lags_shows_a_session_later_than_its_own_address(
 async def test_a_session_can_be_scripted(
     client: DevinClient,
     world: World,
-    clock: Any,
+    clock: Clock,
     scenario: str,
     at: float,
     status: str,
@@ -285,7 +287,7 @@ async def test_a_session_can_be_scripted(
         if not s.gets_stuck and s.analyzing + s.fixing < 30 < 32 < s.analyzing + s.fixing + s.testing
     )
     session = await start(client, number)
-    clock.now += at
+    clock.move(at)
     shown = await client.get_session(session.session_id)
     assert (shown.status, bool(shown.pull_requests)) == (status, has_pull_request)
     assert (is_valid_output(shown.structured_output) if shown.structured_output else None) is output
@@ -293,12 +295,12 @@ async def test_a_session_can_be_scripted(
         assert shown.status_detail == "working"
 
 
-async def test_a_session_can_vanish(client: DevinClient, world: World, clock: Any) -> None:
+async def test_a_session_can_vanish(client: DevinClient, world: World, clock: Clock) -> None:
     world.set_faults(Faults(["gone=1"]))
     session = await start(client)
-    clock.now += 4
+    clock.move(4)
     assert len(await listed(client)) == 1
-    clock.now += 7
+    clock.move(7)
     assert await listed(client) == []
     assert isinstance(await failure_of(client.get_session(session.session_id)), NotFound)
     assert isinstance(await failure_of(client.terminate_session(session.session_id)), NotFound)
@@ -323,10 +325,10 @@ async def test_the_control_endpoint_exists_only_where_it_was_asked_for(wire: htt
     assert (await wire.put("/simulator/faults", json={"faults": []})).status_code == 404
 
 
-async def test_a_session_in_error_stays_so_and_listens_no_more(client: DevinClient, world: World, clock: Any) -> None:
+async def test_a_session_in_error_stays_so_and_listens_no_more(client: DevinClient, world: World, clock: Clock) -> None:
     world.set_faults(Faults(["error=1"]))
     session = await start(client)
-    clock.now += 10_000
+    clock.move(10_000)
     assert (await client.get_session(session.session_id)).status == "error"
     with pytest.raises(DevinError, match="terminated"):
         await client.send_message(session.session_id, "Hello?")
@@ -338,11 +340,13 @@ async def test_a_session_may_vanish_while_its_creation_is_answered(client: Devin
     assert (await start(client)).session_id
 
 
-async def test_a_stuck_session_too_shows_its_pull_request_first(client: DevinClient, world: World, clock: Any) -> None:
+async def test_a_stuck_session_too_shows_its_pull_request_first(
+    client: DevinClient, world: World, clock: Clock
+) -> None:
     world.set_faults(Faults(["pr_first=1"]))
     stuck = next(n for n in range(100) if schedule_for(world.seed, f"attempt-{n}").gets_stuck)
     session = await start(client, stuck)
-    clock.now += 31
+    clock.move(31)
     assert len((await client.get_session(session.session_id)).pull_requests) == 1
 
 
@@ -361,10 +365,10 @@ def test_shares_that_are_just_enough_stay_so_when_they_are_written() -> None:
     assert str(Faults.read(str(faults))) == str(faults)
 
 
-async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message(world: World, clock: Any) -> None:
+async def test_what_another_process_does_to_a_session_is_not_undone_by_a_message(world: World, clock: Clock) -> None:
     world.set_faults(Faults(["quota_suspends=1"]))
     seen_at_work = world.create_session("org-simulator", "Fix it", tags=["attempt-1"])
-    clock.now += 3
+    clock.move(3)
     world.create_session("org-simulator", "Fix that", tags=["attempt-2"])
     told = world.send_message(seen_at_work, "Go on")
     assert (told.shows.status, told.shows.detail) == ("suspended", "out_of_quota")

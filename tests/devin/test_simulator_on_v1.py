@@ -7,6 +7,7 @@ import pytest
 
 from remediation_assets.devin.simulator.v1_wire import status_words
 from remediation_assets.devin.simulator.world import World
+from tests.support.clock import Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +30,11 @@ async def test_nothing_is_told_without_a_key(v1_wire: httpx.AsyncClient, header:
     assert (answer.status_code, answer.json()) == (401, {"detail": "Unauthenticated"})
 
 
-async def test_a_session_has_every_field_of_v1_and_no_other(v1_wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_a_session_has_every_field_of_v1_and_no_other(v1_wire: httpx.AsyncClient, clock: Clock) -> None:
     body = await created(v1_wire, title="A fix", tags=["a", "b"], playbook_id="playbook-1", repos=["x"], unknown=1)
     hexadecimal = body["session_id"].removeprefix("devin-")
     assert body == {"session_id": f"devin-{hexadecimal}", "url": f"https://app.devin.ai/sessions/{hexadecimal}"}
-    clock.now += 2
+    clock.move(2)
     listed = (await v1_wire.get("/v1/sessions")).json()["sessions"]
     shown = (await v1_wire.get(f"/v1/sessions/{body['session_id']}")).json()
     expected = {
@@ -113,11 +114,11 @@ async def test_a_list_is_a_hundred_long_where_nothing_else_is_said(v1_wire: http
     assert len((await v1_wire.get("/v1/sessions")).json()["sessions"]) == 100
 
 
-async def test_messages_and_termination_answer_in_v1s_words(v1_wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_messages_and_termination_answer_in_v1s_words(v1_wire: httpx.AsyncClient, clock: Clock) -> None:
     path = f"/v1/sessions/{(await created(v1_wire))['session_id']}"
-    clock.now += 60
+    clock.move(60)
     assert (await v1_wire.post(f"{path}/message", json={"message": "Hello"})).json() is None
-    clock.now += 4000
+    clock.move(4000)
     assert (await v1_wire.get(path)).json()["status"] == "suspended"
     assert "resumed" in (await v1_wire.post(f"{path}/message", json={"message": "Wake"})).json()["detail"]
     assert (await v1_wire.get(path)).json()["status_enum"] == "resume_requested"
@@ -167,9 +168,9 @@ async def test_playbooks_are_a_bare_list(v1_wire: httpx.AsyncClient) -> None:
     assert (await v1_wire.get("/v1/playbooks")).json() == []
 
 
-async def test_both_versions_see_one_world(v1_wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_both_versions_see_one_world(v1_wire: httpx.AsyncClient, clock: Clock) -> None:
     body = await created(v1_wire, tags=["t"])
-    clock.now += 60
+    clock.move(60)
     one = (await v1_wire.get(f"/v1/sessions/{body['session_id']}")).json()
     other = (await v1_wire.get(f"{V3}/sessions/{body['session_id']}", headers=WITH_V3_KEY)).json()
     assert one["structured_output"] == other["structured_output"]

@@ -7,10 +7,12 @@ import pytest
 
 from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.devin.simulator.world import World
+from tests.support.clock import NOON, Clock
 
 pytestmark = pytest.mark.anyio
 
 ORG = "/v3/organizations/org-simulator"
+BEGUN = int(NOON.timestamp())
 UNAUTHENTICATED = {"detail": "Unauthenticated"}
 
 
@@ -44,10 +46,10 @@ async def test_nothing_is_told_without_a_key(wire: httpx.AsyncClient, header: st
 
 
 async def test_a_new_session_answers_with_every_field_and_hides_what_only_get_and_list_tell(
-    wire: httpx.AsyncClient, clock: Any
+    wire: httpx.AsyncClient, clock: Clock
 ) -> None:
     body = await created(wire, title="A fix", tags=["a", "b", "a"], playbook_id="playbook-1", unknown=1)
-    clock.now += 2
+    clock.move(2)
     got = (await wire.get(f"{ORG}/sessions/{body['session_id']}")).json()
     hexadecimal = body["session_id"].removeprefix("devin-")
     assert body == {
@@ -58,8 +60,8 @@ async def test_a_new_session_answers_with_every_field_and_hides_what_only_get_an
         "title": "A fix",
         "tags": ["a", "b"],
         "org_id": "org-simulator",
-        "created_at": 1_800_000_000,
-        "updated_at": 1_800_000_000,
+        "created_at": BEGUN,
+        "updated_at": BEGUN,
         "acus_consumed": 0.0,
         "pull_requests": [],
         "structured_output": None,
@@ -83,11 +85,11 @@ async def test_a_new_session_answers_with_every_field_and_hides_what_only_get_an
 
 @pytest.mark.parametrize("gets_stuck", [False, True])
 async def test_a_session_ends_parked_with_a_pull_request_or_stuck(
-    wire: httpx.AsyncClient, world: World, clock: Any, gets_stuck: bool
+    wire: httpx.AsyncClient, world: World, clock: Clock, gets_stuck: bool
 ) -> None:
     prompt = '{"finding_id": "F-1", "repo_url": "https://git.example.com/acme/shop"}'
     body = await created(wire, prompt=prompt, tags=[subject_that(world, gets_stuck=gets_stuck)])
-    clock.now += 60
+    clock.move(60)
     path = f"{ORG}/sessions/{body['session_id']}"
     got = (await wire.get(path)).json()
     words = (await wire.get(f"{path}/messages")).json()["items"][-1]["message"]
@@ -223,9 +225,9 @@ async def test_termination_archives_where_asked(wire: httpx.AsyncClient, asked: 
     assert (await wire.delete(path, params={"archive": asked})).json()["is_archived"] is asked
 
 
-async def test_an_archived_session_sleeps_until_a_message_wakes_it(wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_an_archived_session_sleeps_until_a_message_wakes_it(wire: httpx.AsyncClient, clock: Clock) -> None:
     path = f"{ORG}/sessions/{(await created(wire))['session_id']}"
-    clock.now += 60
+    clock.move(60)
     archived = (await wire.post(f"{path}/archive")).json()
     assert (archived["is_archived"], archived["status"], archived["status_detail"]) == (
         True,
@@ -234,15 +236,15 @@ async def test_an_archived_session_sleeps_until_a_message_wakes_it(wire: httpx.A
     )
     assert (await wire.get(path)).json()["status_detail"] == "user_request"
     assert (await wire.post(f"{path}/messages", json={"message": "Go on"})).json()["status"] == "resuming"
-    clock.now += 2
+    clock.move(2)
     assert (await wire.get(path)).json()["status"] == "running"
 
 
-async def test_a_conversation_pages_oldest_first(wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_a_conversation_pages_oldest_first(wire: httpx.AsyncClient, clock: Clock) -> None:
     path = f"{ORG}/sessions/{(await created(wire))['session_id']}"
-    clock.now += 3
+    clock.move(3)
     await wire.post(f"{path}/messages", json={"message": "Hello"})
-    clock.now += 57
+    clock.move(57)
     whole = (await wire.get(f"{path}/messages")).json()["items"]
     assert [item["source"] for item in whole[:3]] == ["devin", "user", "devin"]
     assert [set(item) for item in whole] == [{"created_at", "event_id", "message", "source"}] * len(whole)
@@ -266,7 +268,7 @@ async def test_tags_are_replaced_by_put_and_added_by_post(wire: httpx.AsyncClien
     assert (await wire.post(path, json={"tags": [f"t{n}" for n in range(50)]})).status_code == 400
 
 
-async def test_playbooks_are_made_listed_changed_and_removed(wire: httpx.AsyncClient, clock: Any) -> None:
+async def test_playbooks_are_made_listed_changed_and_removed(wire: httpx.AsyncClient, clock: Clock) -> None:
     made = (await wire.post(f"{ORG}/playbooks", json={"title": "T", "body": "B", "macro": "!fix"})).json()
     assert made == {
         "playbook_id": made["playbook_id"],
@@ -275,15 +277,15 @@ async def test_playbooks_are_made_listed_changed_and_removed(wire: httpx.AsyncCl
         "macro": "!fix",
         "access_type": "org",
         "org_id": "org-simulator",
-        "created_at": 1_800_000_000,
-        "updated_at": 1_800_000_000,
+        "created_at": BEGUN,
+        "updated_at": BEGUN,
         "created_by": "service-user-simulator",
         "updated_by": "service-user-simulator",
     }
     path = f"{ORG}/playbooks/{made['playbook_id']}"
-    clock.now += 5
+    clock.move(5)
     changed = (await wire.put(path, json={"title": "T2", "body": "B2"})).json()
-    assert changed == made | {"title": "T2", "body": "B2", "macro": None, "updated_at": 1_800_000_005}
+    assert changed == made | {"title": "T2", "body": "B2", "macro": None, "updated_at": BEGUN + 5}
     assert (await wire.get(path)).json() == changed
     assert (await wire.get(f"{ORG}/playbooks")).json()["items"] == [changed]
     assert (await wire.delete(path)).status_code == 200

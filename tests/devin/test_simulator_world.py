@@ -13,6 +13,7 @@ import pytest
 from remediation_assets.devin.simulator.faults import Faults
 from remediation_assets.devin.simulator.store import WorldUnusable
 from remediation_assets.devin.simulator.world import World
+from tests.support.clock import Clock
 
 ENTER = """
 import json, sys
@@ -54,12 +55,12 @@ def test_processes_that_make_the_world_together_share_it(tmp_path: Path) -> None
 
 
 def test_another_process_sees_the_same_sessions_with_the_worlds_seed_and_time_scale(
-    world: World, tmp_path: Path, clock: Any
+    world: World, tmp_path: Path, clock: Clock
 ) -> None:
     for number in range(10):
         world.create_session("org-1", "Fix it", tags=["wave", f"attempt-{number}"])
-    clock.now += 60
-    told = told_by(enter(tmp_path / "simulator.sqlite", 99, 500.0, clock.now, 0, ""))
+    clock.move(60)
+    told = told_by(enter(tmp_path / "simulator.sqlite", 99, 500.0, clock.seconds(), 0, ""))
     here = world.sessions("org-1", ["wave"], 1000, None)
     assert (told["seed"], told["scale"]) == (7, 1.0)
     assert told["sessions"] == [
@@ -79,14 +80,14 @@ def test_other_settings_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "MOCK_SEED=7, MOCK_TIME_SCALE=2 and MOCK_FAULTS=slow=1 and keeps" in message
 
 
-def test_a_world_that_is_left_and_entered_again_has_lost_nothing(tmp_path: Path, clock: Any) -> None:
+def test_a_world_that_is_left_and_entered_again_has_lost_nothing(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "simulator.sqlite"
-    world = World(path, 7, 1.0, clock)
+    world = World(path, 7, 1.0, clock.seconds)
     session = world.create_session("org-1", "Fix it", title="A fix", tags=["a"])
     world.send_message(session, "Hello")
     playbook = world.playbooks.create("org-1", "T", "B", None)
     world.close()
-    world = World(path, 7, 1.0, clock)
+    world = World(path, 7, 1.0, clock.seconds)
     again = world.session("org-1", session.session_id)
     assert again is not None
     assert again.tags == ("a",)
@@ -115,14 +116,14 @@ def test_a_file_that_is_no_world_is_an_error_for_people(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
 def test_of_2000_sessions_15_in_100_fail_and_all_others_have_a_pull_request_in_time(
-    tmp_path: Path, clock: Any, scale: float
+    tmp_path: Path, clock: Clock, scale: float
 ) -> None:
-    world = World(tmp_path / "simulator.sqlite", 7, scale, clock)
+    world = World(tmp_path / "simulator.sqlite", 7, scale, clock.seconds)
     for number in range(2000):
         world.create_session("org-1", "Fix it", tags=[f"attempt-{number}"])
-    clock.now += 22.9 / scale  # the earliest is stuck after 23 simulated seconds, the last is done after 53
+    clock.move(22.9 / scale)  # the earliest is stuck after 23 simulated seconds, the last is done after 53
     assert all(session.shows.is_at_work for session in world.sessions("org-1", [], 2000, None))
-    clock.now += 30.2 / scale
+    clock.move(30.2 / scale)
     ended = [session.shows for session in world.sessions("org-1", [], 2000, None)]
     world.close()
     assert not any(shows.is_at_work for shows in ended)
