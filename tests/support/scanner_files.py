@@ -12,9 +12,10 @@ import duckdb
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.origin import Origin
 from remediation_assets.findings.reading import StagedScan, stage
+from tests.support.processes import CHECKOUT
 
 SHOP = Origin(repo_url="https://github.com/acme/shop", service="shop")
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+SAMPLES = CHECKOUT.parent / "shared" / "samples"
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ def read_file(source: Path, origin: Origin = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
         scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, origin=origin))
         with duckdb.connect(str(scan.path), read_only=True) as connection:
-            rows, rejected = (
-                connection.execute(f"SELECT * FROM {table} ORDER BY row_number").df().astype(object)
-                for table in ("accepted", "rejected")
-            )
+            rows, rejected = (_records(connection, table) for table in ("accepted", "rejected"))
     assert scan.rows_in == len(rows) + len(rejected)
-    return Reading(
-        scan,
-        *(table.where(table.notna(), None).to_dict("records") for table in (rows, rejected)),  # type: ignore[arg-type]
-    )
+    return Reading(scan, rows, rejected)
+
+
+def _records(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
+    found = connection.execute(f"SELECT * FROM {table} ORDER BY row_number")
+    names = [name for name, *_ in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def read_text(content: str | bytes, origin: Origin = SHOP) -> Reading:
