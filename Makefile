@@ -45,9 +45,10 @@ lint: .venv/installed ## Check format, lint, types, imports, examples and links
 unit: .venv/installed ## Run the tests that start no server, process or browser
 	$(BIN)/python -m pytest -n 2 -m unit
 
-# Two at a time, each file by one: what starts the real thing mostly waits for it.
+# Each file by one worker, in the order of collection: what starts the real thing comes first and mostly waits for it, so
+# three workers keep two cores busy. By itself xdist takes the files of the fewest tests last, and these are the longest.
 test: .venv/installed ## Run all tests; TESTS=tests/cli for some
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Without the tests that start processes, in which nothing is measured.
 coverage: .venv/installed ## Measure which lines and branches tests reach; below the Dagster line 90 % are wanted

@@ -5,6 +5,7 @@ The fixtures of waves import what they make: a test of a pure decision is not to
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,47 @@ if TYPE_CHECKING:
     from remediation_assets.devin.simulator.world import World
     from tests.support.scripted_devin import ScriptedDevin
     from tests.support.worker import Worker
+
+# What takes long: Dagster, real programs, a browser, a ledger file, a simulated world. A module says for itself that it
+# is slow by `pytestmark` where its folder and its fixtures do not show it.
+SLOW_FOLDERS = {"assets", "dashboard", "documents", "end_to_end"}
+SLOW_FIXTURES = {"ledger", "served", "webhook", "world"}
+
+# What a unit test must not do, as Python's audit hooks name it.
+OUTSIDE = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "socket.bind"}
+watching = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test as unit or slow, by its folder and the fixtures that it uses; what mostly waits comes first.
+
+    Whole programs leave the processor free for the tests beside them. Left to the end, they would wait alone.
+    """
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        is_slow = folder in SLOW_FOLDERS or not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        if is_slow:
+            item.add_marker(pytest.mark.slow)
+        elif not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.unit)
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+def _watch(event: str, _arguments: object) -> None:
+    if watching and event in OUTSIDE:
+        raise RuntimeError(f"{event} in a unit test: mark it as slow")
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def stays_inside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a unit test fail that starts a process or opens a server."""
+    global watching
+    watching = request.node.get_closest_marker("unit") is not None
+    yield
+    watching = False
 
 
 @pytest.fixture(autouse=True)

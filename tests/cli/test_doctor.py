@@ -74,6 +74,7 @@ def test_an_api_out_of_reach_is_not_called_a_bad_key(monkeypatch: pytest.MonkeyP
     assert "check the network and DEVIN_API_BASE_URL" in doctor()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["cog_good", "apk_good", "wrong"])
 def test_live_the_key_is_tried_without_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     with simulator(tmp_path / "devin") as devin:

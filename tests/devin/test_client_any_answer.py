@@ -15,6 +15,8 @@ from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.devin.types import DevinSession, Identity, Message, Playbook
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[[DevinClient], Coroutine[Any, Any, Any]]
 
 

@@ -102,6 +102,7 @@ async def test_other_posts_are_sent_again_only_where_no_connection_came_about(
     assert len(requests) == sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b"HTTP/1.1 2"])
 async def test_an_answer_lost_on_a_real_connection_is_unknown(answer: bytes) -> None:
     bodies: list[bytes] = []
@@ -117,6 +118,7 @@ async def test_an_answer_lost_on_a_real_connection_is_unknown(answer: bytes) -> 
     assert (type(error), len(bodies)) == (OutcomeUnknown, 1)
 
 
+@pytest.mark.slow
 async def test_a_creation_is_given_up_at_its_deadline() -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -132,6 +134,7 @@ async def test_a_creation_is_given_up_at_its_deadline() -> None:
         assert type(error) is Unavailable, "only the organisation was asked for"
 
 
+@pytest.mark.slow
 async def test_a_refused_connection_is_unavailable_when_read_and_unknown_when_created() -> None:
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     client = _client_of(server)
@@ -147,6 +150,7 @@ def _client_of(server: asyncio.Server, org_id: str = "org-1") -> DevinClient:
     return DevinClient(api_key=SecretStr("cog_test"), origin=f"http://127.0.0.1:{port}", org_id=org_id)
 
 
+@pytest.mark.slow
 async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_WHOLE_ANSWER_SECONDS", 0.2)
 

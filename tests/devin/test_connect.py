@@ -69,6 +69,7 @@ def test_a_live_client_shows_no_key_and_touches_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_live_use_never_loads_the_simulator() -> None:
     program = (
         "import sys; from remediation_assets.devin.connect import connect;"

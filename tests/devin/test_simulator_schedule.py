@@ -34,6 +34,7 @@ def test_both_ways_of_parking_occur_and_pull_requests_are_numbered_from_one() ->
     assert len({schedule.pull_request for schedule in schedules}) > 990
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_schedule() -> None:
     program = (
         "from remediation_assets.devin.simulator.schedule import schedule_for;"

@@ -43,6 +43,7 @@ def told_by(process: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_world_together_share_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "simulator.sqlite"
     processes = [enter(path, seed, 1.0, 0.0, 5, str(seed)) for seed in range(6)]
@@ -96,6 +97,7 @@ def test_a_world_that_is_left_and_entered_again_has_lost_nothing(tmp_path: Path,
     world.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_loses_no_session_it_made(tmp_path: Path) -> None:
     path = tmp_path / "simulator.sqlite"
     program = ENTER + "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -114,6 +116,7 @@ def test_a_file_that_is_no_world_is_an_error_for_people(tmp_path: Path) -> None:
         World(path, 7, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
 def test_of_2000_sessions_15_in_100_fail_and_all_others_have_a_pull_request_in_time(
     tmp_path: Path, clock: Clock, scale: float

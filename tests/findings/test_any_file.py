@@ -28,6 +28,8 @@ from tests.support.samples import row
 COLUMNS = [*row(1), "cwe_id", "dependency_name", "fixed_version", "rule_id", "note of the scanner"]
 RULES = Rules(allow_reserved_hosts=True)
 
+pytestmark = pytest.mark.slow
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 # Few values, so that rows meet; now and then anything at all.
 rows_of_text = st.fixed_dictionaries(

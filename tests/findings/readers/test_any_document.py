@@ -14,6 +14,8 @@ from tests.support.hostile_texts import HOSTILE
 from tests.support.scanner_documents import DOCUMENTS
 from tests.support.scanner_files import Reading, read_text
 
+pytestmark = pytest.mark.slow
+
 ODD = st.one_of(
     st.none(),
     st.booleans(),
