@@ -42,8 +42,8 @@ async def test_a_session_has_every_field_of_v1_and_no_other(v1_wire: httpx.Async
         "status": "running",
         "status_enum": "working",
         "title": "A fix",
-        "created_at": "2027-01-15T08:00:00Z",
-        "updated_at": "2027-01-15T08:00:02Z",
+        "created_at": "2027-01-15T12:00:00Z",
+        "updated_at": "2027-01-15T12:00:02Z",
         "snapshot_id": None,
         "playbook_id": "playbook-1",
         "tags": ["a", "b"],
@@ -54,7 +54,7 @@ async def test_a_session_has_every_field_of_v1_and_no_other(v1_wire: httpx.Async
     assert shown == expected | {"messages": shown["messages"]}
     assert shown["structured_output"]["status"] == "analyzing"
     (message,) = shown["messages"]
-    assert (message["type"], message["timestamp"]) == ("devin_message", "2027-01-15T08:00:02Z")
+    assert (message["type"], message["timestamp"]) == ("devin_message", "2027-01-15T12:00:02Z")
     assert set(message) == {"type", "message", "timestamp", "event_id", "username", "origin", "user_id"}
 
 

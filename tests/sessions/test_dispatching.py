@@ -267,7 +267,7 @@ async def test_events_stand_in_the_order_in_which_things_happened(worker: Worker
     assert [at for _, at, *_ in events] == sorted(at for _, at, *_ in events)
     kinds = [kind for kind, *_ in events]
     assert (kinds[0], kinds[-1]) == ("wave_started", "wave_completed")
-    [(key,)] = worker.rows("SELECT finding_key FROM wave_plan WHERE finding_id = 'F-1'")
+    key = worker.key("F-1")
     of_first = [(kind, attempt) for kind, _, finding, attempt in events if finding == key]
     assert of_first[:5] == [
         ("session_started", 1),

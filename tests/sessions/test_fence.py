@@ -162,5 +162,5 @@ async def test_a_process_killed_while_it_creates_sessions_leaves_one_for_each_at
     assert bool(worker.sessions()) == (when == "after")
     await worker.step()
     await worker.step(after=20)
-    assert {session.session_id for session in worker.sessions()} == set(worker.attempts("session_id").values())
+    assert {session.session_id for session in worker.sessions()} == set(worker.session_ids().values())
     assert len(worker.sessions()) == 4

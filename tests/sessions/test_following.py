@@ -79,7 +79,7 @@ async def test_a_finding_that_fails_for_ever_is_tried_three_times(worker: Worker
         worker.wire.fall_over("F-1", attempt)
     worker.open()
     await worker.follow()
-    assert [attempt for finding_id, attempt in worker.attempts("outcome") if finding_id == "F-1"] == [1, 2, 3]
+    assert [attempt for finding_id, attempt in worker.outcomes() if finding_id == "F-1"] == [1, 2, 3]
     assert worker.rows("SELECT succeeded, answerable, passed FROM gate_results") == [(3, 4, True)]
 
 
@@ -123,7 +123,7 @@ async def test_a_hold_without_a_known_end_ends_the_waiting_and_loses_nothing(wor
         await worker.follow()
     assert worker.rows("FROM gate_results") == []
     await worker.follow()
-    assert worker.attempts("outcome") == {("F-1", 1): "success"}
+    assert worker.outcomes() == {("F-1", 1): "success"}
 
 
 async def test_an_api_out_of_reach_ends_the_waiting_and_loses_nothing(worker: Worker) -> None:
@@ -135,7 +135,7 @@ async def test_an_api_out_of_reach_ends_the_waiting_and_loses_nothing(worker: Wo
     with pytest.raises(HeldUp, match="wave-0001 still waits: Devin cannot be polled"):
         await worker.follow()
     await worker.follow()
-    assert worker.attempts("outcome") == {("F-1", 1): "success"}
+    assert worker.outcomes() == {("F-1", 1): "success"}
 
 
 async def test_a_wave_without_a_round_cannot_be_followed(worker: Worker) -> None:
@@ -156,7 +156,7 @@ async def test_who_comes_back_after_a_day_catches_up_in_one_step(worker: Worker)
     assert (await worker.step()).started == 4
     step = await worker.step(after=24 * 3600)
     # What finished meanwhile is a success, not a timeout; and nobody watched, so nothing has run out of time.
-    outcomes = list(worker.attempts("outcome").values())
+    outcomes = list(worker.outcomes().values())
     assert outcomes == ["success", "success", "success", None]
     assert step.settled == ()
     for number in (1, 2, 3, 4):

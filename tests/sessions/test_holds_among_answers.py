@@ -51,5 +51,5 @@ async def test_a_session_that_cannot_be_read_keeps_no_other_from_being_followed(
     worker.wire.unlisted = {"F-1"}
     worker.wire.fail("GET", "/sessions/devin-[0-9a-f]+", 500, times=100)
     await worker.step(after=5)
-    assert worker.attempts("outcome")["F-2", 1] == "success"
-    assert worker.attempts("outcome")["F-1", 1] is None
+    assert worker.outcomes()["F-2", 1] == "success"
+    assert worker.outcomes()["F-1", 1] is None

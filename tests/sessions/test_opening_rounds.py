@@ -96,10 +96,10 @@ async def test_ignoring_an_open_gate_leaves_no_trace(worker: Worker) -> None:
 async def test_a_round_that_is_not_collected_goes_on(worker: Worker) -> None:
     worker.plan(4)
     await worker.settle(S, S, F, F)
-    before = worker.attempts("outcome")
+    before = worker.outcomes()
     opening = worker.open()
     assert (opening.round, opening.is_new, opening.attempts) == (1, False, 4)
-    assert worker.attempts("outcome") == before
+    assert worker.outcomes() == before
 
 
 async def test_a_later_round_takes_only_what_has_not_succeeded(worker: Worker) -> None:

@@ -43,7 +43,7 @@ async def test_a_pause_lets_nothing_out_until_it_is_ended_and_what_is_at_work_go
     await worker.step()
     pause(worker)
     step = await worker.step(after=5)
-    assert worker.attempts("outcome")["F-1", 1] == Outcome.SUCCESS
+    assert worker.outcomes()["F-1", 1] == Outcome.SUCCESS
     assert [hold.sentence for hold in step.holds] == [
         "dispatching is on hold (person) until `remediate resume`: paused by a test"
     ]
@@ -77,7 +77,7 @@ async def test_a_stop_ends_what_is_live_and_pending_and_counts_for_no_gate(worke
     await worker.step(after=5)
     assert stop(worker) == 2
     step = await worker.step(after=5)
-    assert worker.attempts("outcome") == {
+    assert worker.outcomes() == {
         ("F-1", 1): "success",
         ("F-2", 1): "failed",
         ("F-3", 1): "cancelled",
@@ -117,10 +117,10 @@ async def test_a_stop_finds_and_ends_a_session_that_nobody_knew_yet(worker: Work
     assert left(worker) == 2
     worker.wire.unlisted.clear()
     await worker.step(after=1)
-    assert worker.attempts("outcome") == {("F-1", 1): "cancelled", ("F-2", 1): None}
+    assert worker.outcomes() == {("F-1", 1): "cancelled", ("F-2", 1): None}
     await worker.step(after=20)
     await worker.step(after=20)
-    assert worker.attempts("outcome") == {("F-1", 1): "cancelled", ("F-2", 1): "cancelled"}
+    assert worker.outcomes() == {("F-1", 1): "cancelled", ("F-2", 1): "cancelled"}
     assert [s.shows.status for s in worker.sessions()] == ["exit"]
     assert (left(worker), len(worker.wire.created())) == (0, 2)
 
@@ -152,7 +152,7 @@ async def test_quota_that_ends_in_the_middle_spends_nothing_and_its_return_wakes
         await worker.step(after=5)
     assert len(worker.wire.created()) == made
     assert 1 <= len(messages(worker)) - said <= 3, "one word for each interval between two probes"
-    assert {outcome for outcome in worker.attempts("outcome").values() if outcome == "failed"} == set()
+    assert {outcome for outcome in worker.outcomes().values() if outcome == "failed"} == set()
     assert worker.rows("SELECT count(*) FROM gate_results") == [(0,)]
     worker.world.set_faults(Faults())
     await worker.follow()
@@ -199,7 +199,7 @@ async def test_a_wave_that_was_stopped_can_be_run_again(worker: Worker) -> None:
     for number in (1, 2):
         worker.wire.succeed(f"F-{number}", 2, repository=REPOSITORY)
     await worker.follow()
-    assert worker.attempts("outcome") == {
+    assert worker.outcomes() == {
         ("F-1", 1): "cancelled",
         ("F-1", 2): "success",
         ("F-2", 1): "cancelled",
@@ -240,7 +240,7 @@ async def test_a_suspended_session_that_never_wakes_does_not_keep_the_others_asl
     worker.wire.succeed("F-3", repository=REPOSITORY)
     for _ in range(60):
         await worker.step(after=5)
-    assert worker.attempts("outcome") == {("F-1", 1): None, ("F-2", 1): "success", ("F-3", 1): "success"}
+    assert worker.outcomes() == {("F-1", 1): None, ("F-2", 1): "success", ("F-3", 1): "success"}
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])

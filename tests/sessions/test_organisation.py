@@ -29,4 +29,4 @@ async def test_a_key_of_another_organisation_neither_polls_nor_starts_anything(w
     with pytest.raises(LedgerMismatch, match="organisation org-simulator, and the key belongs to org-other"):
         await advance(worker.ledger, stranger, worker.settings, now=worker.clock)
     assert len(worker.wire.requests) == sent
-    assert set(worker.attempts("outcome").values()) == {None}
+    assert set(worker.outcomes().values()) == {None}

@@ -28,7 +28,7 @@ async def test_a_pull_request_that_was_merged_is_seen_and_changes_no_outcome(wor
     worker.plan(3)
     await worker.settle(S, S, F)
     worker.collect()
-    outcomes = worker.attempts("outcome")
+    outcomes = worker.outcomes()
     assert await refresh(worker) == 0
     merge(worker, "F-1")
     assert await refresh(worker, minutes=5) == 0
@@ -37,7 +37,7 @@ async def test_a_pull_request_that_was_merged_is_seen_and_changes_no_outcome(wor
     assert worker.rows(merged) == [("F-1",)]
     merge(worker, "F-2", "closed")
     assert await refresh(worker) == 1
-    assert worker.attempts("outcome") == outcomes
+    assert worker.outcomes() == outcomes
     # Both have ended, so there is nothing to ask any more.
     asked = len(worker.wire.requests)
     assert await refresh(worker) == 0

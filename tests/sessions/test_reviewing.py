@@ -39,13 +39,13 @@ async def test_a_rejected_fix_counts_no_more_and_is_tried_again_only_when_reopen
     assert (state.succeeded, state.failed, state.passed) == (2, 1, True)
     assert worker.read(totals).succeeded == 2
     assert worker.rows("SELECT finding_id FROM fixed_findings ORDER BY ALL") == [("F-1",), ("F-3",)]
-    assert worker.attempts("outcome")["F-2", 1] == "success"
+    assert worker.outcomes()["F-2", 1] == "success"
     assert worker.open().attempts == 0
 
     assert open_again(worker, "F-2") == "wave-0001"
     assert worker.open().attempts == 1
     await worker.follow()
-    assert set(worker.attempts("outcome")) == {("F-1", 1), ("F-2", 1), ("F-2", 2), ("F-3", 1)}
+    assert set(worker.outcomes()) == {("F-1", 1), ("F-2", 1), ("F-2", 2), ("F-3", 1)}
     told = "Its pull request was rejected in review: It drops the check for admins."
     assert told in worker.wire.created()[-1]["prompt"]
     assert worker.rows("SELECT verdict, reviewer FROM reviews ORDER BY review_id") == [

@@ -17,7 +17,7 @@ LOST = httpx.ReadTimeout("the answer is lost")
 def create_again(worker: Worker, number: int = 1) -> SimulatedSession:
     """Let Devin make another session for an attempt, as a creation does that comes through late."""
     ledger_id = worker.ledger.ledger_id
-    [(key,)] = worker.rows("SELECT finding_key FROM wave_plan WHERE finding_id = 'F-1'")
+    key = worker.key("F-1")
     tags = [ledger_tag(ledger_id), wave_tag(ledger_id, "wave-0001"), "finding-F-1", attempt_tag(key, number)]
     return worker.world.create_session(ORGANISATION, "Fix it", tags=tags, title=f"Remediate F-1 (attempt {number})")
 
@@ -33,7 +33,7 @@ async def test_a_second_session_is_ended_and_the_first_goes_on(worker: Worker) -
     worker.open()
     worker.wire.work_on("F-1")
     await worker.step()
-    own = worker.attempts("session_id")["F-1", 1]
+    own = worker.session_ids()["F-1", 1]
     extra = create_again(worker)
     await worker.step(after=5)
     assert status_of(worker, extra) == "exit"
@@ -75,7 +75,7 @@ async def test_a_session_that_comes_after_its_attempt_was_returned_is_adopted(wo
     assert worker.attempts("claimed_at")["F-1", 1] is None
     late = create_again(worker)
     await worker.step(after=5)
-    assert worker.attempts("session_id")["F-1", 1] == late.session_id
+    assert worker.session_ids()["F-1", 1] == late.session_id
     assert worker.attempts("claimed_at")["F-1", 1] is not None
 
 
@@ -87,11 +87,11 @@ async def test_a_session_that_comes_after_its_attempt_was_sent_again_is_ended(wo
     await worker.step()
     await worker.step(after=10)
     await worker.step(after=10)
-    own = worker.attempts("session_id")["F-1", 1]
+    own = worker.session_ids()["F-1", 1]
     assert own is not None
     late = create_again(worker)
     await worker.step(after=5)
-    assert (status_of(worker, late), worker.attempts("session_id")["F-1", 1]) == ("exit", own)
+    assert (status_of(worker, late), worker.session_ids()["F-1", 1]) == ("exit", own)
 
 
 async def test_a_round_with_an_unanswered_creation_settles_only_after_a_whole_list_begun_late_enough(
@@ -104,7 +104,7 @@ async def test_a_round_with_an_unanswered_creation_settles_only_after_a_whole_li
         worker.wire.succeed(finding_id, repository=REPOSITORY)
     await worker.step()
     step = await worker.step(after=5)
-    assert set(worker.attempts("outcome").values()) == {Outcome.SUCCESS}
+    assert set(worker.outcomes().values()) == {Outcome.SUCCESS}
     assert step.settled == ()
     worker.wire.fail("GET", "/sessions", 500, times=4)
     with pytest.raises(Exception, match="answer 500"):

@@ -30,7 +30,7 @@ async def test_a_refusal_is_judged_once_for_a_chunk_and_cuts_the_limit_to_what_i
     step = await worker.step()
     assert (step.started, cap(worker)) == (2, 2)
     assert worker.holds() == [("concurrency", True)]
-    assert [status for status in worker.attempts("outcome").values() if status] == []
+    assert [status for status in worker.outcomes().values() if status] == []
     assert len(worker.wire.created()) == 4
     await worker.step(after=59)
     assert len(worker.wire.created()) == 4
@@ -69,7 +69,7 @@ async def test_parked_successes_are_archived_the_oldest_first_when_their_slot_is
     assert len(parked(worker)) == 2
     assert [session.is_archived for session in worker.sessions()] == [True, True, False, False]
     await worker.step(after=5)
-    assert set(worker.attempts("outcome").values()) == {Outcome.SUCCESS}
+    assert set(worker.outcomes().values()) == {Outcome.SUCCESS}
 
 
 @pytest.mark.parametrize(("release", "left"), [("when_needed", 2), ("never", 2), ("always", 0)])

@@ -25,7 +25,7 @@ async def test_a_session_whose_answer_was_lost_is_adopted_by_its_tag(worker: Wor
     await worker.step(after=5)
     titles = {session.session_id: session.title for session in worker.sessions()}
     assert len(titles) == len(worker.wire.created()) == 4
-    for (finding_id, _), session_id in worker.attempts("session_id").items():
+    for (finding_id, _), session_id in worker.session_ids().items():
         assert titles[session_id] == f"Remediate {finding_id} (attempt 1)"
 
 
@@ -80,7 +80,7 @@ async def test_a_session_that_its_list_shows_late_is_adopted(worker: Worker) -> 
     worker.wire.unlisted.clear()
     await worker.step(after=9)
     [session] = worker.sessions()
-    assert worker.attempts("session_id") == {("F-1", 1): session.session_id}
+    assert worker.session_ids() == {("F-1", 1): session.session_id}
 
 
 async def test_a_session_of_another_ledger_is_not_adopted(worker: Worker) -> None:
@@ -113,7 +113,7 @@ async def test_a_round_does_not_settle_while_a_creation_is_unanswered(worker: Wo
     worker.wire.succeed("F-2", repository="https://git.example.com/acme/shop")
     await worker.step()
     step = await worker.step(after=5)
-    assert worker.attempts("outcome") == {("F-1", 1): None, ("F-2", 1): "success"}
+    assert worker.outcomes() == {("F-1", 1): None, ("F-2", 1): "success"}
     assert step.settled == ()
 
 
@@ -124,5 +124,5 @@ async def test_a_step_that_is_cancelled_loses_no_session(worker: Worker) -> None
     with pytest.raises(asyncio.CancelledError):
         await worker.step()
     await worker.step(after=5)
-    assert {session.session_id for session in worker.sessions()} == set(worker.attempts("session_id").values())
+    assert {session.session_id for session in worker.sessions()} == set(worker.session_ids().values())
     assert len(worker.wire.created()) == 2

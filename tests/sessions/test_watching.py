@@ -25,7 +25,7 @@ async def test_a_session_without_a_result_times_out_after_its_minutes(worker: Wo
     await dispatched(worker)
     await worker.step(after=30)
     await worker.step(after=29)
-    assert worker.attempts("outcome") == {("F-1", 1): None}
+    assert worker.outcomes() == {("F-1", 1): None}
     await worker.step(after=1)
     outcome, status, ended, message = worker.attempts("outcome, status, session_ended_at, error_message")["F-1", 1]
     assert (outcome, status, ended) == ("timeout", "timeout", worker.clock())
@@ -37,7 +37,7 @@ async def test_time_in_which_nobody_polled_does_not_count(worker: Worker) -> Non
     await dispatched(worker)
     for _ in range(3):
         await worker.step(after=3600)
-    assert worker.attempts("outcome") == {("F-1", 1): None}
+    assert worker.outcomes() == {("F-1", 1): None}
 
 
 async def test_time_in_which_the_api_was_out_of_reach_does_not_count(worker: Worker) -> None:
@@ -48,9 +48,9 @@ async def test_time_in_which_the_api_was_out_of_reach_does_not_count(worker: Wor
         with pytest.raises(Exception, match="503"):
             await worker.step(after=40)
     await worker.step(after=1)
-    assert worker.attempts("outcome") == {("F-1", 1): None}
+    assert worker.outcomes() == {("F-1", 1): None}
     await worker.step(after=30)
-    assert worker.attempts("outcome") == {("F-1", 1): "timeout"}
+    assert worker.outcomes() == {("F-1", 1): "timeout"}
 
 
 async def test_time_under_a_hold_does_not_count(worker: Worker) -> None:
@@ -59,7 +59,7 @@ async def test_time_under_a_hold_does_not_count(worker: Worker) -> None:
     for _ in range(4):
         await worker.step(after=30)
     assert worker.holds() == [("quota", True)]
-    assert worker.attempts("outcome")["F-1", 1] is None
+    assert worker.outcomes()["F-1", 1] is None
 
 
 async def test_the_last_stretch_of_a_hold_does_not_count_either(worker: Worker) -> None:
@@ -68,7 +68,7 @@ async def test_the_last_stretch_of_a_hold_does_not_count_either(worker: Worker) 
     await dispatched(worker, findings=2)
     await worker.step(after=55)
     await worker.step(after=5)
-    assert worker.attempts("outcome")["F-1", 1] is None
+    assert worker.outcomes()["F-1", 1] is None
 
 
 async def test_evidence_beats_the_clock(worker: Worker) -> None:
@@ -85,7 +85,7 @@ async def test_an_outcome_never_changes(worker: Worker) -> None:
     await worker.step(after=5)
     worker.wire.succeed("F-1", repository=REPOSITORY)
     await worker.step(after=5)
-    assert worker.attempts("outcome")["F-1", 1] == "failed"
+    assert worker.outcomes()["F-1", 1] == "failed"
 
 
 async def test_a_session_that_succeeded_is_not_ended(worker: Worker) -> None:
@@ -102,7 +102,7 @@ async def test_a_waiting_session_needs_a_person_and_its_last_words_are_kept(work
     await worker.step(after=5)
     assert worker.attempts("status, outcome, blocked_since") == {("F-1", 1): ("blocked", None, worker.clock())}
     await worker.step(after=9)
-    assert worker.attempts("outcome") == {("F-1", 1): None}
+    assert worker.outcomes() == {("F-1", 1): None}
     worker.wire.fail(
         "GET",
         "/messages",
@@ -147,9 +147,9 @@ async def test_a_session_that_two_polls_do_not_find_has_vanished_and_counts_for_
     worker.wire.gone.add("F-1")
     await worker.step(after=5)
     await worker.step(after=9)
-    assert worker.attempts("outcome")["F-1", 1] is None
+    assert worker.outcomes()["F-1", 1] is None
     step = await worker.step(after=1)
-    assert worker.attempts("outcome")["F-1", 1] == "vanished"
+    assert worker.outcomes()["F-1", 1] == "vanished"
     assert step.settled == ("wave-0001",)
     assert worker.rows("SELECT findings, succeeded, answerable, passed FROM gate_results") == [(2, 1, 1, True)]
 
@@ -172,7 +172,7 @@ async def test_a_session_out_of_quota_stays_open_and_holds_dispatch(worker: Work
     step = await worker.step(after=5)
     assert worker.holds() == [("quota", True)]
     assert "out_of_credits" in step.holds[0].reason
-    assert worker.attempts("outcome") == {("F-1", 1): None, ("F-2", 1): None}
+    assert worker.outcomes() == {("F-1", 1): None, ("F-2", 1): None}
 
 
 async def test_what_a_session_shows_is_kept(worker: Worker) -> None:
@@ -193,7 +193,7 @@ async def test_a_retry_waits_until_the_failed_session_is_known_to_be_ended(worke
     worker.wire.fall_over("F-1")
     worker.wire.fail("DELETE", ".*", 500, times=4)
     await worker.step(after=5)
-    assert worker.attempts("outcome")["F-1", 1] == "failed"
+    assert worker.outcomes()["F-1", 1] == "failed"
     assert worker.attempts("claimed_at")["F-1", 2] is None
     assert len(worker.wire.created()) == 4
     await worker.step(after=5)

@@ -99,8 +99,8 @@ async def test_a_finding_that_is_gone_is_not_tried_again(worker: Worker, tmp_pat
     scan(worker, tmp_path, 1, 2, 3)
     await worker.follow()
     # What it came to stands: it failed, and counts.
-    assert list(worker.attempts("outcome")) == [(f"F-{number}", 1) for number in (1, 2, 3, 4)]
-    assert worker.attempts("outcome")["F-4", 1] == "failed"
+    assert list(worker.outcomes()) == [(f"F-{number}", 1) for number in (1, 2, 3, 4)]
+    assert worker.outcomes()["F-4", 1] == "failed"
     assert worker.rows("SELECT succeeded, answerable FROM gate_results") == [(3, 4)]
 
 

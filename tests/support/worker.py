@@ -128,6 +128,14 @@ class Worker:
         )
         return {(row[0], row[1]): row[2] if len(row) == 3 else row[2:] for row in found}
 
+    def outcomes(self) -> dict[tuple[str, int], Outcome | None]:
+        """Return the outcome of each attempt, by finding id and attempt; None while it has none."""
+        return self.attempts("outcome")
+
+    def session_ids(self) -> dict[tuple[str, int], Any]:
+        """Return the id of each attempt's session or None, by finding id and attempt."""
+        return self.attempts("session_id")
+
     def sessions(self) -> list[SimulatedSession]:
         """List the world's sessions of this ledger, the oldest first."""
         return self.world.sessions(ORGANISATION, [ledger_tag(self.ledger.ledger_id)], 1000, None)[::-1]
