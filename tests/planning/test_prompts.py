@@ -101,6 +101,7 @@ def test_no_field_gets_out_of_the_data_block(name: str, text: str) -> None:
     hold_inside(name, text)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(TEXT_FIELDS),
     st.lists(st.one_of(st.text(), st.sampled_from(list(HOSTILE.values())), st.just(DELIMITER[:-1]))).map("\n".join),
