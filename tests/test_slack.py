@@ -114,6 +114,7 @@ def test_the_webhook_stands_in_no_log_however_it_is_written(
     assert SECRET_PATH.lower() not in caplog.text.lower()
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_waits_for_slack_and_not_for_ever() -> None:
     begun = time.monotonic()
     assert run(ANNOUNCE_AND_END).returncode == 0
