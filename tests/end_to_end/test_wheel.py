@@ -55,4 +55,6 @@ def test_a_wheel_runs_the_sample_and_serves_its_pages(installed: Path, tmp_path:
     assert (package / "dashboard" / "templates" / "base.html").exists()
     assert (package / "dashboard" / "static" / "live.js").exists()
     assert (package / "py.typed").exists()
+    # The run has needed the tables and views; migrations are missed only by an older ledger.
+    assert (package / "ledger" / "schema" / "migrations" / "0001_to_0002.sql").exists()
     assert remediate("query", "SELECT count(*) AS n FROM session_results").stdout.startswith("n\n")
