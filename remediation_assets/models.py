@@ -93,6 +93,36 @@ class Outcome(StrEnum):
         return SessionStatus.FAILED
 
 
+class EventType(StrEnum):
+    """What an entry of `session_events` records; people query these words, so a value never changes."""
+
+    WAVE_STARTED = "wave_started"
+    WAVE_COMPLETED = "wave_completed"
+    WAVE_GATED = "wave_gated"
+    WAVE_STOPPED = "wave_stopped"
+    SESSION_STARTED = "session_started"
+    SESSION_WORKING = "session_working"
+    SESSION_BLOCKED = "session_blocked"
+    SESSION_COMPLETED = "session_completed"
+    SESSION_FAILED = "session_failed"
+    SESSION_CANCELLED = "session_cancelled"
+    SESSION_RETRIED = "session_retried"
+    SESSION_RETURNED = "session_returned"
+    CREATE_UNCONFIRMED = "session_unknown"
+    DUPLICATE_SESSION = "session_extra"
+    SESSION_SUSPENDED = "session_halted"
+    SESSION_RESUMED = "session_resumed"
+    RESUME_FAILED = "session_wake_failed"
+    SESSION_TERMINATED = "session_ended"
+    TERMINATE_FAILED = "session_end_failed"
+    SESSIONS_RELEASED = "sessions_released"
+    HOLD_SET = "hold_set"
+    HOLD_LIFTED = "hold_lifted"
+    REVIEW_APPROVED = "review_approved"
+    REVIEW_REJECTED = "review_rejected"
+    REVIEW_REOPENED = "review_reopened"
+
+
 class RemediationSession(BaseModel):
     """One attempt at one finding, as it stands in the batch run's JSON."""
 

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import duckdb
 from rich.box import HEAVY_HEAD
@@ -21,6 +20,7 @@ from rich.text import Text
 from remediation_assets.escaping import plain
 from remediation_assets.ledger.errors import NothingPublished
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.sessions.events import all_events_since, newest_event
 from remediation_assets.sessions.overview import Around, waves_around_the_work
 
 
@@ -76,19 +76,14 @@ class Progress:
     def _tell_events(self) -> None:
         # A publication that is just being replaced is read at the next turn.
         with suppress(NothingPublished, duckdb.Error):
-            for event_id, at, message in self._events():
-                self._last_event = event_id
-                self._console.print(f"{at:%H:%M:%S} {plain(message)}", markup=False, soft_wrap=True)
-
-    def _events(self) -> list[Any]:
-        with self._ledger.published() as connection:
-            return connection.execute(
-                'SELECT event_id, "timestamp", message FROM session_events WHERE event_id > ? ORDER BY event_id',
-                [self._last_event],
-            ).fetchall()
+            with self._ledger.published() as results:
+                events = all_events_since(results, self._last_event)
+            for event in events:
+                self._last_event = event.event_id
+                message = plain(event.message)
+                self._console.print(f"{event.timestamp:%H:%M:%S} {message}", markup=False, soft_wrap=True)
 
     def _newest_event(self) -> int:
-        with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
-            row = connection.execute("SELECT coalesce(max(event_id), 0) FROM session_events").fetchone()
-            return row[0] if row else 0
+        with suppress(NothingPublished, duckdb.Error), self._ledger.published() as results:
+            return newest_event(results)
         return 0

@@ -11,6 +11,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.liveness import alive
+from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings, SettingsError, load_settings
 
 GIVE_UP_TAG = "remediation/give_up"
@@ -35,17 +36,24 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
         with alive(instance, run.run_id, data_dir):
             yield self
 
+    @property
     def settings(self) -> Settings:
-        """Read the settings."""
+        """Return the settings as they are now."""
         return load_settings()
 
-    def ledger(self, settings: Settings) -> Ledger:
-        """Open the ledger."""
-        return open_ledger(settings)
+    @property
+    def ledger(self) -> Ledger:
+        """Return the ledger that the settings name; nothing is opened yet."""
+        return open_ledger(self.settings)
 
-    def devin(self, settings: Settings) -> DevinClient:
-        """Connect to Devin, or to the simulator in mock mode; close it with `async with`."""
-        return connect(settings)
+    @property
+    def policy(self) -> Policy:
+        """Return the settings that the engine goes by."""
+        return Policy.of(self.settings)
+
+    def devin(self) -> DevinClient:
+        """Return a client of Devin, or of the simulator in mock mode; close it with `async with`."""
+        return connect(self.settings)
 
 
 @contextmanager

@@ -1,24 +1,29 @@
 """The assets from a scanner's file to ranked findings; none of them is partitioned."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
+from remediation_assets.clock import utc_now
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.files import absolute
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.origin import Given
 from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.scanning import read_last, scan_files
+from remediation_assets.findings.scan_report import RowCounts, count_findings, count_rows
+from remediation_assets.findings.scanning import Scanned, read_last, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import GIVE_UP_TAG, Pipeline, told_to_people
-from remediation_assets.sessions.advance import utc_now
 from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
 
-from .previews import OWNERS, preview, published_table
+from .previews import (
+    OWNERS,
+    findings_metadata,
+    normalized_findings_metadata,
+    prioritized_findings_metadata,
+)
 
 KINDS = {"duckdb", "sql"}
 
@@ -54,8 +59,7 @@ def findings(
 ) -> dg.MaterializeResult[None]:
     """One row per accepted row of the scanners' files, as read. Bad rows are set aside in `rejected_findings`."""
     with told_to_people(), _given_up(context):
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
+        settings, ledger = pipeline.settings, pipeline.ledger
         _warn_without_home(context, settings)
         ledger.publish(force=True)
         scanned = scan_files(
@@ -66,120 +70,46 @@ def findings(
             now=utc_now(),
         )
         with ledger.transaction() as tx:
-            [(total,)] = tx.execute("SELECT count(*) FROM findings").fetchall()
-            files = preview(
-                tx,
-                """
-                SELECT source, format, rows_in, accepted, set_aside, new_findings AS new,
-                    unchanged_findings AS unchanged, gone_findings AS gone
-                FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id
-                """,
-                [list(scanned.scan_ids)],
-            )
-            [counts] = tx.execute(
-                """
-                SELECT coalesce(sum(rows_in), 0), coalesce(sum(accepted), 0), coalesce(sum(set_aside), 0)
-                FROM scans WHERE list_contains(?, scan_id)
-                """,
-                [list(scanned.scan_ids)],
-            ).fetchall()
-            shown = preview(tx, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings")
-            rejected = preview(
-                tx,
-                """
-                SELECT line_number, finding_id, reason FROM rejected_findings WHERE list_contains(?, scan_id)
-                ORDER BY ALL
-                """,
-                [list(scanned.scan_ids)],
-            )
-            table = published_table(tx, "findings")
-        rows_in, accepted, set_aside = (int(count) for count in counts)
-        if scanned.standing:
-            context.log.info(
-                f"{len(scanned.standing)} of the files were read before as they are; nothing of them changes."
-            )
-        for scan in scanned.read:
-            if scan.encoding_guessed:
-                context.log.warning(
-                    f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
-                )
-        if set_aside:
-            context.log.warning(f"{set_aside} of {rows_in} rows were set aside; see rejected_findings.")
-        for scan in scanned.read:
-            for note in scan.notes:
-                context.log.warning(f"{scan.source}: {note}.")
-    left_out = Counter[str]()
-    for scan in scanned.read:
-        left_out.update(scan.left_out)
-    ignored = sorted({name for scan in scanned.read for name in scan.ignored_columns})
-    return dg.MaterializeResult(
-        metadata={
-            **table,
-            "dagster/row_count": total,
-            "files": files,
-            "scans": " ".join(map(str, scanned.scan_ids)),
-            "read before": len(scanned.standing),
-            "read as Windows-1252": "\n".join(scan.source for scan in scanned.read if scan.encoding_guessed) or "none",
-            "rows in file": rows_in,
-            "accepted": accepted,
-            "set aside": set_aside,
-            "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "none",
-            "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.read for note in scan.notes) or "none",
-            "new": scanned.changes.new,
-            "unchanged": scanned.changes.unchanged,
-            "gone": scanned.changes.gone,
-            "ignored columns": ", ".join(ignored) or "none",
-            "preview": shown,
-            "rejected": rejected,
-        }
-    )
+            rows = count_rows(tx, scanned.scan_ids)
+            metadata = findings_metadata(tx, scanned, rows, count_findings(tx))
+        _log_scan(context, scanned, rows)
+    return dg.MaterializeResult(metadata=metadata)
 
 
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[findings])
 def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding: rows with one `finding_key` merged, the highest severity stands, order kept."""
-    with told_to_people():
-        ledger = pipeline.ledger(pipeline.settings())
-        with ledger.transaction() as tx:
-            counts = normalize(tx)
-            shown = preview(
-                tx,
-                """
-                SELECT finding_key, finding_id, severity, category, service_name, title
-                FROM normalized_findings ORDER BY position
-                """,
-            )
-            table = published_table(tx, "normalized_findings")
-    return dg.MaterializeResult(
-        metadata={
-            **table,
-            "dagster/row_count": counts.kept,
-            "accepted": counts.accepted,
-            "kept": counts.kept,
-            "merged": counts.merged,
-            "preview": shown,
-        }
-    )
+    with told_to_people(), pipeline.ledger.transaction() as tx:
+        counts = normalize(tx)
+        return dg.MaterializeResult(metadata=normalized_findings_metadata(tx, counts))
 
 
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[normalized_findings])
 def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding with its `priority_score` (severity + category + service), ranked best first."""
     with told_to_people():
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
+        ledger = pipeline.ledger
         with ledger.transaction() as tx:
-            count = prioritize(tx, settings.service_weights)
-            shown = preview(
-                tx,
-                """
-                SELECT priority_rank, priority_score, finding_id, severity, category, service_name, title
-                FROM prioritized_findings ORDER BY priority_rank
-                """,
-            )
-            table = published_table(tx, "prioritized_findings")
+            count = prioritize(tx, pipeline.settings.service_weights)
+            metadata = prioritized_findings_metadata(tx, count)
         ledger.publish(force=True)
-    return dg.MaterializeResult(metadata={**table, "dagster/row_count": count, "preview": shown})
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def _log_scan(context: dg.AssetExecutionContext, scanned: Scanned, rows: RowCounts) -> None:
+    """Log what a person should know of the files, beside the metadata."""
+    if scanned.standing:
+        context.log.info(f"{len(scanned.standing)} of the files were read before as they are; nothing of them changes.")
+    for scan in scanned.read:
+        if scan.encoding_guessed:
+            context.log.warning(
+                f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
+            )
+    if rows.rejected:
+        context.log.warning(f"{rows.rejected} of {rows.rows_in} rows were set aside; see rejected_findings.")
+    for scan in scanned.read:
+        for note in scan.notes:
+            context.log.warning(f"{scan.source}: {note}.")
 
 
 @contextmanager

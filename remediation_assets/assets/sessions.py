@@ -6,17 +6,17 @@ import dagster as dg
 
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Journal
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.resources import Pipeline, told_to_people
-from remediation_assets.sessions.advance import Step, advance, utc_now
-from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.advance import Step, advance
+from remediation_assets.sessions.attempts import count_of_wave
 from remediation_assets.sessions.holds import standing_holds
-from remediation_assets.sessions.rounds import open_round
-from remediation_assets.settings import Settings
+from remediation_assets.sessions.rounds import Opening, OpenOptions, open_round
 
 from .interruption import run_interruptibly
-from .previews import OWNERS, links, preview, published_table
+from .previews import OWNERS, devin_sessions_metadata
 from .waves import register_partition, wave_of, wave_partitions, wave_plan
 
 KINDS = {"devin", "duckdb"}
@@ -24,7 +24,7 @@ KINDS = {"devin", "duckdb"}
 IGNORED_GATE_TAG = "remediation/ignored_gate"
 """On runs that started a wave although the one before it had not passed."""
 
-TRIES_FOR_THE_FENCE = 30  # a second apart
+TRIES_FOR_THE_LOCK = 30  # a second apart
 
 
 class DispatchConfig(dg.Config):
@@ -54,82 +54,43 @@ def devin_sessions(
     free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
     """
     with told_to_people():
-        wave = wave_of(context)
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
+        wave, ledger = wave_of(context), pipeline.ledger
         with ledger.transaction() as tx:
             find_wave(tx, wave)
         register_partition(context)
-        timeline = Timeline(utc_now())
+        opening = _open_round(context, config, ledger, wave)
+        step = run_interruptibly(_dispatch(context, pipeline, ledger))
         with ledger.transaction() as tx:
-            opening = open_round(
-                tx,
-                wave,
-                ignore_gate=config.ignore_gate,
-                again=config.again,
-                run_id=context.run.run_id,
-                playbooks=read_playbooks(),
-                timeline=timeline,
-            )
-        for message in timeline.messages:
-            context.log.info(message)
-        if opening.ignored_gate:
-            context.instance.add_run_tags(context.run.run_id, {IGNORED_GATE_TAG: wave})
-        if opening.attempts == 0 and not opening.is_new:
-            context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
-        elif not opening.is_new:
-            context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
-        step = run_interruptibly(_dispatch(context, pipeline, ledger, settings))
-        with ledger.transaction() as tx:
-            shown = preview(
-                tx,
-                """
-                SELECT p.finding_id, a.attempt, a.round, a.status, a.dispatched_at, a.acus_consumed AS acus
-                FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
-                WHERE p.wave = ? ORDER BY p.position, a.attempt
-                """,
-                [wave],
-            )
-            live = links(
-                tx,
-                """
-                SELECT p.finding_id, a.attempt, a.status, a.session_url AS session, a.pr_url AS pull_request
-                FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
-                WHERE p.wave = ? AND a.round = ? AND a.session_url IS NOT NULL ORDER BY p.position, a.attempt
-                """,
-                [wave, opening.round],
-            )
-            table = published_table(tx, "attempts")
-            holds = standing_holds(tx)
-            count = tx.execute(
-                """
-                SELECT count(*), count(*) FILTER (claimed_at IS NULL AND outcome IS NULL)
-                FROM attempts SEMI JOIN waves w ON w.wave_number = attempts.wave_number AND w.wave = ?
-                """,
-                [wave],
-            ).fetchone() or (0, 0)
+            metadata = devin_sessions_metadata(tx, wave, opening.round, count_of_wave(tx, wave), standing_holds(tx))
         ledger.publish(force=True)
     return dg.MaterializeResult(
-        metadata={
-            **table,
-            "dagster/partition_row_count": count[0],
-            "round": opening.round,
-            "new sessions": step.started,
-            "waiting for a slot": count[1],
-            "gate overruled": opening.ignored_gate,
-            "holds": "; ".join(hold.sentence for hold in holds) or "none",
-            "sessions": live,
-            "preview": shown,
-        }
+        metadata=metadata | {"new sessions": step.started, "gate overruled": opening.ignored_gate}
     )
 
 
-async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
-    """Take one step; where another process is at work, wait for it to end its own."""
-    async with pipeline.devin(settings) as devin:
-        for _ in range(TRIES_FOR_THE_FENCE):
+def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledger: Ledger, wave: str) -> Opening:
+    """Open the wave's next round, or go on with the last one; log which, and tag a run that overrules the gate."""
+    journal = Journal()
+    options = OpenOptions(run_id=context.run.run_id, ignore_gate=config.ignore_gate, again=config.again)
+    with ledger.transaction(journal) as tx:
+        opening = open_round(tx, wave, read_playbooks(), options)
+    for message in journal.messages:
+        context.log.info(message)
+    if opening.ignored_gate:
+        context.instance.add_run_tags(context.run.run_id, {IGNORED_GATE_TAG: wave})
+    if opening.attempts == 0 and not opening.is_new:
+        context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
+    elif not opening.is_new:
+        context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
+    return opening
+
+
+async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger) -> Step:
+    """Take one step; if another process is at work, wait for it to end its own."""
+    async with pipeline.devin() as devin:
+        for _ in range(TRIES_FOR_THE_LOCK):
             try:
-                step = await advance(ledger, devin, settings)
+                step = await advance(ledger, devin, pipeline.policy)
             except DevinError as error:
                 # Nothing was dispatched. A run that waits, or the sensor, tries again.
                 context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")

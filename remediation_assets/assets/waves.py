@@ -8,10 +8,9 @@ from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave, plan_sessions
 from remediation_assets.planning.waves import plan_waves
 from remediation_assets.resources import Pipeline, told_to_people
-from remediation_assets.sessions.advance import utc_now
 
 from .findings import prioritized_findings
-from .previews import OWNERS, preview, published_table
+from .previews import OWNERS, wave_plan_metadata, waves_metadata
 
 wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
 
@@ -30,37 +29,15 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
     Waves that have started are frozen; the rest is cut anew. Registers the `wave` partitions.
     """
     with told_to_people():
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
+        ledger = pipeline.ledger
         with ledger.transaction() as tx:
-            plan = plan_waves(tx, wave_size=config.wave_size or settings.wave_size, now=utc_now())
-            shown = preview(
-                tx,
-                """
-                SELECT w.wave, count(f.finding_key) AS findings, max(p.priority_score) AS best_score,
-                    min(p.priority_score) AS worst_score, w.frozen_at IS NOT NULL AS started
-                FROM waves w
-                LEFT JOIN wave_findings f USING (wave_number)
-                LEFT JOIN finding_scores p USING (finding_key)
-                GROUP BY ALL ORDER BY w.wave
-                """,
-            )
-            table = published_table(tx, "waves")
+            plan = plan_waves(tx, wave_size=config.wave_size or pipeline.settings.wave_size, now=tx.now)
+            metadata = waves_metadata(tx, plan)
         ledger.publish(force=True)
     context.instance.add_dynamic_partitions(wave_partitions.name or "wave", list(plan.waves))
-    kept = _remove_partitions(context, set(plan.waves))
-    return dg.MaterializeResult(
-        metadata={
-            **table,
-            "dagster/row_count": len(plan.waves),
-            "findings planned": plan.planned_findings,
-            "waves started": plan.frozen,
-            "waves changed": len(plan.changed),
-            "waves removed": ", ".join(plan.removed) or "none",
-            **({"kept for a run in progress": ", ".join(kept)} if kept else {}),
-            "preview": shown,
-        }
-    )
+    if kept := _remove_partitions(context, set(plan.waves)):
+        metadata["kept for a run in progress"] = ", ".join(kept)
+    return dg.MaterializeResult(metadata=metadata)
 
 
 @dg.asset(
@@ -70,24 +47,15 @@ def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Mater
     """One row per finding of the wave: its playbook and the prompt its session will get."""
     with told_to_people():
         wave = wave_of(context)
-        settings = pipeline.settings()
-        ledger = pipeline.ledger(settings)
+        ledger = pipeline.ledger
         with ledger.transaction() as tx:
             find_wave(tx, wave)
         register_partition(context)
         with ledger.transaction() as tx:
             count = plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
-            shown = preview(
-                tx,
-                """
-                SELECT position, finding_id, priority_score, severity, category, title, playbook, playbook_version
-                FROM wave_plan WHERE wave = ? ORDER BY position
-                """,
-                [wave],
-            )
-            table = published_table(tx, "wave_plan")
+            metadata = wave_plan_metadata(tx, wave, count)
         ledger.publish(force=True)
-    return dg.MaterializeResult(metadata={**table, "dagster/partition_row_count": count, "preview": shown})
+    return dg.MaterializeResult(metadata=metadata)
 
 
 class NoPartition(RemediationError):

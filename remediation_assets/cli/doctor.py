@@ -20,7 +20,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.runs import is_used
-from remediation_assets.sessions.attempts import ledger_tag
+from remediation_assets.sessions.model import ledger_tag
 from remediation_assets.sessions.overview import totals
 from remediation_assets.settings import CHECKOUT, Settings, load_settings
 

@@ -7,6 +7,7 @@ import click
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.sessions.attempts import has_dispatched
 from remediation_assets.settings import Settings
 
 
@@ -46,4 +47,4 @@ def _has_dispatched(ledger: Ledger) -> bool:
     if not ledger.path.exists():
         return False
     with ledger.transaction() as tx:
-        return tx.execute("SELECT 1 FROM attempts WHERE claimed_at IS NOT NULL LIMIT 1").fetchone() is not None
+        return has_dispatched(tx)

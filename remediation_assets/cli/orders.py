@@ -4,25 +4,28 @@ import asyncio
 import getpass
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
-from duckdb import DuckDBPyConnection
 
 from remediation_assets.devin.connect import connect
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
-from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.sessions import reviewing, stopping
-from remediation_assets.sessions.advance import advance, announce_events, utc_now
-from remediation_assets.sessions.ending import end_sessions
-from remediation_assets.sessions.events import Timeline
+from remediation_assets.sessions.advance import advance
+from remediation_assets.sessions.announcing import announce_events
+from remediation_assets.sessions.ending import terminate_sessions
+from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings, load_settings
 
 from .common import ExampleCommand, told_to_people
 
 STOP_SECONDS = 60.0
+
+Result = TypeVar("Result")
 
 
 @click.command(cls=ExampleCommand, example="remediate pause --reason 'release freeze until Monday'")
@@ -30,7 +33,7 @@ STOP_SECONDS = 60.0
 @told_to_people
 def pause(reason: str) -> None:
     """Start no further session until `resume`; those at work go on."""
-    _order(lambda tx, timeline: stopping.pause(tx, reason, timeline))
+    _carry_out(lambda tx: stopping.pause(tx, reason))
     click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
 
 
@@ -38,7 +41,7 @@ def pause(reason: str) -> None:
 @told_to_people
 def resume() -> None:
     """Lift a pause, and let the holds that are probed from time to time be probed at once."""
-    _order(stopping.resume)
+    _carry_out(stopping.resume)
     click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
 
 
@@ -47,16 +50,15 @@ def resume() -> None:
 @told_to_people
 def stop(wave: str | None) -> None:
     """Start nothing more and terminate our live sessions; their attempts are cancelled and count for no gate."""
-    settings = load_settings()
 
-    def order(tx: DuckDBPyConnection, timeline: Timeline) -> int:
+    def pause_and_stop(tx: Transaction) -> int:
         if wave is None:
-            stopping.pause(tx, "everything was stopped", timeline)
-        return stopping.stop(tx, wave, timeline)
+            stopping.pause(tx, "everything was stopped")
+        return stopping.stop(tx, wave)
 
-    ledger, stopped = _order(order)
+    stopped = _carry_out(pause_and_stop)
     click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
-    left = asyncio.run(_end_stopped(ledger, settings))
+    left = asyncio.run(_terminate_stopped(load_settings()))
     if left:
         raise RemediationError(
             f"{left} sessions could not be ended yet, or are still looked for; run `remediate stop` again."
@@ -71,43 +73,43 @@ def stop(wave: str | None) -> None:
 @told_to_people
 def reopen(key: str, reviewer: str, reason: str) -> None:
     """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
-    told: list[str] = []
-    _order(lambda tx, timeline: told.append(reviewing.reopen(tx, key, reviewer, reason, timeline)))
-    click.echo(f"{key} is reopened: `remediate run FILE --wave {told[0]}` tries it again.")
+    wave = _carry_out(lambda tx: reviewing.reopen(tx, key, reviewer, reason))
+    click.echo(f"{key} is reopened: `remediate run FILE --wave {wave}` tries it again.")
 
 
-def _order(order: Callable[[DuckDBPyConnection, Timeline], int | None]) -> tuple[Ledger, int]:
-    """Carry out an order in the ledger, and publish it."""
+def _carry_out(command: Callable[[Transaction], Result]) -> Result:
+    """Carry out a control command in the ledger, publish it and notify Slack; return what it returns."""
     settings = load_settings()
     ledger = open_ledger(settings)
     if not ledger.path.exists():
         raise RemediationError("There is no ledger yet; run `remediate plan FILE` first.")
-    timeline = Timeline(utc_now())
-    with ledger.transaction() as tx:
-        done = order(tx, timeline)
+    journal = Journal()
+    with ledger.transaction(journal) as tx:
+        result = command(tx)
     ledger.publish(force=True)
-    announce_events(ledger, settings, timeline)
-    return ledger, done or 0
+    announce_events(ledger, settings.slack_webhook_url, journal)
+    return result
 
 
-async def _end_stopped(ledger: Ledger, settings: Settings) -> int:
-    """Take steps until every session that was stopped is ended; give up after a while and say how many are left."""
+async def _terminate_stopped(settings: Settings) -> int:
+    """Take steps until every session that was stopped is terminated; after a while return how many are left."""
     give_up_at = time.monotonic() + settings.settle_seconds + STOP_SECONDS
+    ledger, policy = open_ledger(settings), Policy.of(settings)
     async with connect(settings) as devin:
         while True:
-            timeline = Timeline(utc_now())
-            # What is known to be live is ended first, also where Devin cannot be looked at.
-            await end_sessions(ledger, devin, timeline, now=utc_now)
-            messages = timeline.messages
+            journal = Journal()
+            # What is known to be live is terminated first, also if Devin cannot be polled.
+            await terminate_sessions(ledger, devin, journal)
+            messages = journal.messages
             try:
-                step = await advance(ledger, devin, settings)
+                step = await advance(ledger, devin, policy)
                 messages += [*step.messages, *([step.busy] if step.busy else [])]
             except DevinError as error:
                 messages.append(str(error))
             for message in messages:
                 click.echo(plain(message))
             with ledger.transaction() as tx:
-                left = stopping.unfinished_endings(tx)
+                left = stopping.count_unterminated(tx)
             if not left or time.monotonic() > give_up_at:
                 return left
             await asyncio.sleep(min(settings.poll_interval_seconds, 2.0))

@@ -27,6 +27,8 @@ from remediation_assets.runs import (
 )
 from remediation_assets.sessions.next_request import next_request
 from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.requests import RequestContext
 from remediation_assets.sessions.rounds import gate_before, last_round, to_be_started
 from remediation_assets.settings import Settings, load_settings
 
@@ -71,7 +73,8 @@ def plan(file: Path, wave_size: int | None, show: str | None, as_json: bool, **o
 def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None:
     ledger_id = ledger.ledger_id
     with ledger.transaction() as tx:
-        sent = next_request(tx, finding, read_playbooks(), ledger_id, settings, secrets.token_hex)
+        context = RequestContext(ledger_id, Policy.of(settings), secrets.token_hex)
+        sent = next_request(tx, finding, read_playbooks(), context)
     ledger.publish(force=True)
     body = creation_body(settings.api_version, **sent.request, structured_output_schema=REMEDIATION_OUTPUT_SCHEMA)
     prompt = body.pop("prompt")

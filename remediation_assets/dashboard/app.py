@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from duckdb import DuckDBPyConnection
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
@@ -19,15 +18,15 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from remediation_assets.clock import utc_now
 from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import is_plain_url, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.state_file import load_batch_run
+from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.sessions import reviewing
-from remediation_assets.sessions.advance import utc_now
-from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.overview import wave_states, waves_around_the_work
-from remediation_assets.sessions.reviewing import NotReviewable, Review, Said
+from remediation_assets.sessions.reviewing import Decision, NotReviewable, Review
 from remediation_assets.settings import Settings
 
 from . import queries
@@ -72,7 +71,7 @@ class _Dashboard:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
-        # One at a time: DuckDB gives a second connection of a process the file that the first has open, and
+        # One at a time: DuckDB gives a second reader of a process the file that the first has open, and
         # under steady requests nobody would ever see the one that has replaced it.
         self._reading = threading.Lock()
         self._making_status = threading.Lock()
@@ -92,9 +91,7 @@ class _Dashboard:
         return await self._page(
             request,
             "overview.html",
-            lambda connection: (
-                queries.overview(connection) | {"waves": waves_around_the_work(connection, done=12, next_ones=11)}
-            ),
+            lambda reader: queries.overview(reader) | {"waves": waves_around_the_work(reader, done=12, next_ones=11)},
         )
 
     async def findings(self, request: Request) -> Response:
@@ -103,10 +100,10 @@ class _Dashboard:
         return await self._page(
             request,
             "findings.html",
-            lambda connection: {
-                "listing": queries.findings(connection, filters, page=page, sort=sort),
+            lambda reader: {
+                "listing": queries.findings(reader, filters, page=page, sort=sort),
                 "filters": filters,
-                "services": queries.services(connection),
+                "services": queries.services(reader),
                 "categories": queries.categories(),
                 "severities": queries.severities(),
                 "query": _query(filters),
@@ -116,7 +113,7 @@ class _Dashboard:
     async def finding(self, request: Request) -> Response:
         key = request.path_params["key"]
         return await self._page(
-            request, "finding.html", lambda connection: {"finding": _found(queries.finding(connection, key))}
+            request, "finding.html", lambda reader: {"finding": _found(queries.finding(reader, key))}
         )
 
     async def sessions(self, request: Request) -> Response:
@@ -125,8 +122,8 @@ class _Dashboard:
         return await self._page(
             request,
             "sessions.html",
-            lambda connection: {
-                "listing": queries.sessions(connection, filters, page=page, sort=sort),
+            lambda reader: {
+                "listing": queries.sessions(reader, filters, page=page, sort=sort),
                 "filters": filters,
                 "query": _query(filters),
             },
@@ -135,20 +132,20 @@ class _Dashboard:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         return await self._page(
-            request, "session.html", lambda connection: {"session": _found(queries.session(connection, session_id))}
+            request, "session.html", lambda reader: {"session": _found(queries.session(reader, session_id))}
         )
 
     async def reviews(self, request: Request) -> Response:
         page, _ = _page_and_sort(request, "")
-        return await self._page(request, "review.html", lambda connection: queries.reviews(connection, page=page))
+        return await self._page(request, "review.html", lambda reader: queries.reviews(reader, page=page))
 
     async def waves(self, request: Request) -> Response:
         page, _ = _page_and_sort(request, "")
 
-        def load(connection: DuckDBPyConnection) -> dict[str, Any]:
-            shown = queries.waves(connection, page=page)
+        def load(reader: Reader) -> dict[str, Any]:
+            shown = queries.waves(reader, page=page)
             first = (shown["plan"].page - 1) * queries.PAGE + 1
-            states = wave_states(connection, first=first, last=first + queries.PAGE - 1)
+            states = wave_states(reader, first=first, last=first + queries.PAGE - 1)
             return shown | {"states": states}
 
         return await self._page(request, "waves.html", load)
@@ -156,13 +153,13 @@ class _Dashboard:
     async def review(self, request: Request) -> Response:
         form = await _guard(request).form(request)
         try:
-            verdict = Review(form.get("verdict", ""))
+            decision = Decision(form.get("verdict", ""))
         except ValueError:
             raise HTTPException(400, "A pull request is approved or rejected.") from None
-        said = Said(verdict, form.get("reviewer", ""), form.get("reason", ""))
+        given = Review(decision, form.get("reviewer", ""), form.get("reason", ""))
         key, attempt = request.path_params["key"], request.path_params["attempt"]
-        write = reviewing.reject_and_reopen if verdict is Review.REOPENED else reviewing.review
-        await self._write(lambda tx, timeline: write(tx, key, attempt, said, timeline))
+        write = reviewing.reject_and_reopen if decision is Decision.REOPENED else reviewing.review
+        await self._write(lambda tx: write(tx, key, attempt, given))
         page = form.get("page", "")
         return RedirectResponse(f"/review?page={page}" if page.isascii() and page.isdigit() else "/review", 303)
 
@@ -170,7 +167,7 @@ class _Dashboard:
         form = await _guard(request).form(request)
         key = request.path_params["key"]
         reviewer, reason = form.get("reviewer", ""), form.get("reason", "")
-        await self._write(lambda tx, timeline: reviewing.reopen(tx, key, reviewer, reason, timeline))
+        await self._write(lambda tx: reviewing.reopen(tx, key, reviewer, reason))
         return RedirectResponse(f"/findings/{key}", 303)
 
     async def login(self, request: Request) -> Response:
@@ -219,12 +216,10 @@ class _Dashboard:
             return PlainTextResponse(sentence, status, headers)
         return self._rendered(request, "told.html", {"status": status, "sentence": sentence}, status=status)
 
-    async def _page(
-        self, request: Request, template: str, load: Callable[[DuckDBPyConnection], Mapping[str, Any]]
-    ) -> Response:
-        def read(connection: DuckDBPyConnection) -> dict[str, Any]:
-            around = queries.frame(connection, self._settings.poll_interval_seconds, utc_now())
-            return {"frame": around, **load(connection)}
+    async def _page(self, request: Request, template: str, load: Callable[[Reader], Mapping[str, Any]]) -> Response:
+        def read(reader: Reader) -> dict[str, Any]:
+            around = queries.frame(reader, self._settings.poll_interval_seconds, utc_now())
+            return {"frame": around, **load(reader)}
 
         return self._rendered(request, template, await self._read(read))
 
@@ -235,19 +230,19 @@ class _Dashboard:
         response = HTMLResponse(self._templates.get_template(template).render(told), status)
         return guard.with_form_cookie(request, response, cookie)
 
-    async def _read(self, query: Callable[[DuckDBPyConnection], Answer]) -> Answer:
+    async def _read(self, query: Callable[[Reader], Answer]) -> Answer:
         return await run_in_threadpool(self._read_now, query)
 
-    def _read_now(self, query: Callable[[DuckDBPyConnection], Answer]) -> Answer:
-        with self._reading, self._ledger.published(or_empty=True) as connection:
-            return query(connection)
+    def _read_now(self, query: Callable[[Reader], Answer]) -> Answer:
+        with self._reading, self._ledger.published(or_empty=True) as reader:
+            return query(reader)
 
-    async def _write(self, write: Callable[[DuckDBPyConnection, Timeline], object]) -> None:
+    async def _write(self, write: Callable[[Transaction], object]) -> None:
         def order() -> None:
             if not self._ledger.path.exists():
                 raise NotReviewable("There is no ledger yet, so there is nothing to review.")
             with self._ledger.transaction() as tx:
-                write(tx, Timeline(utc_now()))
+                write(tx)
             self._ledger.publish(force=True)
 
         await run_in_threadpool(order)

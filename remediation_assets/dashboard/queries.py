@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Reader
 from remediation_assets.models import FindingCategory, Severity
 
 PAGE = 50
@@ -16,14 +15,12 @@ Row = dict[str, Any]
 
 # What a finding's last attempt and what people said of it come to, in one word.
 _STATUS = """
-CASE WHEN r.verdict IN ('rejected', 'reopened') AND a.outcome = 'success' THEN r.verdict
-    ELSE coalesce(a.status, 'pending') END"""
+CASE WHEN a.counted_outcome != a.outcome THEN a.review ELSE coalesce(a.status, 'pending') END"""
 
 STATUSES = ("pending", "dispatched", "working", "blocked", "success", "failed", "timeout", "rejected", "reopened")
 
 _OF_ATTEMPTS = """
-LEFT JOIN last_attempts a ON a.finding_key = p.finding_key
-LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt"""
+LEFT JOIN last_attempts a ON a.finding_key = p.finding_key"""
 
 _SEVERITY_RANK = "CASE {} " + " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(Severity)) + " END"
 
@@ -66,18 +63,17 @@ class Listing:
         return (self.page - 1) * PAGE + 1 if self.rows else 0
 
 
-def frame(connection: DuckDBPyConnection, poll_interval_seconds: float, now: datetime) -> Row:
+def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     """Give what stands around every page: pending reviews, holds, and whether anybody follows the sessions."""
-    [row] = _rows(
-        connection,
+    [row] = reader.records(
         f"""
         SELECT (SELECT count(*) FROM ({_PENDING_REVIEWS})) AS pending_reviews,
-            (SELECT count(*) FROM attempts WHERE claimed_at IS NOT NULL AND outcome IS NULL) AS live,
+            (SELECT count(*) FROM attempt_phases WHERE phase IN ('claimed', 'live')) AS live,
             (SELECT last_poll_at FROM state) AS last_poll_at,
             (SELECT max("timestamp") FROM session_events) AS last_event_at
         """,
     )
-    holds = _rows(connection, "SELECT kind, reason, set_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id")
+    holds = reader.records("SELECT kind, reason, set_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id")
     polled = row["last_poll_at"]
     patience = timedelta(seconds=max(60.0, 5 * poll_interval_seconds))
     row["unfollowed_since"] = polled if row["live"] and polled and now - polled > patience else None
@@ -92,11 +88,10 @@ ANTI JOIN reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
 WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL"""
 
 
-def overview(connection: DuckDBPyConnection) -> Row:
+def overview(reader: Reader) -> Row:
     """Give the figures of the four cards and the latest sessions."""
-    severities = dict(connection.execute("SELECT severity, count(*) FROM normalized_findings GROUP BY ALL").fetchall())
-    [counts] = _rows(
-        connection,
+    severities = dict(reader.execute("SELECT severity, count(*) FROM normalized_findings GROUP BY ALL").fetchall())
+    [counts] = reader.records(
         """
         SELECT count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS working,
             count(*) FILTER (is_fixed) AS fixed,
@@ -109,11 +104,11 @@ def overview(connection: DuckDBPyConnection) -> Row:
         "severities": {str(severity): severities.get(str(severity), 0) for severity in Severity},
         "findings": sum(severities.values()),
         "rate": counts["fixed"] / done if done else None,
-        "sessions": sessions(connection, {}, page=1, limit=10).rows,
+        "sessions": sessions(reader, {}, page=1, limit=10).rows,
     }
 
 
-def findings(connection: DuckDBPyConnection, filters: Mapping[str, str], *, page: int, sort: str = "rank") -> Listing:
+def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str = "rank") -> Listing:
     """Give a page of the findings that fit the filters: severity, category, service, status, text."""
     conditions = {
         "severity": "p.severity = $severity",
@@ -129,12 +124,9 @@ def findings(connection: DuckDBPyConnection, filters: Mapping[str, str], *, page
     # Only the page's own rows are joined to all that is shown of them.
     joins = _OF_ATTEMPTS if "status" in given or sort == "status" else ""
     status = _STATUS if joins else "NULL"
-    [(total,)] = connection.execute(
-        f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", given
-    ).fetchall()
+    total = reader.scalar(f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", given)
     page = _page_within(page, total)
-    rows = _rows(
-        connection,
+    rows = reader.records(
         f"""
         WITH chosen AS (
             SELECT p.finding_key, {status} AS status, row_number() OVER (ORDER BY {order}) AS place
@@ -150,9 +142,9 @@ def findings(connection: DuckDBPyConnection, filters: Mapping[str, str], *, page
     return Listing(rows, total, page, sort if sort in _FINDING_ORDERS else "rank", tuple(_FINDING_ORDERS))
 
 
-def services(connection: DuckDBPyConnection) -> list[str]:
+def services(reader: Reader) -> list[str]:
     """Give the services that findings are of, by name; the largest where there are very many."""
-    rows = connection.execute(
+    rows = reader.execute(
         """
         SELECT service_name FROM (
             SELECT service_name, count(*) AS findings FROM normalized_findings GROUP BY ALL
@@ -174,7 +166,7 @@ def severities() -> list[str]:
 
 
 def sessions(
-    connection: DuckDBPyConnection, filters: Mapping[str, str], *, page: int, sort: str = "started", limit: int = PAGE
+    reader: Reader, filters: Mapping[str, str], *, page: int, sort: str = "started", limit: int = PAGE
 ) -> Listing:
     """Give a page of attempts at findings that fit the filters: status, wave, text."""
     conditions = {
@@ -185,14 +177,13 @@ def sessions(
     given = {name: value for name, value in filters.items() if name in conditions and value}
     where = " AND ".join(conditions[name] for name in given) or "true"
     joined = f"""
-        FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
-        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+        FROM reviewed_attempts a
+        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         WHERE {where}"""
-    [(total,)] = connection.execute(f"SELECT count(*) {joined}", given).fetchall()
+    total = reader.scalar(f"SELECT count(*) {joined}", given)
     page = _page_within(page, total)
     order = _SESSION_ORDERS.get(sort, _SESSION_ORDERS["started"])
-    rows = _rows(
-        connection,
+    rows = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.wave, a.attempt, a.session_id,
             {_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at, a.completed_at,
@@ -205,10 +196,9 @@ def sessions(
     return Listing(rows, total, page, sort if sort in _SESSION_ORDERS else "started", tuple(_SESSION_ORDERS))
 
 
-def finding(connection: DuckDBPyConnection, finding_key: str) -> Row | None:
+def finding(reader: Reader, finding_key: str) -> Row | None:
     """Give a finding with its attempts, the reviews of them and all that happened; None where there is none."""
-    known = _rows(
-        connection,
+    known = reader.records(
         """
         SELECT * EXCLUDE (position) FROM (
             SELECT n.*, s.priority_score, s.priority_rank, 1 AS place
@@ -222,30 +212,28 @@ def finding(connection: DuckDBPyConnection, finding_key: str) -> Row | None:
     )
     if not known:
         return None
-    attempts = _rows(
-        connection,
+    attempts = reader.records(
         f"""
         SELECT a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome, a.pr_url,
             a.error_message, a.playbook, a.playbook_version, a.dispatched_at, a.completed_at, a.acus_consumed,
-            a.wave_number, r.verdict, r.reviewer
-        FROM attempts a LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+            a.wave_number, a.review AS verdict, a.reviewer
+        FROM reviewed_attempts a
         WHERE a.finding_key = ? ORDER BY a.attempt DESC
         """,
         [finding_key],
     )
-    waves = _rows(connection, "SELECT wave_number FROM wave_findings WHERE finding_key = ?", [finding_key])
+    waves = reader.records("SELECT wave_number FROM wave_findings WHERE finding_key = ?", [finding_key])
     return known[0] | {
         "attempts": attempts,
-        "reviews": _reviews(connection, "finding_key = ?", [finding_key]),
-        "events": _events(connection, "finding_key = ?", [finding_key]),
+        "reviews": _reviews(reader, "finding_key = ?", [finding_key]),
+        "events": _events(reader, "finding_key = ?", [finding_key]),
         "planned_in": [row["wave_number"] for row in waves],
     }
 
 
-def session(connection: DuckDBPyConnection, session_id: str) -> Row | None:
+def session(reader: Reader, session_id: str) -> Row | None:
     """Give the attempt that a session is of, its finding, Devin's report and the trace; None where there is none."""
-    found = _rows(
-        connection,
+    found = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.line_number,
             p.repo_url, p.wave, a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome,
@@ -254,9 +242,9 @@ def session(connection: DuckDBPyConnection, session_id: str) -> Row | None:
             date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
                 AS minutes,
             (SELECT max(attempt) FROM attempts l WHERE l.finding_key = a.finding_key) AS last_attempt
-        FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        FROM reviewed_attempts a
+        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
         WHERE a.session_id = ?
         """,
         [session_id],
@@ -268,22 +256,20 @@ def session(connection: DuckDBPyConnection, session_id: str) -> Row | None:
     return row | {
         "report": report(row["structured_output"]),
         "pr_states": pull_request_states(row["pull_requests"]),
-        "reviews": _reviews(connection, "finding_key = ? AND attempt = ?", of_attempt),
-        "events": _events(connection, "finding_key = ? AND attempt = ?", of_attempt),
-        "attempts": _rows(
-            connection,
+        "reviews": _reviews(reader, "finding_key = ? AND attempt = ?", of_attempt),
+        "events": _events(reader, "finding_key = ? AND attempt = ?", of_attempt),
+        "attempts": reader.records(
             "SELECT attempt, session_id, status FROM attempts WHERE finding_key = ? ORDER BY attempt",
             [row["finding_key"]],
         ),
     }
 
 
-def reviews(connection: DuckDBPyConnection, *, page: int) -> Row:
+def reviews(reader: Reader, *, page: int) -> Row:
     """Give a page of pull requests that wait for a review, worst first, and what was last said of others."""
-    [(total,)] = connection.execute(f"SELECT count(*) FROM ({_PENDING_REVIEWS})").fetchall()
+    total = reader.scalar(f"SELECT count(*) FROM ({_PENDING_REVIEWS})")
     page = _page_within(page, total)
-    rows = _rows(
-        connection,
+    rows = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.wave,
             a.attempt, a.session_id, a.pr_url, a.completed_at, o.structured_output, o.pull_requests
@@ -300,21 +286,20 @@ def reviews(connection: DuckDBPyConnection, *, page: int) -> Row:
         row["pr_states"] = pull_request_states(row["pull_requests"])
     return {
         "waiting": Listing(rows, total, page, "", ()),
-        "said": _reviews(connection, "true", [], limit=20),
+        "said": _reviews(reader, "true", [], limit=20),
     }
 
 
-def waves(connection: DuckDBPyConnection, *, page: int) -> Row:
+def waves(reader: Reader, *, page: int) -> Row:
     """Give a page of the waves' gates, newest first, and all holds that were of late."""
-    gates = _rows(
-        connection,
+    gates = reader.records(
         """
         SELECT wave, round, decided_at, succeeded, answerable, rate, threshold, passed, ignored_gate
         FROM gate_results ORDER BY decided_at DESC, wave DESC LIMIT 50
         """,
     )
-    holds = _rows(connection, "SELECT kind, reason, set_at, lifted_at FROM holds ORDER BY hold_id DESC LIMIT 20")
-    [(total,)] = connection.execute("SELECT count(*) FROM waves").fetchall()
+    holds = reader.records("SELECT kind, reason, set_at, lifted_at FROM holds ORDER BY hold_id DESC LIMIT 20")
+    total = reader.scalar("SELECT count(*) FROM waves")
     page = _page_within(page, total)
     return {"gates": gates, "holds": holds, "plan": Listing((), total, page, "", ())}
 
@@ -357,9 +342,8 @@ def pull_request_states(told: str | None) -> dict[str, str]:
     }
 
 
-def _reviews(connection: DuckDBPyConnection, where: str, values: Sequence[object], limit: int = 100) -> list[Row]:
-    return _rows(
-        connection,
+def _reviews(reader: Reader, where: str, values: Sequence[object], limit: int = 100) -> list[Row]:
+    return reader.records(
         f"""
         SELECT v.attempt, v.verdict, v.reviewer, v.reason, v.reviewed_at, v.pr_url, v.finding_key, p.finding_id, p.title
         FROM (SELECT * FROM reviews WHERE {where} ORDER BY review_id DESC LIMIT {int(limit)}) v
@@ -370,23 +354,14 @@ def _reviews(connection: DuckDBPyConnection, where: str, values: Sequence[object
     )
 
 
-def _events(connection: DuckDBPyConnection, where: str, values: Sequence[object]) -> list[Row]:
-    return _rows(
-        connection,
+def _events(reader: Reader, where: str, values: Sequence[object]) -> list[Row]:
+    return reader.records(
         f"""
         SELECT "timestamp" AS at, event_type, message, attempt FROM session_events
         WHERE {where} ORDER BY event_id DESC LIMIT 200
         """,
         values,
     )[::-1]
-
-
-def _rows(
-    connection: DuckDBPyConnection, sql: str, values: Sequence[object] | Mapping[str, object] | None = None
-) -> list[Row]:
-    cursor = connection.execute(sql, values or None)
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _page_within(page: int, total: int) -> int:

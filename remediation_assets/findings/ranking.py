@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.models import FindingCategory, Severity
 
 SEVERITY_WEIGHTS = {Severity.CRITICAL: 40, Severity.HIGH: 30, Severity.MEDIUM: 15, Severity.LOW: 5}
@@ -35,7 +34,7 @@ class Merged:
         return self.accepted - self.kept
 
 
-def normalize(tx: DuckDBPyConnection) -> Merged:
+def normalize(tx: Transaction) -> Merged:
     """Keep one row of each key: the highest severity, between equals the earliest. Order is kept.
 
     The order is that of the file, and of when a source was first read: reading it again moves nothing.
@@ -49,7 +48,7 @@ def normalize(tx: DuckDBPyConnection) -> Merged:
     return Merged(accepted, kept)
 
 
-def _merge(tx: DuckDBPyConnection) -> None:
+def _merge(tx: Transaction) -> None:
     ranks = " ".join(f"WHEN '{severity}' THEN {rank}" for rank, severity in enumerate(Severity))
     tx.execute("DELETE FROM kept_findings")
     tx.execute(
@@ -79,7 +78,7 @@ def _merge(tx: DuckDBPyConnection) -> None:
     tx.execute("UPDATE state SET merged_version = findings_version")
 
 
-def prioritize(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> int:
+def prioritize(tx: Transaction, service_weights: Mapping[str, float]) -> int:
     """Score every kept finding and rank them, best first; equal scores keep file order. Return the count.
 
     Score = severity weight + category weight + service weight; `default` weighs all other services.
@@ -94,7 +93,7 @@ def prioritize(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> 
     return int(count)
 
 
-def _rank(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> None:
+def _rank(tx: Transaction, service_weights: Mapping[str, float]) -> None:
     tx.execute("DELETE FROM finding_scores")
     tx.execute(
         f"""

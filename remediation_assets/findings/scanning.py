@@ -4,9 +4,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Transaction
 
 from .errors import FindingsFileError
 from .files import findings_files
@@ -59,7 +58,7 @@ def scan_files(ledger: Ledger, given: Given, rules: Rules, *, max_rejected_share
     return Scanned(tuple(scans), standing, changes, (*standing, *changes.scan_ids))
 
 
-def read_last(tx: DuckDBPyConnection) -> Given | None:
+def read_last(tx: Transaction) -> Given | None:
     """Give what was read last; None where nothing was."""
     [(written,)] = tx.execute("SELECT current_source FROM state").fetchall()
     return Given.from_written(written) if written else None

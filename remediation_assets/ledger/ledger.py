@@ -29,6 +29,7 @@ from .errors import (
     TransactionLost,
 )
 from .locks import held
+from .transaction import Journal, Reader, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -87,13 +88,17 @@ class Ledger:
             pass
 
     @contextmanager
-    def transaction(self, *, attach: Mapping[str, Path] | None = None) -> Iterator[DuckDBPyConnection]:
+    def transaction(
+        self, journal: Journal | None = None, *, attach: Mapping[str, Path] | None = None
+    ) -> Iterator[Transaction]:
         """Run one transaction: lock, open, commit (or roll back on any error), close, unlock.
 
-        `attach` makes other DuckDB files readable inside under the given names. Raises LedgerBusy
-        after the lock timeout and TransactionLost if a failed statement's error was swallowed
-        inside, for DuckDB then commits nothing without a word.
+        Events that it records reach the `journal`, whose clock it goes by, once it has committed. `attach`
+        makes other DuckDB files readable inside under the given names. Raise LedgerBusy after the lock
+        timeout, and TransactionLost if a failed statement's error was swallowed inside, because DuckDB then
+        commits nothing without a word.
         """
+        journal = journal or Journal()
         with self._locked(), _told_as_ours(self.path):
             connection = self._open()
             try:
@@ -103,14 +108,16 @@ class Ledger:
                     quoted = str(path).replace("'", "''")
                     connection.execute(f"ATTACH '{quoted}' AS {name} (READ_ONLY)")
                 connection.execute("BEGIN TRANSACTION")
+                transaction = Transaction(connection, journal.clock())
                 try:
-                    yield connection
+                    yield transaction
                 except BaseException:
                     # An aborted transaction is rolled back already; the first error is the one to tell.
                     with suppress(duckdb.Error):
                         connection.execute("ROLLBACK")
                     raise
                 _commit(connection)
+                journal.events += transaction.recorded
             finally:
                 connection.close()
 
@@ -123,13 +130,13 @@ class Ledger:
         if self._organisation == org_id:
             return
         with self.transaction() as tx:
-            row = tx.execute("SELECT org_id FROM stamp").fetchone()
-            if row and row[0] and row[0] != org_id:
+            stamped = tx.scalar("SELECT org_id FROM stamp")
+            if stamped and stamped != org_id:
                 raise LedgerMismatch(
-                    f"{self.path} holds results of the organisation {row[0]}, and the key belongs to {org_id}; "
+                    f"{self.path} holds results of the organisation {stamped}, and the key belongs to {org_id}; "
                     "set REMEDIATION_DATA_DIR to another folder, or the key back."
                 )
-            if row and not row[0]:
+            if not stamped:
                 tx.execute("UPDATE stamp SET org_id = ?", [org_id])
         self._organisation = org_id
 
@@ -168,10 +175,10 @@ class Ledger:
         return replaced
 
     @contextmanager
-    def published(self, *, or_empty: bool = False) -> Iterator[DuckDBPyConnection]:
-        """Open the published results for reading, afresh; where there are none raise NothingPublished.
+    def published(self, *, or_empty: bool = False) -> Iterator[Reader]:
+        """Open the published results for reading, with a connection of their own.
 
-        Or give what is as empty as a new ledger.
+        If there are none yet, raise NothingPublished, or with `or_empty` read a ledger that is as good as new.
         """
         if self.published_path.exists():
             connection = duckdb.connect(str(self.published_path), read_only=True)
@@ -182,7 +189,7 @@ class Ledger:
             raise NothingPublished(f"{self.published_path} does not exist yet; run `remediate run FILE` first.")
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            yield connection
+            yield Reader(connection)
         finally:
             connection.close()
 
@@ -260,7 +267,7 @@ class Ledger:
             connection = self._open()
             try:
                 connection.execute("SET TimeZone = 'UTC'")
-                batch_run = state_file.load_batch_run(connection)
+                batch_run = state_file.load_batch_run(Reader(connection))
             finally:
                 connection.close()
             state_file.write(self.path, path, batch_run)

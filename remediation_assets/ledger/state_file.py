@@ -3,14 +3,15 @@
 import json
 import os
 from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import BatchRun, Finding, Outcome, RemediationSession, Wave
 
 from .schema import FINDING_COLUMNS
+from .transaction import Reader
 
 
 def is_stale(ledger: Path, state_file: Path) -> bool:
@@ -34,79 +35,84 @@ def write(ledger: Path, state_file: Path, batch_run: BatchRun) -> None:
     building.replace(state_file)
 
 
-def load_batch_run(connection: DuckDBPyConnection) -> BatchRun:
+def load_batch_run(reader: Reader) -> BatchRun:
     """Read everything at a glance: waves with the last attempt of each finding, totals, the timeline."""
-    [(ledger_id, created_at)] = connection.execute("SELECT ledger_id, created_at FROM stamp").fetchall()
-    waves = _waves(connection)
+    stamp = reader.one(_Stamp, "SELECT ledger_id, created_at FROM stamp")
+    waves = _waves(reader)
     sessions = [session for wave in waves for session in wave.sessions]
-    [(planned,)] = connection.execute("SELECT count(*) FROM wave_findings").fetchall()
-    successful, failed = sum(wave.success_count for wave in waves), sum(wave.failure_count for wave in waves)
     return BatchRun(
-        run_id=ledger_id,
-        started_at=created_at,
+        run_id=stamp.ledger_id,
+        started_at=stamp.created_at,
         waves=waves,
-        total_findings=planned,
+        total_findings=reader.scalar("SELECT count(*) FROM wave_findings"),
         completed=sum(session.completed_at is not None for session in sessions),
-        successful=successful,
-        failed=failed,
+        successful=sum(wave.success_count for wave in waves),
+        failed=sum(wave.failure_count for wave in waves),
         prs_created=sum(session.pr_url is not None for session in sessions),
         status=_overall([wave.status for wave in waves]),
-        events=_events(connection),
+        events=_events(reader),
     )
 
 
-def _waves(connection: DuckDBPyConnection) -> list[Wave]:
-    rows = connection.execute(
+@dataclass(frozen=True)
+class _Stamp:
+    ledger_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class _WaveStatus:
+    wave_number: int
+    status: str
+
+
+def _waves(reader: Reader) -> list[Wave]:
+    found = reader.rows(
+        _WaveStatus,
         """
         SELECT w.wave_number,
             CASE WHEN r.round IS NULL THEN 'pending'
                 WHEN r.settled_at IS NOT NULL THEN CASE WHEN g.passed THEN 'passed' ELSE 'failed' END
                 WHEN EXISTS (FROM holds WHERE lifted_at IS NULL) THEN 'held'
-                ELSE 'running' END
+                ELSE 'running' END AS status
         FROM waves w
-        LEFT JOIN (
-            FROM rounds QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1) r
-            USING (wave_number)
+        LEFT JOIN last_rounds r USING (wave_number)
         LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
         ORDER BY w.wave_number
-        """
-    ).fetchall()
-    sessions = _sessions(connection)
+        """,
+    )
+    sessions = _sessions(reader)
     return [
         Wave(
-            wave_number=number,
-            status=status,
-            sessions=[session for session, _ in sessions[number]],
-            success_count=sum(outcome is Outcome.SUCCESS for _, outcome in sessions[number]),
+            wave_number=wave.wave_number,
+            status=wave.status,
+            sessions=[session for session, _ in sessions[wave.wave_number]],
+            success_count=sum(outcome is Outcome.SUCCESS for _, outcome in sessions[wave.wave_number]),
             failure_count=sum(
                 outcome is not None and outcome is not Outcome.SUCCESS and outcome.answerable
-                for _, outcome in sessions[number]
+                for _, outcome in sessions[wave.wave_number]
             ),
         )
-        for number, status in rows
+        for wave in found
     ]
 
 
-def _sessions(connection: DuckDBPyConnection) -> dict[int, list[tuple[RemediationSession, Outcome | None]]]:
-    cursor = connection.execute(
+def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcome | None]]]:
+    """Return the sessions of each wave by its number, each with its outcome as a gate counts it."""
+    sessions: dict[int, list[tuple[RemediationSession, Outcome | None]]] = defaultdict(list)
+    for row in reader.records(
         f"""
         SELECT {", ".join(f"p.{name}" for name in FINDING_COLUMNS)}, p.priority_score, a.wave_number, a.attempt,
-            a.status, CASE WHEN r.verdict != 'approved' THEN 'failed' ELSE a.outcome END AS outcome,
-            a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at, a.error_message,
-            coalesce(v.playbook_id, '') AS playbook_id,
+            a.status, a.counted_outcome, a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at,
+            a.error_message, coalesce(v.playbook_id, '') AS playbook_id,
             CASE WHEN o.output_valid THEN o.structured_output END AS structured_output
         FROM last_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
         LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt AND a.outcome = 'success'
         ORDER BY a.wave_number, p.position
         """
-    )
-    names = [column[0] for column in cursor.description or ()]
-    sessions: dict[int, list[tuple[RemediationSession, Outcome | None]]] = defaultdict(list)
-    for values in cursor.fetchall():
-        row = dict(zip(names, values, strict=True))
+    ):
         output = row["structured_output"]
         session = RemediationSession(
             **{name: row[name] for name in ("session_id", "playbook_id", "status", "pr_url", "wave_number", "attempt")},
@@ -115,7 +121,8 @@ def _sessions(connection: DuckDBPyConnection) -> dict[int, list[tuple[Remediatio
             devin_url=row["session_url"],
             structured_output=_flat(json.loads(output)) if output else None,
         )
-        sessions[session.wave_number].append((session, Outcome(row["outcome"]) if row["outcome"] else None))
+        counted = row["counted_outcome"]
+        sessions[session.wave_number].append((session, Outcome(counted) if counted else None))
     return sessions
 
 
@@ -130,29 +137,29 @@ def _flat(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overall(statuses: list[str]) -> str:
-    """Give the word for the whole: the most pressing of its waves'."""
-    return next((word for word in ("held", "running", "failed", "pending") if word in statuses), "passed")
+    """Return the status of the whole: the most pressing one among its waves'."""
+    return next((status for status in ("held", "running", "failed", "pending") if status in statuses), "passed")
 
 
-def _events(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
-    rows = connection.execute(
+def _events(reader: Reader) -> list[dict[str, Any]]:
+    found = reader.records(
         """
-        SELECT e."timestamp", e.event_type, e.message, e.details, e.wave_number, e.attempt, p.finding_id, p.service_name
+        SELECT e."timestamp", e.event_type, e.message, e.details, p.finding_id, p.service_name AS service,
+            e.wave_number AS wave, e.attempt
         FROM session_events e
         LEFT JOIN wave_plan p ON p.finding_key = e.finding_key AND p.wave_number = e.wave_number
         ORDER BY e.event_id
         """
-    ).fetchall()
-    events = []
-    for at, event_type, message, details, wave, attempt, finding_id, service in rows:
-        about = {"finding_id": finding_id, "service": service, "wave": wave, "attempt": attempt}
-        events.append(
-            {
-                "timestamp": at.isoformat().replace("+00:00", "Z"),
-                "event_type": event_type,
-                "message": message,
-                "details": {name: value for name, value in about.items() if value is not None}
-                | (json.loads(details) if details else {}),
+    )
+    return [
+        {
+            "timestamp": event["timestamp"].isoformat().replace("+00:00", "Z"),
+            "event_type": event["event_type"],
+            "message": event["message"],
+            "details": {
+                name: event[name] for name in ("finding_id", "service", "wave", "attempt") if event[name] is not None
             }
-        )
-    return events
+            | (json.loads(event["details"]) if event["details"] else {}),
+        }
+        for event in found
+    ]

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.schema import FINDING_COLUMNS
+from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import Finding, FindingCategory
 
 from .playbooks import PlaybookText
@@ -29,20 +28,31 @@ class PlannedWave:
     frozen: bool
 
 
-def find_wave(tx: DuckDBPyConnection, wave: str) -> PlannedWave:
+@dataclass(frozen=True)
+class _Known:
+    waves: int
+    first: str | None
+    last: str | None
+
+
+def find_wave(tx: Reader, wave: str) -> PlannedWave:
     """Look a wave up, or raise UnknownWave."""
-    row = tx.execute(
-        "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL FROM waves WHERE wave = ?", [wave]
-    ).fetchone()
-    if row is None:
-        known = tx.execute("SELECT count(*), min(wave), max(wave) FROM waves").fetchone() or (0, None, None)
-        there = f"there are {known[0]} waves, {known[1]} to {known[2]}" if known[0] else "nothing is planned yet"
+    found = tx.one_or_none(
+        PlannedWave,
+        "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL AS frozen FROM waves WHERE wave = ?",
+        [wave],
+    )
+    if found is None:
+        known = tx.one(_Known, "SELECT count(*) AS waves, min(wave) AS first, max(wave) AS last FROM waves")
+        there = (
+            f"there are {known.waves} waves, {known.first} to {known.last}" if known.waves else "nothing is planned yet"
+        )
         raise UnknownWave(f"{wave} is not a wave of the plan ({there}); run plan_waves, or name one of its waves.")
-    return PlannedWave(*row)
+    return found
 
 
 def plan_sessions(
-    tx: DuckDBPyConnection,
+    tx: Transaction,
     wave: str,
     playbooks: Mapping[FindingCategory, PlaybookText],
     *,
@@ -57,8 +67,7 @@ def plan_sessions(
     planned = find_wave(tx, wave)
     if not planned.frozen:
         _write(tx, planned, playbooks, ledger_id, draw_delimiter)
-    row = tx.execute("SELECT count(*) FROM wave_plan WHERE wave_number = ?", [planned.wave_number]).fetchone()
-    return row[0] if row else 0
+    return int(tx.scalar("SELECT count(*) FROM wave_plan WHERE wave_number = ?", [planned.wave_number]))
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:
@@ -67,13 +76,13 @@ def finding_of(row: Mapping[str, Any]) -> Finding:
 
 
 def _write(
-    tx: DuckDBPyConnection,
+    tx: Transaction,
     planned: PlannedWave,
     playbooks: Mapping[FindingCategory, PlaybookText],
     ledger_id: str,
     draw_delimiter: Callable[[], str],
 ) -> None:
-    cursor = tx.execute(
+    rows = tx.records(
         """
         -- From the few findings of the wave to their rows, step by step: joining the views first takes a pass
         -- over all findings there are.
@@ -95,8 +104,6 @@ def _write(
         """,
         [planned.wave_number],
     )
-    names = [column[0] for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     tx.execute("DELETE FROM wave_plan WHERE wave_number = ?", [planned.wave_number])
     for row in rows:
         finding = finding_of(row)
@@ -124,17 +131,17 @@ def _write(
         tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({places})", list(values.values()))
 
 
-def remember_playbooks(tx: DuckDBPyConnection, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:
+def remember_playbooks(tx: Transaction, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:
     """Keep the text of every playbook version, so that results can say what they ran with."""
     for playbook in playbooks.values():
         _remember(tx, playbook)
 
 
-def _remember(tx: DuckDBPyConnection, playbook: PlaybookText) -> None:
+def _remember(tx: Transaction, playbook: PlaybookText) -> None:
     tx.execute(
         """
-        INSERT INTO playbook_versions
-        SELECT $name, $version, $title, $body, NULL, NULL
+        INSERT INTO playbook_versions (playbook, playbook_version, title, body)
+        SELECT $name, $version, $title, $body
         WHERE NOT EXISTS (
             FROM playbook_versions WHERE playbook = $name AND playbook_version = $version)
         """,

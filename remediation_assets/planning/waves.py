@@ -4,10 +4,11 @@ A wave is frozen for ever by its first claim. Planning again leaves frozen waves
 rest anew after them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from duckdb import DuckDBPyConnection
+from remediation_assets.ledger.transaction import Transaction
 
 
 def wave_name(number: int) -> str:
@@ -26,7 +27,14 @@ class Plan:
     planned_findings: int
 
 
-def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan:
+@dataclass(frozen=True)
+class _Wave:
+    wave: str
+    wave_number: int
+    is_frozen: bool
+
+
+def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
     """Cut all ranked findings outside frozen waves into waves of `wave_size` after the last frozen one.
 
     The same input gives the same plan: waves whose findings stay the same keep their plan number.
@@ -61,7 +69,7 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
         WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
         """
     )
-    changed = [row[0] for row in tx.execute("SELECT wave_number FROM changed ORDER BY wave_number").fetchall()]
+    changed = tx.column("SELECT wave_number FROM changed ORDER BY wave_number")
     if changed:
         _replace(tx, now)
     tx.execute(
@@ -70,28 +78,42 @@ def plan_waves(tx: DuckDBPyConnection, *, wave_size: int, now: datetime) -> Plan
         WHERE planned_scan_id IS DISTINCT FROM (SELECT max(scan_id) FROM scans)
         """
     )
-    rows = tx.execute("SELECT wave, wave_number, frozen_at IS NOT NULL FROM waves ORDER BY wave_number").fetchall()
-    numbers = {number for _, number, _ in rows}
-    count = tx.execute("SELECT count(*) FROM cut").fetchone()
+    waves = tx.rows(
+        _Wave, "SELECT wave, wave_number, frozen_at IS NOT NULL AS is_frozen FROM waves ORDER BY wave_number"
+    )
+    numbers = {wave.wave_number for wave in waves}
     return Plan(
-        waves=tuple(wave for wave, _, _ in rows),
+        waves=tuple(wave.wave for wave in waves),
         changed=tuple(wave_name(number) for number in changed if number in numbers),
         removed=tuple(wave_name(number) for number in changed if number not in numbers),
-        frozen=sum(frozen for _, _, frozen in rows),
-        planned_findings=count[0] if count else 0,
+        frozen=sum(wave.is_frozen for wave in waves),
+        planned_findings=tx.scalar("SELECT count(*) FROM cut"),
     )
 
 
-def _replace(tx: DuckDBPyConnection, now: datetime) -> None:
+def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) -> None:
+    """Freeze the waves that are not frozen yet: planning leaves them alone from now on."""
+    tx.execute(
+        "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
+        [at, sorted(set(wave_numbers))],
+    )
+
+
+def _replace(tx: Transaction, now: datetime) -> None:
     for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
         tx.execute(f"DELETE FROM {table} WHERE wave_number IN (SELECT wave_number FROM changed)")
     tx.execute("UPDATE state SET plan_number = plan_number + 1")
-    tx.execute("INSERT INTO wave_findings SELECT * FROM cut SEMI JOIN changed USING (wave_number)")
     tx.execute(
         """
-        INSERT INTO waves
+        INSERT INTO wave_findings (finding_key, wave_number, position)
+        SELECT finding_key, wave_number, position FROM cut SEMI JOIN changed USING (wave_number)
+        """
+    )
+    tx.execute(
+        """
+        INSERT INTO waves (wave, wave_number, plan_number, planned_at)
         SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state),
-            ?::TIMESTAMPTZ, NULL::TIMESTAMPTZ
+            ?::TIMESTAMPTZ
         FROM cut SEMI JOIN changed USING (wave_number)
         ORDER BY wave_number
         """,

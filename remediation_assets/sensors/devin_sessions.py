@@ -7,13 +7,13 @@ import dagster as dg
 from remediation_assets.errors import RemediationError
 from remediation_assets.jobs import collect_wave, dispatch_wave
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.liveness import UNFINISHED, report_dead_runs
 from remediation_assets.resources import Pipeline
-from remediation_assets.sessions.advance import Step, advance, utc_now
+from remediation_assets.sessions.advance import Step, advance
 from remediation_assets.sessions.pull_requests import refresh_pull_requests
-from remediation_assets.sessions.rounds import uncollected
-from remediation_assets.sessions.stopping import unfinished_endings
-from remediation_assets.settings import Settings
+from remediation_assets.sessions.rounds import Uncollected, open_rounds, uncollected
+from remediation_assets.sessions.stopping import count_unterminated
 
 from .intervals import poll_interval_seconds
 from .requests import request_once
@@ -33,35 +33,32 @@ TICK_LOCK_SECONDS = 10.0
 def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
     """Poll Devin, top up, retry and settle, then collect what has settled. Starts only what a person opened."""
     try:
-        settings = pipeline.settings()
-        settings = settings.model_copy(
-            update={"ledger_lock_timeout_seconds": min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)}
-        )
-        ledger = pipeline.ledger(settings)
+        settings = pipeline.settings
+        patience = min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)
+        ledger = open_ledger(settings.model_copy(update={"ledger_lock_timeout_seconds": patience}))
         for message in report_dead_runs(context.instance, ledger.data_dir):
             context.log.warning(message)
         if not ledger.path.exists():
             return dg.SkipReason("Nothing is planned yet.")
-        said = _carry(context, pipeline, ledger, settings) or _idle(context, pipeline, ledger, settings)
+        progress = _advance(context, pipeline, ledger) or _idle(context, pipeline, ledger)
         with ledger.transaction() as tx:
             settled = uncollected(tx)
     except RemediationError as error:
         return dg.SkipReason(str(error))
-    answers = [_collection(context, ledger, wave, number) for wave, number in settled]
-    requests = [answer for answer in answers if isinstance(answer, dg.RunRequest)]
+    collections = [_collection(context, ledger, settled_round) for settled_round in settled]
+    requests = [collection for collection in collections if isinstance(collection, dg.RunRequest)]
     if requests:
         return dg.SensorResult(run_requests=requests)
-    return dg.SkipReason("; ".join([said, *(answer for answer in answers if isinstance(answer, str))]))
+    return dg.SkipReason("; ".join([progress, *(reason for reason in collections if isinstance(reason, str))]))
 
 
-def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> str:
-    """Take a step where something is under way; say what is waited for."""
+def _advance(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger) -> str:
+    """Take a step if something is under way; return what is waited for, empty if nothing is."""
     with ledger.transaction() as tx:
-        [(open_rounds,)] = tx.execute("SELECT count(*) FROM rounds WHERE settled_at IS NULL").fetchall()
-        if not open_rounds and not unfinished_endings(tx):
+        if not open_rounds(tx) and not count_unterminated(tx):
             return ""
     try:
-        step = asyncio.run(_step(pipeline, ledger, settings))
+        step = asyncio.run(_step(pipeline, ledger))
     except (RemediationError, TimeoutError) as error:
         reason = str(error) or f"Devin did not answer within {TICK_SECONDS:g} seconds; the next tick tries again."
         context.log.warning(reason)
@@ -72,10 +69,10 @@ def _carry(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledg
     return step.busy or holds or "Sessions are under way."
 
 
-def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger, settings: Settings) -> str:
-    """Look, now and then, how the pull requests fare; nothing waits for it."""
+def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger) -> str:
+    """Refresh the state of pull requests now and then; nothing waits for it."""
     try:
-        changed = asyncio.run(_look_at_pull_requests(pipeline, ledger, settings))
+        changed = asyncio.run(_refresh_pull_requests(pipeline, ledger))
     except (RemediationError, TimeoutError) as error:
         context.log.warning(f"Pull requests were not looked at: {error or 'Devin did not answer in time.'}")
         changed = 0
@@ -84,22 +81,23 @@ def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledge
     return "No wave is under way." + (f" {changed} pull requests have changed." if changed else "")
 
 
-def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, wave: str, number: int) -> dg.RunRequest | str:
-    """Ask for the collection of a settled round, unless a run that waits for the wave will do it."""
+def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, settled: Uncollected) -> dg.RunRequest | str:
+    """Request the collection of a settled round, unless a run that waits for the wave will do it."""
+    wave = settled.wave
     for run in context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED)):
         if run.job_name != dispatch_wave.name:
             return f"{wave} is collected by {run.job_name} {run.run_id[:8]}."
-    cause = f"{ledger.ledger_id}-{wave}-round-{number}"
+    cause = f"{ledger.ledger_id}-{wave}-round-{settled.round}"
     return request_once(context, collect_wave.name, cause, wave=wave, again_where_cancelled=True)
 
 
-async def _step(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Step:
-    async with pipeline.devin(settings) as devin:
+async def _step(pipeline: Pipeline, ledger: Ledger) -> Step:
+    async with pipeline.devin() as devin:
         async with asyncio.timeout(TICK_SECONDS):
-            return await advance(ledger, devin, settings, seconds=TICK_SECONDS)
+            return await advance(ledger, devin, pipeline.policy, seconds=TICK_SECONDS)
 
 
-async def _look_at_pull_requests(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> int:
-    async with pipeline.devin(settings) as devin:
+async def _refresh_pull_requests(pipeline: Pipeline, ledger: Ledger) -> int:
+    async with pipeline.devin() as devin:
         async with asyncio.timeout(TICK_SECONDS):
-            return await refresh_pull_requests(ledger, devin, settings, now=utc_now)
+            return await refresh_pull_requests(ledger, devin, pipeline.policy)

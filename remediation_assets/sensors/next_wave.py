@@ -22,7 +22,7 @@ def next_wave_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
     The first wave is a person's to start.
     """
     try:
-        ledger = pipeline.ledger(pipeline.settings())
+        ledger = pipeline.ledger
         if not ledger.path.exists():
             return dg.SkipReason("Nothing is planned yet.")
         with ledger.transaction() as tx:

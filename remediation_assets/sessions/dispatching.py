@@ -1,6 +1,6 @@
 """Dispatch, exactly once: claim attempts, send their requests, record the answers.
 
-Runs only under the fence of `advance`. A claim is committed before anything is sent and stands
+Runs only under the lock of `advance`. A claim is committed before anything is sent and stands
 until its session is known or known not to exist.
 """
 
@@ -10,10 +10,7 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-
-from duckdb import DuckDBPyConnection
 
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import AccountProblem, ConcurrencyCap, NotFound, RateLimited, RefusedRequest
@@ -21,36 +18,34 @@ from remediation_assets.devin.types import DevinSession
 from remediation_assets.escaping import is_plain_url
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import this_process
-from remediation_assets.models import Outcome, SessionStatus
+from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.models import EventType, Outcome, SessionStatus
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
-from remediation_assets.settings import Settings
+from remediation_assets.planning.waves import freeze_waves
 
-from .attempts import Attempt, load_attempts, return_to_pending, update_attempt
-from .auditing import mark_unsure, note_posts
-from .events import Timeline
+from .admission import admitted
+from .attempts import claimable, pending, return_to_pending, suspended, update_attempt
+from .auditing import mark_unconfirmed, note_posts
 from .holds import (
     HoldKind,
     lift,
     lift_ended,
     lift_probed,
-    postpone_probes,
+    postpone_attempt_probes,
     refusals_in_a_row,
     set_hold,
     set_hold_for,
     standing_holds,
 )
-from .requests import build_request
+from .model import Attempt
+from .policy import Policy
+from .requests import RequestContext, build_request
 from .slots import free_slots, learn_acceptance, learn_refusal
-from .withdrawing import withdraw_gone
-
-CHUNK = 4
-"""Attempts claimed at a time: what a death between claim and record can leave behind."""
+from .withdrawing import withdraw_closed
 
 POST_DEADLINE_SECONDS = 30.0
 
 REFUSALS_IN_A_ROW = 3
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -64,37 +59,39 @@ class Claim:
 async def dispatch(
     ledger: Ledger,
     devin: DevinClient,
-    settings: Settings,
-    timeline: Timeline,
+    policy: Policy,
+    journal: Journal,
     *,
-    now: Callable[[], datetime],
     may_send: Callable[[], bool] = lambda: True,
     draw_delimiter: Callable[[], str] = secrets.token_hex,
 ) -> int:
     """Claim and send pending attempts, chunk by chunk, until no slot is free or a hold stands.
 
-    Stops early where `may_send` says that no time is left for another. Returns how many sessions were
-    started.
+    Stop early if `may_send` says that no time is left for another chunk. Return how many sessions were started.
+
+    The order of the steps is what makes it exactly once. A claim is committed before its request is sent, so that
+    a process that dies in between leaves an orphan to be looked for, never a session that nobody knows of. Nothing
+    is sent inside a transaction: the ledger's lock is held for milliseconds, a POST may take 30 seconds. And a
+    chunk is recorded before the next one is claimed, so that a death leaves at most one chunk behind.
     """
     started = 0
+    context = RequestContext(ledger.ledger_id, policy, draw_delimiter)
     while True:
         if not may_send():
             return started
-        timeline.now = now()
-        with ledger.transaction() as tx:
-            claims = _claim(tx, ledger.ledger_id, settings, timeline, draw_delimiter)
+        with ledger.transaction(journal) as tx:
+            claims = _claim(tx, policy, context)
         if not claims:
             return started
         answers = await _send(devin, claims)
-        timeline.now = now()
-        with ledger.transaction() as tx:
+        with ledger.transaction(journal) as tx:
             # Successes first: they may lift an older hold, not the one that a refusal beside them sets.
             for claim, answer in sorted(
                 zip(claims, answers, strict=True), key=lambda pair: not isinstance(pair[1], DevinSession)
             ):
-                started += _record(tx, claim.attempt, answer, settings, timeline)
-            _judge_limits(tx, answers, settings, timeline)
-            _judge_refusals(tx, timeline)
+                started += _record(tx, claim.attempt, answer, policy)
+            _hold_for_limits(tx, answers, policy)
+            _hold_for_refusals(tx)
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer
@@ -102,90 +99,55 @@ async def dispatch(
             return started
 
 
-def _claim(
-    tx: DuckDBPyConnection,
-    ledger_id: str,
-    settings: Settings,
-    timeline: Timeline,
-    draw_delimiter: Callable[[], str],
-) -> list[Claim]:
-    """Claim up to CHUNK pending attempts in this transaction; freezes their waves."""
-    lift_ended(tx, timeline)
-    _lift_needless(tx, timeline)
-    withdraw_gone(tx, timeline)
-    attempts = load_attempts(tx, _CLAIMABLE)[: _admitted(tx, settings, timeline.now)]
+def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Claim]:
+    """Claim up to a chunk of pending attempts in this transaction; freezes their waves."""
+    lift_ended(tx)
+    _lift_unprobed(tx)
+    withdraw_closed(tx)
+    attempts = claimable(tx)[: _admitted(tx, policy)]
     if not attempts:
         return []
-    postpone_probes(tx, timeline.now, settings.hold_probe_minutes, of_credentials=False)
-    note_posts(tx, attempts, timeline.now)
+    postpone_attempt_probes(tx, policy.hold_probe_minutes)
+    note_posts(tx, attempts)
     claims = []
     for attempt in attempts:
-        request = build_request(tx, attempt, ledger_id, settings, draw_delimiter)
+        request = build_request(tx, attempt, context)
         text = json.dumps(request, sort_keys=True)
-        claim = {"claimed_at": timeline.now, "claimed_by": this_process(), "request": text}
-        update_attempt(tx, attempt, {**claim, "request_hash": hashlib.sha256(text.encode()).hexdigest()})
+        update_attempt(
+            tx,
+            attempt,
+            claimed_at=tx.now,
+            claimed_by=this_process(),
+            request=text,
+            request_hash=hashlib.sha256(text.encode()).hexdigest(),
+        )
         claims.append(Claim(attempt, request))
-    tx.execute(
-        "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
-        [timeline.now, sorted({attempt.wave_number for attempt in attempts})],
-    )
+    freeze_waves(tx, [attempt.wave_number for attempt in attempts], at=tx.now)
     return claims
 
 
-def claimable(tx: DuckDBPyConnection) -> int:
-    """Count the attempts that wait for nothing but a slot."""
-    return len(load_attempts(tx, _CLAIMABLE))
+def _admitted(tx: Transaction, policy: Policy) -> int:
+    """Return how many attempts may be claimed now."""
+    return admitted(
+        tx.now,
+        free_slots=free_slots(tx, policy),
+        holds=standing_holds(tx),
+        refusals_in_a_row=refusals_in_a_row(tx),
+        suspended=suspended(tx),
+    )
 
 
-def _admitted(tx: DuckDBPyConnection, settings: Settings, now: datetime) -> int:
-    """Give how many attempts may go out now."""
-    limits = [CHUNK, free_slots(tx, settings)]
-    holds = standing_holds(tx)
-    limits += [admitted for hold in holds if (admitted := hold.admits(now)) is not None]
-    if refusals_in_a_row(tx):
-        limits.append(1)
-    # Quota is asked for by waking the sessions that it has suspended, as long as there is one not yet asked.
-    quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
-    if quota and any(attempt.woken_at is None or attempt.woken_at < quota.set_at for attempt in halted(tx)):
-        limits.append(0)
-    return max(0, min(limits))
-
-
-def _lift_needless(tx: DuckDBPyConnection, timeline: Timeline) -> None:
-    """Lift the holds that nobody is left to probe: they would stand for ever, and stop the clock of timeouts."""
-    if load_attempts(tx, "a.claimed_at IS NULL AND a.outcome IS NULL"):
+def _lift_unprobed(tx: Transaction) -> None:
+    """Lift the holds that nothing is left to probe: they would never end, and they stop the clock of timeouts."""
+    if pending(tx):
         return
-    lift(tx, [HoldKind.PERMISSION], timeline)
-    if not halted(tx):
-        lift(tx, [HoldKind.QUOTA], timeline)
-
-
-def halted(tx: DuckDBPyConnection) -> list[Attempt]:
-    """Load the attempts whose sessions the account's quota has suspended, those first that were asked longest ago."""
-    found = load_attempts(tx, "a.halted_at IS NOT NULL AND a.outcome IS NULL")
-    return sorted(found, key=lambda attempt: attempt.woken_at or attempt.halted_at or NEVER)
-
-
-# Pending, in an open round whose plan still stands, and with every earlier session of its finding
-# known to be ended where it had to be: else two agents would work on one finding.
-_CLAIMABLE = """
-a.claimed_at IS NULL AND a.outcome IS NULL AND a.cancel_wanted_at IS NULL
-AND EXISTS (
-    FROM rounds r JOIN waves w ON w.wave_number = r.wave_number AND w.plan_number = r.plan_number
-    WHERE r.wave_number = a.wave_number AND r.round = a.round AND r.settled_at IS NULL AND r.stopped_at IS NULL)
-AND NOT EXISTS (
-    FROM attempts earlier
-    WHERE earlier.finding_key = a.finding_key AND earlier.attempt < a.attempt
-        AND (earlier.outcome IS NULL OR earlier.session_id IS NOT NULL
-            AND earlier.end_wanted_at IS NOT NULL AND earlier.session_ended_at IS NULL))
-AND EXISTS (
-    FROM playbook_versions v
-    WHERE v.playbook = a.playbook AND v.playbook_version = a.playbook_version AND v.playbook_id IS NOT NULL)
-"""
+    lift(tx, [HoldKind.PERMISSION])
+    if not suspended(tx):
+        lift(tx, [HoldKind.QUOTA])
 
 
 async def _send(devin: DevinClient, claims: Sequence[Claim]) -> list[DevinSession | BaseException]:
-    """Send a chunk at once; every POST has ended when this returns, also where one of them raised."""
+    """Send a chunk at once; every POST has ended when this returns, also if one of them raised."""
     tasks = [
         asyncio.ensure_future(
             devin.create_session(
@@ -199,48 +161,47 @@ async def _send(devin: DevinClient, claims: Sequence[Claim]) -> list[DevinSessio
     try:
         return list(await asyncio.gather(*tasks, return_exceptions=True))
     finally:
-        # On cancellation the POSTs must not outlive the fence; their claims stand and are found by tag.
+        # On cancellation the POSTs must not outlive the advance lock; their claims stand and are found by tag.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _record(
-    tx: DuckDBPyConnection,
-    attempt: Attempt,
-    answer: DevinSession | BaseException,
-    settings: Settings,
-    timeline: Timeline,
-) -> int:
+def _record(tx: Transaction, attempt: Attempt, answer: DevinSession | BaseException, policy: Policy) -> int:
     """Record the answer to one POST; return 1 if it started a session."""
     if isinstance(answer, DevinSession):
-        record_session(tx, attempt, answer, timeline)
-        lift_probed(tx, timeline)
+        record_session(tx, attempt, answer)
+        lift_probed(tx)
         learn_acceptance(tx)
         return 1
     if isinstance(answer, RefusedRequest):
-        refused = {"status": Outcome.REFUSED.status, "outcome": Outcome.REFUSED, "error_message": answer.words}
-        update_attempt(tx, attempt, {**refused, "completed_at": timeline.now})
-        timeline.add(tx, "session_failed", f"{attempt.label} refused by Devin: {answer.words}", attempt=attempt)
+        update_attempt(
+            tx,
+            attempt,
+            status=Outcome.REFUSED.status,
+            outcome=Outcome.REFUSED,
+            error_message=answer.words,
+            completed_at=tx.now,
+        )
+        tx.record(EventType.SESSION_FAILED, f"{attempt.label} refused by Devin: {answer.words}", attempt=attempt)
     elif isinstance(answer, AccountProblem | NotFound):
-        # The account's trouble, not the finding's: no attempt is spent. Limits are judged for all answers at once.
+        # The account's trouble, not the finding's: no attempt is spent. Limits are handled for all answers at once.
         return_to_pending(tx, attempt)
         if not isinstance(answer, RateLimited):
-            set_hold_for(tx, answer, timeline, probe_minutes=settings.hold_probe_minutes)
+            set_hold_for(tx, answer, probe_minutes=policy.hold_probe_minutes)
     else:
-        update_attempt(tx, attempt, {"unknown_since": timeline.now})
-        mark_unsure(tx, attempt, timeline.now)
-        timeline.add(
-            tx,
-            "session_unknown",
+        update_attempt(tx, attempt, unknown_since=tx.now)
+        mark_unconfirmed(tx, attempt, tx.now)
+        tx.record(
+            EventType.CREATE_UNCONFIRMED,
             f"{attempt.label}: no answer to its creation, looked for by its tag",
             attempt=attempt,
         )
     return 0
 
 
-def _judge_limits(tx: DuckDBPyConnection, answers: Sequence[object], settings: Settings, timeline: Timeline) -> None:
-    """Judge the limits that a chunk met, once for all its answers: one hold, one cut of what is known of the cap."""
+def _hold_for_limits(tx: Transaction, answers: Sequence[object], policy: Policy) -> None:
+    """Handle the limits that a chunk met, once for all its answers: one hold, one cut of the learned cap."""
     limited = [answer for answer in answers if isinstance(answer, RateLimited)]
     if not limited:
         return
@@ -248,12 +209,19 @@ def _judge_limits(tx: DuckDBPyConnection, answers: Sequence[object], settings: S
     if capped:
         learn_refusal(tx)
     longest = max(capped or limited, key=lambda answer: answer.retry_after_seconds or 0.0)
-    set_hold_for(tx, longest, timeline, probe_minutes=settings.hold_probe_minutes)
+    set_hold_for(tx, longest, probe_minutes=policy.hold_probe_minutes)
 
 
-def _judge_refusals(tx: DuckDBPyConnection, timeline: Timeline) -> None:
-    """Hold where several attempts in a row were refused for one cause: the next ones would be spent for nothing."""
-    last = tx.execute(
+@dataclass(frozen=True)
+class _Answered:
+    outcome: Outcome | None
+    error_message: str | None
+
+
+def _hold_for_refusals(tx: Transaction) -> None:
+    """Set a hold if several attempts in a row were refused for one cause: the next ones would be spent for nothing."""
+    last = tx.rows(
+        _Answered,
         """
         SELECT outcome, error_message FROM attempts WHERE claimed_at IS NOT NULL
             AND (session_id IS NOT NULL OR outcome IS NOT NULL)
@@ -261,14 +229,14 @@ def _judge_refusals(tx: DuckDBPyConnection, timeline: Timeline) -> None:
         ORDER BY coalesce(dispatched_at, completed_at) DESC, session_id IS NULL LIMIT ?
         """,
         [HoldKind.REFUSALS, REFUSALS_IN_A_ROW],
-    ).fetchall()
-    if len(last) == REFUSALS_IN_A_ROW and len(set(last)) == 1 and last[0][0] == Outcome.REFUSED:
-        reason = f"{REFUSALS_IN_A_ROW} attempts in a row were refused: {last[0][1]}"
-        set_hold(tx, HoldKind.REFUSALS, reason, timeline)
+    )
+    if len(last) == REFUSALS_IN_A_ROW and len(set(last)) == 1 and last[0].outcome is Outcome.REFUSED:
+        reason = f"{REFUSALS_IN_A_ROW} attempts in a row were refused: {last[0].error_message}"
+        set_hold(tx, HoldKind.REFUSALS, reason)
 
 
-def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSession, timeline: Timeline) -> None:
-    """Record which session carries out an attempt, where none is recorded yet."""
+def record_session(tx: Transaction, attempt: Attempt, session: DevinSession) -> None:
+    """Record which session carries out an attempt, unless one is recorded already."""
     url = session.url if is_plain_url(session.url) else None
     tx.execute(
         """
@@ -281,16 +249,15 @@ def record_session(tx: DuckDBPyConnection, attempt: Attempt, session: DevinSessi
             session.session_id,
             url,
             SessionStatus.DISPATCHED,
-            timeline.now,
-            timeline.now,
+            tx.now,
+            tx.now,
             attempt.wave_number,
             attempt.finding_key,
             attempt.attempt,
         ],
     )
-    timeline.add(
-        tx,
-        "session_started",
+    tx.record(
+        EventType.SESSION_STARTED,
         f"{attempt.label} started: {url or session.session_id}",
         attempt=attempt,
         details={"finding_id": attempt.finding_id, "wave": attempt.wave_number},

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.devin.errors import ConcurrencyCap, DevinError, NotAuthorised, QuotaExhausted, RateLimited
-
-from .events import Timeline
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType
 
 _FIRST_BACKOFF_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 1200.0
@@ -71,79 +69,104 @@ class Hold:
         return 0 if self.probe_at is None or now < self.probe_at else 1
 
 
-def standing_holds(tx: DuckDBPyConnection) -> list[Hold]:
-    """Load the holds that nobody has lifted."""
-    rows = tx.execute(
-        "SELECT hold_id, kind, reason, set_at, ends_at, probe_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id"
-    ).fetchall()
-    return [Hold(row[0], HoldKind(row[1]), *row[2:]) for row in rows]
+def standing_holds(tx: Reader) -> list[Hold]:
+    """Load the holds that nothing has lifted."""
+    return tx.rows(
+        Hold,
+        """
+        SELECT hold_id, kind, reason, set_at, ends_at, probe_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id
+        """,
+    )
 
 
-def lift_ended(tx: DuckDBPyConnection, timeline: Timeline) -> None:
+def lift_ended(tx: Transaction) -> None:
     """Lift the holds whose end has come."""
     for hold in standing_holds(tx):
-        if hold.ends_at is not None and hold.ends_at <= timeline.now:
-            _lift(tx, hold, timeline)
+        if hold.ends_at is not None and hold.ends_at <= tx.now:
+            _lift(tx, hold)
 
 
-def lift_probed(tx: DuckDBPyConnection, timeline: Timeline) -> None:
+def lift_probed(tx: Transaction) -> None:
     """Lift the holds that an attempt probes: one was accepted."""
-    lift(tx, PROBED_BY_AN_ATTEMPT, timeline)
+    lift(tx, PROBED_BY_AN_ATTEMPT)
 
 
-def lift(tx: DuckDBPyConnection, kinds: Container[HoldKind], timeline: Timeline) -> int:
+def lift(tx: Transaction, kinds: Container[HoldKind]) -> int:
     """Lift the standing holds of some kinds; return how many there were."""
     lifted = 0
     for hold in standing_holds(tx):
         if hold.kind in kinds:
-            _lift(tx, hold, timeline)
+            _lift(tx, hold)
             lifted += 1
     return lifted
 
 
-def probe_due(tx: DuckDBPyConnection, now: datetime) -> bool:
-    """Say whether refused credentials are to be tried again now."""
+def credentials_probe_due(tx: Transaction) -> bool:
+    """Whether refused credentials are to be tried again now."""
     return any(
-        hold.kind is HoldKind.CREDENTIALS and hold.probe_at is not None and hold.probe_at <= now
+        hold.kind is HoldKind.CREDENTIALS and hold.probe_at is not None and hold.probe_at <= tx.now
         for hold in standing_holds(tx)
     )
 
 
-def postpone_probes(tx: DuckDBPyConnection, now: datetime, probe_minutes: float, *, of_credentials: bool) -> None:
-    """Set the next probe of the holds whose probe is being made now, before it is sent.
+def postpone_credentials_probe(tx: Transaction, probe_minutes: float) -> None:
+    """Set the next probe of refused credentials, before the one that is due is sent."""
+    _postpone(tx, probe_minutes, "kind = ?")
 
-    Credentials are probed with a request of their own, all other holds with an attempt.
-    """
+
+def postpone_attempt_probes(tx: Transaction, probe_minutes: float) -> None:
+    """Set the next probe of all holds that an attempt probes, before it is sent."""
+    _postpone(tx, probe_minutes, "kind != ?")
+
+
+def postpone_quota_probe(tx: Transaction, probe_minutes: float) -> None:
+    """Set the next probe of a standing quota hold, whether one was due or not: suspended sessions are being resumed."""
     tx.execute(
-        """
-        UPDATE holds SET probe_at = ?
-        WHERE lifted_at IS NULL AND ends_at IS NULL AND probe_at <= ? AND (kind = ?) = ?
-        """,
-        [now + timedelta(minutes=probe_minutes), now, HoldKind.CREDENTIALS, of_credentials],
+        "UPDATE holds SET probe_at = ? WHERE kind = ? AND lifted_at IS NULL",
+        [tx.now + timedelta(minutes=probe_minutes), HoldKind.QUOTA],
     )
 
 
-def set_hold(tx: DuckDBPyConnection, kind: HoldKind, reason: str, timeline: Timeline, *, seconds: float = 0.0) -> None:
+def probe_at_once(tx: Transaction) -> None:
+    """Let every standing hold that is probed be probed by the next step."""
+    tx.execute("UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND probe_at > ?", [tx.now, tx.now])
+
+
+def _postpone(tx: Transaction, probe_minutes: float, which: str) -> None:
+    tx.execute(
+        f"UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND ends_at IS NULL AND probe_at <= ? AND {which}",
+        [tx.now + timedelta(minutes=probe_minutes), tx.now, HoldKind.CREDENTIALS],
+    )
+
+
+def set_hold(tx: Transaction, kind: HoldKind, reason: str, *, seconds: float = 0.0) -> None:
     """Set a hold unless one of its kind stands; `seconds` from now it ends or is probed, as its kind does."""
-    lift_ended(tx, timeline)
+    lift_ended(tx)
     if any(hold.kind is kind for hold in standing_holds(tx)):
         return
-    then = timeline.now + timedelta(seconds=seconds)
-    ends_at = then if kind in BACKS_OFF else None
-    probe_at = None if kind in BACKS_OFF or kind in FOR_A_PERSON else then
+    then = tx.now + timedelta(seconds=seconds)
     tx.execute(
-        "INSERT INTO holds SELECT coalesce(max(hold_id), 0) + 1, ?, ?, ?, ?, ?, NULL FROM holds",
-        [kind, reason, timeline.now, ends_at, probe_at],
+        """
+        INSERT INTO holds (hold_id, kind, reason, set_at, ends_at, probe_at)
+        SELECT coalesce(max(hold_id), 0) + 1, ?, ?, ?, ?, ? FROM holds
+        """,
+        [
+            kind,
+            reason,
+            tx.now,
+            then if kind in BACKS_OFF else None,
+            None if kind in BACKS_OFF or kind in FOR_A_PERSON else then,
+        ],
     )
-    timeline.add(tx, "hold_set", f"dispatching is on hold ({kind}): {reason}")
+    tx.record(EventType.HOLD_SET, f"dispatching is on hold ({kind}): {reason}")
 
 
-def set_hold_for(tx: DuckDBPyConnection, error: DevinError, timeline: Timeline, *, probe_minutes: float) -> None:
+def set_hold_for(tx: Transaction, error: DevinError, *, probe_minutes: float) -> None:
     """Set the hold that an account's refusal calls for."""
     if isinstance(error, RateLimited):
         kind = HoldKind.CONCURRENCY if isinstance(error, ConcurrencyCap) else HoldKind.RATE_LIMIT
         seconds = error.retry_after_seconds or _FIRST_BACKOFF_SECONDS * 2.0 ** refusals_in_a_row(tx)
-        set_hold(tx, kind, str(error), timeline, seconds=min(seconds, _LONGEST_BACKOFF_SECONDS))
+        set_hold(tx, kind, str(error), seconds=min(seconds, _LONGEST_BACKOFF_SECONDS))
     else:
         kind = (
             HoldKind.QUOTA
@@ -152,21 +175,23 @@ def set_hold_for(tx: DuckDBPyConnection, error: DevinError, timeline: Timeline, 
             if isinstance(error, NotAuthorised)
             else HoldKind.PERMISSION
         )
-        set_hold(tx, kind, str(error), timeline, seconds=probe_minutes * 60)
+        set_hold(tx, kind, str(error), seconds=probe_minutes * 60)
 
 
-def refusals_in_a_row(tx: DuckDBPyConnection) -> int:
+def refusals_in_a_row(tx: Reader) -> int:
     """Count the holds for limits since a session was started; while there are any, one attempt goes out at a time."""
-    [(count,)] = tx.execute(
-        """
-        SELECT count(*) FROM holds
-        WHERE kind IN (?, ?) AND set_at >= coalesce((SELECT max(dispatched_at) FROM attempts), 'epoch'::TIMESTAMPTZ)
-        """,
-        list(BACKS_OFF),
-    ).fetchall()
-    return int(count)
+    return int(
+        tx.scalar(
+            """
+            SELECT count(*) FROM holds
+            WHERE kind IN (?, ?)
+                AND set_at >= coalesce((SELECT max(dispatched_at) FROM attempts), 'epoch'::TIMESTAMPTZ)
+            """,
+            BACKS_OFF,
+        )
+    )
 
 
-def _lift(tx: DuckDBPyConnection, hold: Hold, timeline: Timeline) -> None:
-    tx.execute("UPDATE holds SET lifted_at = ? WHERE hold_id = ?", [timeline.now, hold.hold_id])
-    timeline.add(tx, "hold_lifted", f"dispatching goes on ({hold.kind})")
+def _lift(tx: Transaction, hold: Hold) -> None:
+    tx.execute("UPDATE holds SET lifted_at = ? WHERE hold_id = ?", [tx.now, hold.hold_id])
+    tx.record(EventType.HOLD_LIFTED, f"dispatching goes on ({hold.kind})")

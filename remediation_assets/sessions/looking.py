@@ -9,52 +9,55 @@ from remediation_assets.devin.errors import NotFound, Unavailable
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.planning.waves import wave_name
 
-from .attempts import Attempt, ledger_tag, wave_tag
+from .model import Attempt, Phase, ledger_tag, wave_tag
 
 
 @dataclass
-class Sightings:
-    """What one poll brought: each attempt's session by its tag, second ones, and who was sought in vain."""
+class Listing:
+    """What one poll brought: sessions by their attempt's tag, duplicates, and whose session was not found."""
 
     by_tag: dict[str, DevinSession] = field(default_factory=dict)
-    extras: list[tuple[Attempt, DevinSession]] = field(default_factory=list)
-    sought_in_vain: list[Attempt] = field(default_factory=list)
-    gone: list[Attempt] = field(default_factory=list)
+    duplicates: list[tuple[Attempt, DevinSession]] = field(default_factory=list)
+    not_found: list[Attempt] = field(default_factory=list)
+    """Claims whose session is not known and that no list shows."""
+
+    vanished: list[Attempt] = field(default_factory=list)
+    """Live attempts whose session Devin says does not exist."""
 
 
-async def look(devin: DevinClient, attempts: Sequence[Attempt], ledger_id: str) -> Sightings:
+async def list_sessions(devin: DevinClient, attempts: Sequence[Attempt], ledger_id: str) -> Listing:
     """List the sessions of the waves of some attempts - all attempts of these waves - to their last page.
 
-    Then look for each attempt without an outcome that no list has shown: by its own tag where its
-    session is not known, else at the session's own address.
+    Then look up each open attempt that no list has shown: by its own tag if its session is not known, else
+    at the session's own address.
     """
     known = {attempt.tag: attempt for attempt in attempts}
     found: dict[str, dict[str, DevinSession]] = defaultdict(dict)
     for wave_number in sorted({attempt.wave_number for attempt in attempts}):
         await _list(devin, wave_tag(ledger_id, wave_name(wave_number)), known, found, ledger_id)
     for attempt in attempts:
-        if attempt.claimed_at and attempt.outcome is None and attempt.session_id is None and attempt.tag not in found:
+        if attempt.phase is Phase.CLAIMED and attempt.tag not in found:
             await _list(devin, attempt.tag, {attempt.tag: attempt}, found, ledger_id)
-    sightings = Sightings()
+    listing = Listing()
     for tag, sessions in found.items():
         own = _own(known[tag], list(sessions.values()))
         if own is not None:
-            sightings.by_tag[tag] = own
-        sightings.extras += [(known[tag], session) for session in sessions.values() if session is not own]
+            listing.by_tag[tag] = own
+        listing.duplicates += [(known[tag], session) for session in sessions.values() if session is not own]
     for attempt in attempts:
-        if attempt.outcome or not attempt.claimed_at or attempt.tag in sightings.by_tag:
+        if attempt.phase not in (Phase.CLAIMED, Phase.LIVE) or attempt.tag in listing.by_tag:
             continue
         if attempt.session_id is None:
-            sightings.sought_in_vain.append(attempt)
+            listing.not_found.append(attempt)
             continue
-        # Absence from a list is nothing: the list may lag. Only the session's own address tells.
+        # Absence from a list proves nothing: the list may lag. Only the session's own address tells.
         try:
-            sightings.by_tag[attempt.tag] = await devin.get_session(attempt.session_id)
+            listing.by_tag[attempt.tag] = await devin.get_session(attempt.session_id)
         except NotFound:
-            sightings.gone.append(attempt)
+            listing.vanished.append(attempt)
         except Unavailable:
             continue  # one that cannot be read must not keep the others from being followed
-    return sightings
+    return listing
 
 
 async def _list(

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.wave_plan import find_wave
 
 from .holds import FOR_A_PERSON, standing_holds
@@ -19,40 +18,49 @@ class NextWave:
     reason: str = ""
 
 
-def next_wave(tx: DuckDBPyConnection) -> NextWave:
+@dataclass(frozen=True)
+class _LastStarted:
+    wave: str
+    round: int
+    is_settled: bool
+    is_collected: bool
+    is_stopped: bool
+    following: str | None
+
+
+def next_wave(tx: Reader) -> NextWave:
     """Decide from the ledger: the wave after the last that has been started, once that has passed and is collected.
 
-    The first wave is a person's to start, and so is whatever follows a person's order to pause or to stop.
+    The first wave is a person's to start, and so is whatever follows a person's command to pause or to stop.
     """
-    last = tx.execute(
+    last = tx.one_or_none(
+        _LastStarted,
         """
-        SELECT w.wave, r.round, r.settled_at IS NOT NULL, r.collected_at IS NOT NULL,
-            r.stopped_at IS NOT NULL,
-            (SELECT min(n.wave) FROM waves n WHERE n.wave_number = (
-                SELECT min(wave_number) FROM waves WHERE wave_number > w.wave_number))
-        FROM rounds r JOIN waves w USING (wave_number)
-        ORDER BY w.wave_number DESC, r.round DESC LIMIT 1
-        """
-    ).fetchone()
+        SELECT w.wave, r.round, r.settled_at IS NOT NULL AS is_settled, r.collected_at IS NOT NULL AS is_collected,
+            r.stopped_at IS NOT NULL AS is_stopped,
+            (SELECT min_by(n.wave, n.wave_number) FROM waves n WHERE n.wave_number > w.wave_number) AS following
+        FROM last_rounds r JOIN waves w USING (wave_number)
+        ORDER BY w.wave_number DESC LIMIT 1
+        """,
+    )
     if last is None:
         return NextWave(reason="No wave has been started; launch dispatch_wave for the first.")
-    wave, number, settled, collected, stopped, following = last
-    if not settled:
-        return NextWave(reason=f"{wave} is under way.")
-    if not collected:
-        return NextWave(reason=f"{wave} has settled and is not collected yet.")
-    if following is None:
+    if not last.is_settled:
+        return NextWave(reason=f"{last.wave} is under way.")
+    if not last.is_collected:
+        return NextWave(reason=f"{last.wave} has settled and is not collected yet.")
+    if last.following is None:
         return NextWave(reason="Every wave has been started.")
-    planned = find_wave(tx, following)
+    planned = find_wave(tx, last.following)
     closed = gate_before(tx, planned)
     if closed:
         return NextWave(reason=closed)
-    if stopped:
+    if last.is_stopped:
         return NextWave(
-            reason=f"{following} is not started: {wave} was stopped by a person; launch dispatch_wave for it."
+            reason=f"{last.following} is not started: {last.wave} was stopped by a person; launch dispatch_wave for it."
         )
     hold = next((hold for hold in standing_holds(tx) if hold.kind in FOR_A_PERSON), None)
     if hold:
-        return NextWave(reason=f"{following} is not started: {hold.sentence}")
-    # A plan that was cut anew has not been started, whatever was asked for the one before.
-    return NextWave(following, after=f"{wave}-round-{number}-plan-{planned.plan_number}")
+        return NextWave(reason=f"{last.following} is not started: {hold.sentence}")
+    # A plan that was cut again has not been started, whatever was asked for the one before.
+    return NextWave(last.following, after=f"{last.wave}-round-{last.round}-plan-{planned.plan_number}")

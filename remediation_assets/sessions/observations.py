@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from duckdb import DuckDBPyConnection
+from remediation_assets.ledger.transaction import Transaction
+from remediation_assets.models import Outcome
 
-from .attempts import Attempt
+from .model import Attempt
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What has changed of an attempt: columns of `attempts`, and the payload of `observations`.
-
-    `ends` asks for the end of its session, which the attempt's next try then waits for.
-    """
+    """What has changed of an attempt: columns of `attempts`, and the payload of `observations`."""
 
     attempt: Attempt
     changes: dict[str, Any]
-    ends: bool
     pull_requests: str
     structured_output: str | None
     output_valid: bool | None
     raw: str
 
 
-def write_observations(tx: DuckDBPyConnection, seen: Sequence[Observation], now: datetime) -> None:
+def write_observations(tx: Transaction, seen: Sequence[Observation], *, release: bool) -> None:
     """Write what was seen in a few statements, however many attempts it is.
+
+    Sessions of attempts that end here are marked to be terminated, those of successes only with `release`; the
+    finding's next attempt waits for it.
 
     An attempt that has an outcome by now keeps it, and everything else with it.
     """
@@ -45,14 +44,15 @@ def write_observations(tx: DuckDBPyConnection, seen: Sequence[Observation], now:
     )
     rows = []
     for one in seen:
-        completed_at = now if one.changes["outcome"] else None
+        outcome = one.changes["outcome"]
+        is_unneeded = outcome is not None and (release or outcome is not Outcome.SUCCESS)
         rows.append(
             [
                 one.attempt.wave_number,
                 one.attempt.finding_key,
                 one.attempt.attempt,
-                completed_at,
-                now if one.ends else None,
+                tx.now if outcome else None,
+                tx.now if is_unneeded else None,
                 *one.changes.values(),
                 one.pull_requests,
                 one.structured_output,
@@ -68,10 +68,11 @@ def write_observations(tx: DuckDBPyConnection, seen: Sequence[Observation], now:
     tx.execute("DELETE FROM observations o USING seen s WHERE o.finding_key = s.finding_key AND o.attempt = s.attempt")
     tx.execute(
         """
-        INSERT INTO observations
+        INSERT INTO observations (
+            finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw)
         SELECT finding_key, attempt, ?, pull_requests, structured_output, output_valid, raw FROM seen
         """,
-        [now],
+        [tx.now],
     )
     assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "end_wanted_at"])
-    tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [now])
+    tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])

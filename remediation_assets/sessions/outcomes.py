@@ -23,7 +23,7 @@ _ACCOUNT_WORDS = re.compile(r"quota|limit|credit|payment|contract")
 NEEDS_A_PERSON = "needs a person"
 
 
-class Phase(Enum):
+class ApiState(Enum):
     """What the API's words say, before any evidence is weighed."""
 
     QUEUED = auto()
@@ -32,11 +32,11 @@ class Phase(Enum):
     WAITING = auto()
     EXPIRED = auto()
     DEAD = auto()
-    HALTED = auto()
+    SUSPENDED = auto()
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Classification:
     """What one observation makes of an attempt; `outcome` is None while it goes on."""
 
     status: SessionStatus
@@ -46,40 +46,40 @@ class Judgement:
     account_reason: str | None = None
 
 
-def phase_of(status: str, detail: str | None) -> Phase:
+def api_state(status: str, detail: str | None) -> ApiState:
     """Read the API's status words, v3's and v1's; unknown ones mean that the session is still at work.
 
     v1's words are details; they count whatever the status, unless that is an error.
     """
     match status, detail or "":
         case ("error", _) | ("suspended", "error"):
-            return Phase.DEAD
+            return ApiState.DEAD
         case (_, "expired"):
-            return Phase.EXPIRED
+            return ApiState.EXPIRED
         case ("exit", _) | (_, "finished"):
-            return Phase.FINISHED
+            return ApiState.FINISHED
         case (_, "blocked"):
-            return Phase.WAITING
+            return ApiState.WAITING
         case (word, _) if word in _QUEUED:
-            return Phase.QUEUED
+            return ApiState.QUEUED
         case ("running", word) if word in _WAITING_DETAILS:
-            return Phase.WAITING
+            return ApiState.WAITING
         case ("suspended", word) if word in _SLEEPING_DETAILS:
-            return Phase.WAITING
+            return ApiState.WAITING
         case ("suspended", word) if _ACCOUNT_WORDS.search(word):
-            return Phase.HALTED
+            return ApiState.SUSPENDED
         case _:
-            return Phase.WORKING
+            return ApiState.WORKING
 
 
-def judge(
+def classify(
     session: DevinSession,
     *,
     repo_url: str,
     blocked_since: datetime | None,
     polled_at: datetime,
     confirm_seconds: float,
-) -> Judgement:
+) -> Classification:
     """Judge an attempt by what its session shows at a poll begun at `polled_at`.
 
     `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
@@ -88,27 +88,27 @@ def judge(
     stage = stage_of(session.structured_output)
     said = _text(session.structured_output, "error_message")
     good = good_pull_request(session.pull_requests, repo_url)
-    phase = phase_of(session.status, session.status_detail)
+    state = api_state(session.status, session.status_detail)
     if stage == "failed":
         return _failed(said or "Devin reported failure without a reason")
-    if phase is Phase.HALTED:
-        return Judgement(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
-    if phase is Phase.DEAD:
+    if state is ApiState.SUSPENDED:
+        return Classification(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
+    if state is ApiState.DEAD:
         return _failed(
             said or f"the session ended in an error ({' '.join(filter(None, (session.status, session.status_detail)))})"
         )
-    if phase in (Phase.FINISHED, Phase.WAITING, Phase.EXPIRED) and good and stage in (None, "completed"):
-        return Judgement(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
-    if phase is Phase.FINISHED:
+    if state in (ApiState.FINISHED, ApiState.WAITING, ApiState.EXPIRED) and good and stage in (None, "completed"):
+        return Classification(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
+    if state is ApiState.FINISHED:
         return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
-    if phase is Phase.EXPIRED:
-        return Judgement(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
-    if phase is Phase.WAITING:
+    if state is ApiState.EXPIRED:
+        return Classification(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
+    if state is ApiState.WAITING:
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
             return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
-        return Judgement(SessionStatus.BLOCKED, pr_url=good.url if good else None)
-    working = SessionStatus.DISPATCHED if phase is Phase.QUEUED else SessionStatus.WORKING
-    return Judgement(working, pr_url=good.url if good else None)
+        return Classification(SessionStatus.BLOCKED, pr_url=good.url if good else None)
+    working = SessionStatus.DISPATCHED if state is ApiState.QUEUED else SessionStatus.WORKING
+    return Classification(working, pr_url=good.url if good else None)
 
 
 def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> PullRequest | None:
@@ -139,8 +139,8 @@ def _is_within(url: str, repo_url: str) -> bool:
     )
 
 
-def _failed(reason: str) -> Judgement:
-    return Judgement(SessionStatus.FAILED, Outcome.FAILED, reason=reason)
+def _failed(reason: str) -> Classification:
+    return Classification(SessionStatus.FAILED, Outcome.FAILED, reason=reason)
 
 
 def _text(output: object, name: str) -> str | None:

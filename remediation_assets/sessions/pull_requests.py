@@ -4,16 +4,17 @@ Changes no outcome: whether a fix was merged is a person's decision, and shown, 
 """
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.clock import Clock, utc_now
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import NotFound, RefusedRequest, Unavailable
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.settings import Settings
+from remediation_assets.ledger.transaction import Journal, Transaction
+
+from .policy import Policy
 
 EVERY = timedelta(minutes=15)
 MOST = 40
@@ -22,20 +23,19 @@ MOST = 40
 _ENDED = ("merged", "closed")
 
 
-async def refresh_pull_requests(
-    ledger: Ledger, devin: DevinClient, settings: Settings, *, now: Callable[[], datetime]
-) -> int:
+async def refresh_pull_requests(ledger: Ledger, devin: DevinClient, policy: Policy, *, now: Clock = utc_now) -> int:
     """Look at open pull requests again where it is time; return how many have changed.
 
     Nothing to do on v1, which tells no states. Raises a DevinError where Devin cannot be looked at.
     """
-    if settings.api_version == "v1":
+    if policy.api_version == "v1":
         return 0
-    with ledger.transaction() as tx:
-        due = _due(tx, now())
+    journal = Journal(now)
+    with ledger.transaction(journal) as tx:
+        due = _due(tx)
         if due:
-            # Also where the looking fails: the next time is as far away.
-            tx.execute("UPDATE state SET pull_requests_at = ?", [now()])
+            # Also if the request fails: the next time is as far away.
+            tx.execute("UPDATE state SET pull_requests_at = ?", [tx.now])
     seen: dict[str, DevinSession | None] = {}
     try:
         for session_id in due:
@@ -46,16 +46,16 @@ async def refresh_pull_requests(
     finally:
         changed = 0
         if seen:
-            with ledger.transaction() as tx:
-                changed = sum(_note(tx, session_id, session, now()) for session_id, session in seen.items())
+            with ledger.transaction(journal) as tx:
+                changed = sum(_note(tx, session_id, session) for session_id, session in seen.items())
     return changed
 
 
-def _due(tx: DuckDBPyConnection, now: datetime) -> list[str]:
-    [(looked_at,)] = tx.execute("SELECT pull_requests_at FROM state").fetchall()
-    if looked_at and now - looked_at < EVERY:
+def _due(tx: Transaction) -> list[str]:
+    looked_at = tx.scalar("SELECT pull_requests_at FROM state")
+    if looked_at and tx.now - looked_at < EVERY:
         return []
-    rows = tx.execute(
+    return tx.column(
         """
         SELECT session_id FROM (
             SELECT a.session_id, coalesce(o.observed_at, a.completed_at) AS seen_at, coalesce(list_transform(
@@ -66,25 +66,32 @@ def _due(tx: DuckDBPyConnection, now: datetime) -> list[str]:
         WHERE NOT list_contains($ended, state) ORDER BY seen_at LIMIT $most
         """,
         {"ended": list(_ENDED), "most": MOST},
-    ).fetchall()
-    return [session_id for (session_id,) in rows]
+    )
 
 
-def _note(tx: DuckDBPyConnection, session_id: str, session: DevinSession | None, now: datetime) -> bool:
+@dataclass(frozen=True)
+class _Known:
+    finding_key: str
+    attempt: int
+    pull_requests: str | None
+
+
+def _note(tx: Transaction, session_id: str, session: DevinSession | None) -> bool:
     """Write what a session's pull requests are by now; say whether that is news."""
-    [(key, attempt, before)] = tx.execute(
+    known = tx.one(
+        _Known,
         """
         SELECT a.finding_key, a.attempt, o.pull_requests
         FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
         WHERE a.session_id = ?
         """,
         [session_id],
-    ).fetchall()
+    )
     # One that shows none any more, or is gone, tells nothing of them.
     shown = [pull.model_dump() for pull in session.pull_requests] if session else []
-    told = json.dumps(shown) if shown else before
+    pull_requests = json.dumps(shown) if shown else known.pull_requests
     tx.execute(
         "UPDATE observations SET pull_requests = ?, observed_at = ? WHERE finding_key = ? AND attempt = ?",
-        [told, now, key, attempt],
+        [pull_requests, tx.now, known.finding_key, known.attempt],
     )
-    return bool(told != before)
+    return pull_requests != known.pull_requests

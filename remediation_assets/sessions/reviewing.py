@@ -7,25 +7,31 @@ success stands, so what is not approved counts neither as fixed nor, from then o
 from dataclasses import dataclass
 from enum import StrEnum
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.errors import RemediationError
-from remediation_assets.models import Outcome
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType, Outcome
 from remediation_assets.planning.waves import wave_name
 
-from .attempts import Attempt, load_attempts
-from .events import Timeline
+from .attempts import of_finding
+from .model import Attempt
 
 LONGEST_REASON = 2000
 LONGEST_NAME = 100
 
 
-class Review(StrEnum):
-    """What a person said of a pull request."""
+class Decision(StrEnum):
+    """What a person decided about a pull request."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
     REOPENED = "reopened"
+
+
+_EVENTS = {
+    Decision.APPROVED: EventType.REVIEW_APPROVED,
+    Decision.REJECTED: EventType.REVIEW_REJECTED,
+    Decision.REOPENED: EventType.REVIEW_REOPENED,
+}
 
 
 class NotReviewable(RemediationError):
@@ -33,72 +39,79 @@ class NotReviewable(RemediationError):
 
 
 @dataclass(frozen=True)
-class Said:
+class Review:
     """A decision as a person gives it."""
 
-    verdict: Review
+    decision: Decision
     reviewer: str
     reason: str = ""
 
 
-def review(tx: DuckDBPyConnection, finding_key: str, number: int, said: Said, timeline: Timeline) -> None:
-    """Approve or reject the pull request of an attempt that succeeded; raises NotReviewable."""
+def review(tx: Transaction, finding_key: str, number: int, given: Review) -> None:
+    """Approve or reject the pull request of an attempt that succeeded; raise NotReviewable."""
     last = _last_attempt(tx, finding_key)
     if last.attempt != number:
         raise NotReviewable(f"{last.label} is the last one of this finding; look at it anew.")
     if last.outcome is not Outcome.SUCCESS or not last.pr_url:
         raise NotReviewable(f"{last.label} has no pull request to review: it is {last.outcome or last.status}.")
-    if before := _said_before(tx, last):
-        raise NotReviewable(f"{last.label} was {before[0]} by {before[1]} meanwhile.")
-    _add(tx, last, said, timeline)
+    if before := _last_decision(tx, last):
+        raise NotReviewable(f"{last.label} was {before.verdict} by {before.reviewer} meanwhile.")
+    _add(tx, last, given)
 
 
-def reject_and_reopen(tx: DuckDBPyConnection, finding_key: str, number: int, said: Said, timeline: Timeline) -> str:
-    """Reject the pull request of an attempt and have its finding tried again; give the wave."""
-    review(tx, finding_key, number, Said(Review.REJECTED, said.reviewer, said.reason), timeline)
-    return reopen(tx, finding_key, said.reviewer, said.reason, timeline)
+def reject_and_reopen(tx: Transaction, finding_key: str, number: int, given: Review) -> str:
+    """Reject the pull request of an attempt and have its finding tried again; return the wave."""
+    review(tx, finding_key, number, Review(Decision.REJECTED, given.reviewer, given.reason))
+    return reopen(tx, finding_key, given.reviewer, given.reason)
 
 
-def reopen(tx: DuckDBPyConnection, name: str, reviewer: str, reason: str, timeline: Timeline) -> str:
-    """Have the next round of its wave take a finding again, named by its key; give the wave.
+def reopen(tx: Transaction, finding_key: str, reviewer: str, reason: str) -> str:
+    """Have the next round of its wave take a finding again; return the wave.
 
-    Raises NotReviewable where it has not succeeded, for then the next round takes it anyway.
+    Raise NotReviewable if it has not succeeded, because the next round takes it anyway.
     """
-    last = _last_attempt(tx, name)
+    last = _last_attempt(tx, finding_key)
     wave = wave_name(last.wave_number)
     if last.outcome is None:
         raise NotReviewable(f"{last.label} is under way; wait for its end.")
     if last.outcome is not Outcome.SUCCESS:
         raise NotReviewable(f"{last.label} has not succeeded; the next round of {wave} takes it without being told.")
-    if before := _said_before(tx, last):
-        if before[0] == Review.REOPENED:
-            raise NotReviewable(f"{last.label} was reopened by {before[1]}; the next round of {wave} takes it again.")
-        if before[0] == Review.APPROVED:
-            raise NotReviewable(f"{last.label} was approved by {before[1]}; what is approved is not tried again.")
-    _add(tx, last, Said(Review.REOPENED, reviewer, reason), timeline)
+    if before := _last_decision(tx, last):
+        if before.verdict is Decision.REOPENED:
+            raise NotReviewable(
+                f"{last.label} was reopened by {before.reviewer}; the next round of {wave} takes it again."
+            )
+        if before.verdict is Decision.APPROVED:
+            raise NotReviewable(f"{last.label} was approved by {before.reviewer}; what is approved is not tried again.")
+    _add(tx, last, Review(Decision.REOPENED, reviewer, reason))
     return wave
 
 
-def not_standing(tx: DuckDBPyConnection, wave_number: int) -> set[tuple[str, int]]:
+def not_standing(tx: Reader, wave_number: int) -> set[tuple[str, int]]:
     """Load the attempts of a wave, by finding and number, whose success a person has not let stand."""
-    rows = tx.execute(
-        "SELECT finding_key, attempt FROM last_reviews WHERE wave_number = ? AND verdict != ?",
-        [wave_number, Review.APPROVED],
-    ).fetchall()
-    return {(key, attempt) for key, attempt in rows}
+    return set(
+        tx.execute(
+            """
+            SELECT finding_key, attempt FROM reviewed_attempts
+            WHERE wave_number = ? AND counted_outcome IS DISTINCT FROM outcome
+            """,
+            [wave_number],
+        ).fetchall()
+    )
 
 
-def reopened_attempts(tx: DuckDBPyConnection, finding_key: str) -> set[int]:
-    """Load the attempts at a finding after which it was reopened."""
-    rows = tx.execute(
-        "SELECT attempt FROM last_reviews WHERE finding_key = ? AND verdict = ?", [finding_key, Review.REOPENED]
-    ).fetchall()
-    return {attempt for (attempt,) in rows}
+def reopened_attempts(tx: Reader, finding_key: str) -> set[int]:
+    """Load the numbers of the attempts at a finding after which it was reopened."""
+    return set(
+        tx.column(
+            "SELECT attempt FROM last_reviews WHERE finding_key = ? AND verdict = ?", [finding_key, Decision.REOPENED]
+        )
+    )
 
 
-def why_rejected(tx: DuckDBPyConnection, finding_key: str, before: int) -> str | None:
-    """Give what people said against the last fix before an attempt, for the agent; None where nothing was said."""
-    rows = tx.execute(
+def why_rejected(tx: Reader, finding_key: str, before: int) -> str | None:
+    """Return what people said against the last fix before an attempt, for the agent; None if nothing was said."""
+    reasons = tx.column(
         """
         SELECT reason FROM reviews
         WHERE finding_key = $key AND verdict != $approved AND reason != '' AND attempt = (
@@ -106,14 +119,13 @@ def why_rejected(tx: DuckDBPyConnection, finding_key: str, before: int) -> str |
             WHERE finding_key = $key AND attempt < $before AND verdict != $approved AND reason != '')
         ORDER BY review_id
         """,
-        {"key": finding_key, "approved": Review.APPROVED, "before": before},
-    ).fetchall()
-    reasons = dict.fromkeys(reason for (reason,) in rows)
-    return "Its pull request was rejected in review: " + " ".join(reasons) if rows else None
+        {"key": finding_key, "approved": Decision.APPROVED, "before": before},
+    )
+    return "Its pull request was rejected in review: " + " ".join(dict.fromkeys(reasons)) if reasons else None
 
 
-def _last_attempt(tx: DuckDBPyConnection, finding_key: str) -> Attempt:
-    attempts = load_attempts(tx, "a.finding_key = ?", [finding_key])
+def _last_attempt(tx: Reader, finding_key: str) -> Attempt:
+    attempts = of_finding(tx, finding_key)
     if not attempts:
         raise NotReviewable(
             f"No session was started for a finding of the key {finding_key!r}; session_results has keys."
@@ -121,19 +133,25 @@ def _last_attempt(tx: DuckDBPyConnection, finding_key: str) -> Attempt:
     return max(attempts, key=lambda attempt: attempt.attempt)
 
 
-def _said_before(tx: DuckDBPyConnection, of: Attempt) -> tuple[str, str] | None:
-    row = tx.execute(
+@dataclass(frozen=True)
+class _Decided:
+    verdict: Decision
+    reviewer: str
+
+
+def _last_decision(tx: Reader, attempt: Attempt) -> _Decided | None:
+    return tx.one_or_none(
+        _Decided,
         "SELECT verdict, reviewer FROM last_reviews WHERE finding_key = ? AND attempt = ?",
-        [of.finding_key, of.attempt],
-    ).fetchone()
-    return (row[0], row[1]) if row else None
+        [attempt.finding_key, attempt.attempt],
+    )
 
 
-def _add(tx: DuckDBPyConnection, of: Attempt, said: Said, timeline: Timeline) -> None:
-    reviewer, reason = " ".join(said.reviewer.split()), said.reason.strip()
+def _add(tx: Transaction, attempt: Attempt, given: Review) -> None:
+    reviewer, reason = " ".join(given.reviewer.split()), given.reason.strip()
     if not reviewer:
         raise NotReviewable("A review has a name; give yours.")
-    if said.verdict is Review.REJECTED and not reason:
+    if given.decision is Decision.REJECTED and not reason:
         raise NotReviewable("A rejection has a reason, which the next attempt is told; give one.")
     if len(reviewer) > LONGEST_NAME or len(reason) > LONGEST_REASON:
         raise NotReviewable(f"A name has at most {LONGEST_NAME} characters, a reason {LONGEST_REASON}; shorten it.")
@@ -144,9 +162,15 @@ def _add(tx: DuckDBPyConnection, of: Attempt, said: Said, timeline: Timeline) ->
         SELECT coalesce(max(review_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM reviews
         """,
         [
-            *(of.finding_key, of.attempt, of.wave_number, of.pr_url, said.verdict, reviewer, reason),
-            timeline.now,
+            attempt.finding_key,
+            attempt.attempt,
+            attempt.wave_number,
+            attempt.pr_url,
+            given.decision,
+            reviewer,
+            reason,
+            tx.now,
         ],
     )
-    said_why = f": {reason}" if reason else ""
-    timeline.add(tx, f"review_{said.verdict}", f"{of.label} {said.verdict} by {reviewer}{said_why}", attempt=of)
+    why = f": {reason}" if reason else ""
+    tx.record(_EVENTS[given.decision], f"{attempt.label} {given.decision} by {reviewer}{why}", attempt=attempt)

@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import Outcome
 
-from .attempts import load_attempts
+from .attempts import pending
 from .ending import end_attempt
-from .events import Timeline
 
-GONE = "the last scan does not have it any more"
+CLOSED = "the last scan does not have it any more"
 
 
-def gone(tx: DuckDBPyConnection, wave_number: int, finding_keys: Sequence[str]) -> set[str]:
+def closed_findings(tx: Reader, wave_number: int, finding_keys: Sequence[str]) -> set[str]:
     """Give those of some findings of a wave that the last scans do not have any more.
 
     Only where what was read last has been merged: in between nothing is known. A finding whose row may
     be among those that were set aside - one has its id, or none that could be read - is not gone.
     """
-    rows = tx.execute(
+    found = tx.column(
         """
         WITH asked AS (SELECT unnest($keys) AS finding_key),
         missing AS (
@@ -34,16 +32,16 @@ def gone(tx: DuckDBPyConnection, wave_number: int, finding_keys: Sequence[str]) 
                 AND (r.finding_id IS NULL OR r.finding_id = m.finding_id))
         """,
         {"keys": list(finding_keys), "wave": wave_number},
-    ).fetchall()
-    return {key for (key,) in rows}
+    )
+    return set(found)
 
 
-def withdraw_gone(tx: DuckDBPyConnection, timeline: Timeline) -> None:
-    """Cancel the pending attempts of findings that are gone; nothing was sent for them, and they count for no gate."""
-    pending = load_attempts(tx, "a.claimed_at IS NULL AND a.outcome IS NULL")
-    for wave_number in {attempt.wave_number for attempt in pending}:
-        of_wave = [attempt for attempt in pending if attempt.wave_number == wave_number]
-        missing = gone(tx, wave_number, [attempt.finding_key for attempt in of_wave])
+def withdraw_closed(tx: Transaction) -> None:
+    """Cancel the pending attempts of findings that are closed; nothing was sent for them, so they count for no gate."""
+    waiting = pending(tx)
+    for wave_number in {attempt.wave_number for attempt in waiting}:
+        of_wave = [attempt for attempt in waiting if attempt.wave_number == wave_number]
+        closed = closed_findings(tx, wave_number, [attempt.finding_key for attempt in of_wave])
         for attempt in of_wave:
-            if attempt.finding_key in missing:
-                end_attempt(tx, attempt, Outcome.CANCELLED, GONE, timeline)
+            if attempt.finding_key in closed:
+                end_attempt(tx, attempt, Outcome.CANCELLED, CLOSED)

@@ -13,8 +13,6 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.locks import held
 from remediation_assets.sensors import requests
 from remediation_assets.sensors.devin_sessions import devin_session_sensor
-from remediation_assets.sessions.advance import utc_now
-from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.stopping import pause, resume, stop
 from tests.assets.conftest import skipped, tick_of
 
@@ -155,15 +153,15 @@ def test_a_wave_that_was_stopped_before_its_first_session_is_run_anew_after_anot
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
     execute("plan_waves")
     with ledger.transaction() as tx:
-        pause(tx, "lunch", Timeline(utc_now()))
+        pause(tx, "lunch")
     execute("dispatch_wave", "wave-0001")
     with ledger.transaction() as tx:
-        assert stop(tx, None, Timeline(utc_now())) == 5
+        assert stop(tx, None) == 5
     result = tick()
     assert isinstance(result, dg.SensorResult)
     assert not execute("collect_wave", "wave-0001").success
     with ledger.transaction() as tx:
-        resume(tx, Timeline(utc_now()))
+        resume(tx)
     monkeypatch.setenv("WAVE_SIZE", "4")
     assert execute("plan_waves").success
     # Its verdict belongs to the wave as it was cut, so that stands, and a new round takes its findings.

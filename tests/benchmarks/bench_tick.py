@@ -15,7 +15,8 @@ from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger import schema
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.sessions.advance import advance
-from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.model import attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings
 
 from .figures import Figure
@@ -122,7 +123,7 @@ async def _measure(ledger: Ledger, world: World) -> dict[str, float]:
 
         async def tick() -> float:
             begun = time.perf_counter()
-            await advance(ledger, devin, settings)
+            await advance(ledger, devin, Policy.of(settings))
             return time.perf_counter() - begun
 
         await tick()

@@ -13,7 +13,7 @@ from remediation_assets.devin.simulator.faults import Faults
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.outcomes import judge
+from remediation_assets.sessions.outcomes import classify
 from tests.support import processes
 from tests.support.clock import NOON, Clock
 
@@ -34,7 +34,7 @@ async def start(client: DevinClient, number: int) -> None:
 
 
 def end_of(session: DevinSession) -> tuple[str | None, str | None, Any]:
-    judged = judge(session, repo_url=REPOSITORY, blocked_since=NOON, polled_at=NOON, confirm_seconds=0)
+    judged = classify(session, repo_url=REPOSITORY, blocked_since=NOON, polled_at=NOON, confirm_seconds=0)
     return judged.outcome, judged.pr_url, session.structured_output
 
 

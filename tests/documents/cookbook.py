@@ -4,8 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Reader
 from remediation_assets.settings import CHECKOUT
 
 from .sample_run import sample_run
@@ -14,7 +13,7 @@ COOKBOOK = CHECKOUT / "docs" / "cookbook.md"
 _QUESTION = re.compile(r"```sql\n(.*?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 
 
-def answered(text: str, connection: DuckDBPyConnection) -> str:
+def answered(text: str, connection: Reader) -> str:
     """Give the cookbook's text with the answer below each question."""
 
     def answer(question: re.Match[str]) -> str:

@@ -14,13 +14,14 @@ from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.scanning import scan_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.ledger.transaction import Journal
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.planning.waves import plan_waves
 from remediation_assets.sessions.advance import follow
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.reviewing import Review, Said, review
-from remediation_assets.sessions.rounds import mark_collected, open_round
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.reviewing import Decision, Review, review
+from remediation_assets.sessions.rounds import OpenOptions, mark_collected, open_round
 from remediation_assets.settings import CHECKOUT, Settings
 from tests.support.clock import Clock
 
@@ -52,27 +53,25 @@ async def _run(ledger: Ledger, settings: Settings, world: World, clock: Clock, w
     transport = SimulatorTransport(world)
     async with DevinClient(api_key=SecretStr("cog_x"), origin="http://simulator", transport=transport) as devin:
         for number, wave in enumerate(waves, start=1):
-            with ledger.transaction() as tx:
+            with ledger.transaction(Journal(clock)) as tx:
                 plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
-                open_round(
-                    tx, wave, ignore_gate=False, run_id="run", playbooks=read_playbooks(), timeline=Timeline(clock())
-                )
-            await follow(ledger, devin, settings, wave, log=lambda _: None, now=clock, sleep=clock.sleep)
-            with ledger.transaction() as tx:
-                mark_collected(tx, number, clock())
-                [(passed,)] = tx.execute("SELECT passed FROM gate_results WHERE wave = ?", [wave]).fetchall()
+                open_round(tx, wave, read_playbooks(), OpenOptions("run"))
+            await follow(ledger, devin, Policy.of(settings), wave, log=lambda _: None, now=clock, sleep=clock.sleep)
+            with ledger.transaction(Journal(clock)) as tx:
+                mark_collected(tx, number)
+                passed = tx.scalar("SELECT passed FROM gate_results WHERE wave = ?", [wave])
             if not passed:
                 return
 
 
 def _review(ledger: Ledger, clock: Clock) -> None:
-    with ledger.transaction() as tx:
+    with ledger.transaction(Journal(clock)) as tx:
         keys = tx.execute(
             "SELECT finding_key, attempt FROM session_results WHERE outcome = 'success' ORDER BY wave, position LIMIT 2"
         ).fetchall()
         for (key, attempt), said in zip(
             keys,
-            [Said(Review.APPROVED, "Ada"), Said(Review.REJECTED, "Ada", "It drops the check for admins.")],
+            [Review(Decision.APPROVED, "Ada"), Review(Decision.REJECTED, "Ada", "It drops the check for admins.")],
             strict=True,
         ):
-            review(tx, key, attempt, said, Timeline(clock()))
+            review(tx, key, attempt, said)

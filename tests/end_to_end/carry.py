@@ -20,9 +20,9 @@ from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions import advance as steps
 from remediation_assets.sessions import dispatching, holds, observing
-from remediation_assets.sessions.advance import advance, utc_now
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.rounds import open_round
+from remediation_assets.sessions.advance import advance
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.rounds import OpenOptions, open_round
 from remediation_assets.settings import Settings, load_settings
 
 POINTS = (
@@ -78,9 +78,9 @@ def die_at(point: str, nth: int) -> None:
     around(dispatching, "_claim", "before claim", None)
     around_async(dispatching, "_send", "after claim", None)
     around_async(DevinClient, "create_session", "before POST", "after POST")
-    around(dispatching, "_judge_limits", "after recording", None)
-    around_async(observing, "look", None, "during poll")
-    around(steps, "advance_rounds", None, "after settling")
+    around(dispatching, "_hold_for_limits", "after recording", None)
+    around_async(observing, "list_sessions", None, "during poll")
+    around(steps, "settle_rounds", None, "after settling")
     around(publishing, "publish", "between commit and publishing", None)
     around(shutil, "copyfileobj", None, "during publishing")
     around(schema, "create", None, "while the ledger is made")
@@ -89,11 +89,11 @@ def die_at(point: str, nth: int) -> None:
 async def carry(settings: Settings, wave: str) -> None:
     ledger = open_ledger(settings)
     with ledger.transaction() as tx:
-        open_round(tx, wave, ignore_gate=True, run_id="carry", playbooks=read_playbooks(), timeline=Timeline(utc_now()))
+        open_round(tx, wave, read_playbooks(), OpenOptions("carry", ignore_gate=True))
     async with connect(settings) as devin:
         while not settled(ledger):
             try:
-                await advance(ledger, devin, settings)
+                await advance(ledger, devin, Policy.of(settings))
             except DevinError as error:
                 print(error, file=sys.stderr)
             await asyncio.sleep(settings.poll_interval_seconds)

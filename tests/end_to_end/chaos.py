@@ -20,7 +20,7 @@ import duckdb
 import httpx
 
 from remediation_assets.ledger.opening import open_ledger
-from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
+from remediation_assets.sessions.model import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
 from tests.end_to_end.carry import POINTS
 from tests.support import samples

@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.ledger import schema
 from remediation_assets.ledger.errors import LedgerTooNew, LedgerUnusable
 from remediation_assets.ledger.ledger import Ledger, Stamp
+from remediation_assets.models import EventType
 from tests.support.frozen_schema import frozen, statements
 
 OLDER = range(1, schema.SCHEMA_VERSION)
@@ -89,7 +90,8 @@ def test_an_older_ledger_is_migrated_and_nothing_of_it_is_lost(old: Ledger) -> N
         ("key-1", '{"a": 1}', '{"n": 1}')
     ]
     with old.transaction() as tx:
-        [(number,)] = tx.execute("SELECT nextval('event_ids')").fetchall()
+        tx.record(EventType.HOLD_LIFTED, "second")
+        number = tx.scalar("SELECT max(event_id) FROM session_events")
     assert number == 2
     assert not (old.data_dir / "ledger.building.duckdb").exists()
 
@@ -167,7 +169,7 @@ def test_a_migration_that_breaks_off_leaves_the_old_ledger_as_it_was(
     old: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = old.path.read_bytes()
-    monkeypatch.setattr(schema, "_migration", lambda since: "SELECT * FROM nothing_of_this_name")
+    monkeypatch.setattr(schema, "_migration", lambda _since: "SELECT * FROM nothing_of_this_name")
     with pytest.raises(duckdb.CatalogException):
         old.verify()
     assert old.path.read_bytes() == before

@@ -3,35 +3,35 @@
 from collections.abc import Iterator
 
 import pytest
-from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.planning.waves import Plan, plan_waves, wave_name
 from tests.support.clock import NOON
 
 
 @pytest.fixture
-def tx(ledger: Ledger) -> Iterator[DuckDBPyConnection]:
+def tx(ledger: Ledger) -> Iterator[Transaction]:
     with ledger.transaction() as tx:
         yield tx
 
 
-def rank(tx: DuckDBPyConnection, *keys: str) -> None:
+def rank(tx: Transaction, *keys: str) -> None:
     """Rank these findings, best first, in the place of those before."""
     tx.execute("DELETE FROM finding_scores")
     for number, key in enumerate(keys, 1):
         tx.execute("INSERT INTO finding_scores VALUES (?, 50.0, ?)", [key, number])
 
 
-def cut(tx: DuckDBPyConnection, size: int) -> Plan:
+def cut(tx: Transaction, size: int) -> Plan:
     return plan_waves(tx, wave_size=size, now=NOON)
 
 
-def freeze(tx: DuckDBPyConnection, *waves: str) -> None:
+def freeze(tx: Transaction, *waves: str) -> None:
     tx.execute("UPDATE waves SET frozen_at = ? WHERE list_contains(?, wave)", [NOON, list(waves)])
 
 
-def members(tx: DuckDBPyConnection) -> dict[str, str]:
+def members(tx: Transaction) -> dict[str, str]:
     """Give the findings of each wave, in the order of their places."""
     found = tx.execute(
         """
@@ -42,7 +42,7 @@ def members(tx: DuckDBPyConnection) -> dict[str, str]:
     return dict(found)
 
 
-def plan_numbers(tx: DuckDBPyConnection) -> dict[str, int]:
+def plan_numbers(tx: Transaction) -> dict[str, int]:
     return dict(tx.execute("SELECT wave, plan_number FROM waves ORDER BY wave").fetchall())
 
 
@@ -57,7 +57,7 @@ def plan_numbers(tx: DuckDBPyConnection) -> dict[str, int]:
     ],
 )
 def test_findings_are_cut_into_waves_of_one_size_the_best_first(
-    tx: DuckDBPyConnection, keys: str, size: int, waves: list[str]
+    tx: Transaction, keys: str, size: int, waves: list[str]
 ) -> None:
     rank(tx, *keys)
     plan = cut(tx, size)
@@ -71,7 +71,7 @@ def test_wave_names_sort_like_their_numbers() -> None:
     assert [wave_name(number) for number in (1, 42, 9999)] == ["wave-0001", "wave-0042", "wave-9999"]
 
 
-def test_the_same_input_gives_the_same_plan(tx: DuckDBPyConnection) -> None:
+def test_the_same_input_gives_the_same_plan(tx: Transaction) -> None:
     rank(tx, *"abcde")
     cut(tx, 2)
     before = (members(tx), plan_numbers(tx))
@@ -81,7 +81,7 @@ def test_the_same_input_gives_the_same_plan(tx: DuckDBPyConnection) -> None:
     assert (members(tx), plan_numbers(tx)) == before
 
 
-def test_only_waves_that_change_get_a_new_plan_number(tx: DuckDBPyConnection) -> None:
+def test_only_waves_that_change_get_a_new_plan_number(tx: Transaction) -> None:
     rank(tx, *"abcdef")
     cut(tx, 2)
     before = plan_numbers(tx)
@@ -91,7 +91,7 @@ def test_only_waves_that_change_get_a_new_plan_number(tx: DuckDBPyConnection) ->
     assert {wave: after[wave] - before[wave] for wave in after} == {"wave-0001": 0, "wave-0002": 0, "wave-0003": 1}
 
 
-def test_a_wave_whose_findings_change_places_is_another_plan(tx: DuckDBPyConnection) -> None:
+def test_a_wave_whose_findings_change_places_is_another_plan(tx: Transaction) -> None:
     rank(tx, *"abcd")
     cut(tx, 2)
     rank(tx, *"bacd")
@@ -99,7 +99,7 @@ def test_a_wave_whose_findings_change_places_is_another_plan(tx: DuckDBPyConnect
     assert members(tx)["wave-0001"] == "b a"
 
 
-def test_another_size_cuts_the_waves_anew_and_removes_those_left_over(tx: DuckDBPyConnection) -> None:
+def test_another_size_cuts_the_waves_anew_and_removes_those_left_over(tx: Transaction) -> None:
     rank(tx, *"abcdef")
     cut(tx, 2)
     plan = cut(tx, 4)
@@ -107,7 +107,7 @@ def test_another_size_cuts_the_waves_anew_and_removes_those_left_over(tx: DuckDB
     assert members(tx) == {"wave-0001": "a b c d", "wave-0002": "e f"}
 
 
-def test_a_frozen_wave_stays_and_numbers_go_on_after_it(tx: DuckDBPyConnection) -> None:
+def test_a_frozen_wave_stays_and_numbers_go_on_after_it(tx: Transaction) -> None:
     rank(tx, *"abcde")
     cut(tx, 2)
     freeze(tx, "wave-0001")
@@ -118,7 +118,7 @@ def test_a_frozen_wave_stays_and_numbers_go_on_after_it(tx: DuckDBPyConnection) 
     assert plan_numbers(tx)["wave-0001"] == number
 
 
-def test_numbers_go_on_after_the_highest_frozen_wave(tx: DuckDBPyConnection) -> None:
+def test_numbers_go_on_after_the_highest_frozen_wave(tx: Transaction) -> None:
     rank(tx, *"abcdef")
     cut(tx, 2)
     freeze(tx, "wave-0002")
@@ -126,7 +126,7 @@ def test_numbers_go_on_after_the_highest_frozen_wave(tx: DuckDBPyConnection) -> 
     assert members(tx) == {"wave-0002": "c d", "wave-0003": "a b", "wave-0004": "e f"}
 
 
-def test_a_frozen_wave_stays_when_its_findings_are_gone(tx: DuckDBPyConnection) -> None:
+def test_a_frozen_wave_stays_when_its_findings_are_gone(tx: Transaction) -> None:
     rank(tx, *"abcd")
     cut(tx, 2)
     freeze(tx, "wave-0001")
@@ -135,7 +135,7 @@ def test_a_frozen_wave_stays_when_its_findings_are_gone(tx: DuckDBPyConnection) 
     assert members(tx) == {"wave-0001": "a b", "wave-0002": "c d", "wave-0003": "x"}
 
 
-def test_a_finding_of_a_frozen_wave_is_not_planned_again(tx: DuckDBPyConnection) -> None:
+def test_a_finding_of_a_frozen_wave_is_not_planned_again(tx: Transaction) -> None:
     rank(tx, *"ab")
     cut(tx, 2)
     freeze(tx, "wave-0001")
@@ -145,7 +145,7 @@ def test_a_finding_of_a_frozen_wave_is_not_planned_again(tx: DuckDBPyConnection)
 
 
 @pytest.mark.parametrize("frozen", [(), ("wave-0001",), ("wave-0002",), ("wave-0001", "wave-0003")])
-def test_every_finding_is_in_exactly_one_wave(tx: DuckDBPyConnection, frozen: tuple[str, ...]) -> None:
+def test_every_finding_is_in_exactly_one_wave(tx: Transaction, frozen: tuple[str, ...]) -> None:
     rank(tx, *"abcdefg")
     cut(tx, 2)
     freeze(tx, *frozen)
@@ -158,7 +158,7 @@ def test_every_finding_is_in_exactly_one_wave(tx: DuckDBPyConnection, frozen: tu
         assert all(found == list(range(1, len(found) + 1)) for (found,) in places.fetchall())
 
 
-def test_an_unclaimed_round_of_a_wave_that_changes_is_forgotten(tx: DuckDBPyConnection) -> None:
+def test_an_unclaimed_round_of_a_wave_that_changes_is_forgotten(tx: Transaction) -> None:
     rank(tx, *"abcd")
     cut(tx, 2)
     for number in (1, 2):

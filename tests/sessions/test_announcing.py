@@ -1,14 +1,16 @@
 """What Slack is told: one message when a wave settles or a hold begins, with counts, links and no markup of others."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from remediation_assets.ledger.errors import LedgerBusy
-from remediation_assets.models import Outcome
-from remediation_assets.sessions import advance as steps
+from remediation_assets.ledger.transaction import Event, Journal
+from remediation_assets.models import EventType, Outcome
+from remediation_assets.sessions import announcing
 from remediation_assets.sessions.announcing import announcements
 from remediation_assets.slack import Message
 from tests.support.worker import Worker
@@ -33,7 +35,7 @@ def read(message: Message) -> str:
 def told(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what would be sent; the sending itself is tried with a server of its own."""
     messages: list[str] = []
-    monkeypatch.setattr(steps, "announce", lambda _webhook, found: messages.extend(map(read, found)))
+    monkeypatch.setattr(announcing, "announce", lambda _webhook, found: messages.extend(map(read, found)))
     worker.set(slack_webhook_url=SecretStr("http://127.0.0.1:9/hook"))
     return messages
 
@@ -72,12 +74,16 @@ async def test_a_hold_is_told_when_it_begins_and_not_again(worker: Worker, told:
 
 
 async def test_what_was_not_kept_is_not_told(worker: Worker) -> None:
-    worker.plan(4)
-    await worker.settle(S, S, S, S)
-    with worker.ledger.transaction() as tx:
-        [(newest,)] = tx.execute("SELECT max(event_id) FROM session_events").fetchall()
-        assert announcements(tx, [newest + 1, newest + 2]) == []
-        assert len(announcements(tx, list(range(newest + 1)))) == 1
+    journal = Journal(worker.clock)
+    with suppress(ZeroDivisionError), worker.ledger.transaction(journal) as tx:
+        tx.record(EventType.HOLD_SET, "rolled back")
+        raise ZeroDivisionError
+    assert journal.events == []
+    with worker.ledger.transaction(journal) as tx:
+        tx.record(EventType.HOLD_SET, "kept")
+        assert journal.events == []
+        assert len(announcements(tx, tx.recorded)) == 1
+    assert journal.messages == ["kept"]
 
 
 async def test_hostile_ids_and_words_are_text_and_nothing_else(worker: Worker) -> None:
@@ -85,7 +91,10 @@ async def test_hostile_ids_and_words_are_text_and_nothing_else(worker: Worker) -
     await worker.settle(*[F] * 4)
     with worker.ledger.transaction() as tx:
         tx.execute("UPDATE wave_plan SET finding_id = '<!channel>' WHERE finding_id = 'F-1'")
-        [message] = announcements(tx, list(range(1000)))
+        gated = tx.rows(
+            Event, "SELECT event_id, event_type, message FROM session_events WHERE event_type = 'wave_gated'"
+        )
+        [message] = announcements(tx, gated)
     (section,) = message.body["blocks"][0]["elements"]
     holding = [part for part in section["elements"] if "<!channel>" in part.get("text", "")]
     assert [part["type"] for part in holding] == ["text"]
@@ -100,6 +109,6 @@ async def test_a_ledger_that_is_busy_then_fails_nothing(
     def busy(*_: Any) -> list[Message]:
         raise LedgerBusy("busy")
 
-    monkeypatch.setattr(steps, "announcements", busy)
+    monkeypatch.setattr(announcing, "announcements", busy)
     await worker.settle(S, S, S, S)
     assert told == []

@@ -10,7 +10,7 @@ from remediation_assets.devin.simulator.world import SimulatedSession
 from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
-from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.model import attempt_tag, ledger_tag, wave_tag
 from tests.support.scripted_devin import Answer
 from tests.support.worker import Worker
 

@@ -39,6 +39,7 @@ from remediation_assets.devin.simulator.transport import SimulatorTransport
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.sessions.advance import advance
+from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings
 from tests.support.clock import NOON
 
@@ -59,7 +60,7 @@ async def main():
     devin = DevinClient(api_key=SecretStr("cog_test"), origin="http://simulator", org_id="org-simulator",
         transport=Deadly(world))
     ledger = Ledger(folder / "data", Stamp("mock", "simulator", ""), publish_interval=3600)
-    await advance(ledger, devin, Settings(_env_file=None), now=lambda: NOON)
+    await advance(ledger, devin, Policy.of(Settings(_env_file=None)), now=lambda: NOON)
 
 asyncio.run(main())
 """
@@ -132,7 +133,7 @@ async def test_the_fence_stands_until_every_creation_has_ended(worker: Worker) -
         raise AssertionError("unreachable")
 
     worker.wire.answer_create = never_answered
-    step = asyncio.ensure_future(advance(worker.ledger, worker.devin, worker.settings, now=worker.clock))
+    step = asyncio.ensure_future(advance(worker.ledger, worker.devin, worker.policy, now=worker.clock))
     await in_flight.wait()
     step.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -6,7 +6,7 @@ import pytest
 from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.sessions.advance import HeldUp, NoRound
-from remediation_assets.sessions.attempts import attempt_tag
+from remediation_assets.sessions.model import attempt_tag
 from tests.support import samples
 from tests.support.worker import Worker
 

@@ -14,11 +14,11 @@ from remediation_assets.devin.errors import (
     RateLimited,
 )
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.sessions.events import Timeline
+from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.sessions.holds import (
     lift_ended,
     lift_probed,
-    postpone_probes,
+    postpone_attempt_probes,
     set_hold_for,
     standing_holds,
 )
@@ -31,8 +31,10 @@ def error(kind: type[DevinError], status: int, wait: float | None = None) -> Dev
     return kind("POST", "/sessions", status, "words")
 
 
-def later(seconds: float) -> Timeline:
-    return Timeline(NOON + timedelta(seconds=seconds))
+def at(tx: Transaction, seconds: float) -> Transaction:
+    """Set the transaction's time to so long after noon."""
+    tx.now = NOON + timedelta(seconds=seconds)
+    return tx
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_each_refusal_of_the_account_sets_its_hold(
     probed_after: float | None,
 ) -> None:
     with ledger.transaction() as tx:
-        set_hold_for(tx, error(kind, status, wait), later(0), probe_minutes=5)
+        set_hold_for(at(tx, 0), error(kind, status, wait), probe_minutes=5)
         [standing] = standing_holds(tx)
     assert standing.kind == hold
     assert standing.ends_at == (ends_after and NOON + timedelta(seconds=ends_after))
@@ -67,52 +69,52 @@ def test_each_refusal_of_the_account_sets_its_hold(
 
 
 def test_rate_limits_without_a_wait_back_off(ledger: Ledger) -> None:
-    waits, at = [], 0.0
+    waits, seconds = [], 0.0
     with ledger.transaction() as tx:
         for _ in range(7):
-            lift_ended(tx, later(at))
-            set_hold_for(tx, error(RateLimited, 429), later(at), probe_minutes=5)
+            lift_ended(at(tx, seconds))
+            set_hold_for(at(tx, seconds), error(RateLimited, 429), probe_minutes=5)
             [hold] = standing_holds(tx)
             assert hold.ends_at is not None
             waits.append((hold.ends_at - hold.set_at).total_seconds())
-            at += waits[-1]
+            seconds += waits[-1]
     assert waits == [60, 120, 240, 480, 960, 1200, 1200]
 
 
 def test_a_second_refusal_of_one_kind_changes_nothing(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
-        set_hold_for(tx, error(RateLimited, 429, 60), later(0), probe_minutes=5)
+        set_hold_for(at(tx, 0), error(RateLimited, 429, 60), probe_minutes=5)
         before = standing_holds(tx)
-        set_hold_for(tx, error(RateLimited, 429, 600), later(1), probe_minutes=5)
+        set_hold_for(at(tx, 1), error(RateLimited, 429, 600), probe_minutes=5)
         assert standing_holds(tx) == before
 
 
 def test_holds_of_two_kinds_stand_side_by_side(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
-        set_hold_for(tx, error(RateLimited, 429, 60), later(0), probe_minutes=5)
-        set_hold_for(tx, error(QuotaExhausted, 402), later(0), probe_minutes=5)
+        set_hold_for(at(tx, 0), error(RateLimited, 429, 60), probe_minutes=5)
+        set_hold_for(at(tx, 0), error(QuotaExhausted, 402), probe_minutes=5)
         assert [hold.kind for hold in standing_holds(tx)] == ["rate_limit", "quota"]
-        lift_probed(tx, later(1))
+        lift_probed(at(tx, 1))
         assert [hold.kind for hold in standing_holds(tx)] == ["rate_limit"]
 
 
 @pytest.mark.parametrize(("seconds", "admitted"), [(0, 0), (59.9, 0), (60, None), (600, None)])
 def test_a_hold_with_an_end_admits_nothing_before_it(ledger: Ledger, seconds: float, admitted: int | None) -> None:
     with ledger.transaction() as tx:
-        set_hold_for(tx, error(RateLimited, 429, 60), later(0), probe_minutes=5)
+        set_hold_for(at(tx, 0), error(RateLimited, 429, 60), probe_minutes=5)
         [hold] = standing_holds(tx)
-        assert hold.admits(later(seconds).now) == admitted
-        lift_ended(tx, later(seconds))
+        assert hold.admits(at(tx, seconds).now) == admitted
+        lift_ended(at(tx, seconds))
         assert len(standing_holds(tx)) == (admitted == 0)
 
 
 @pytest.mark.parametrize(("seconds", "admitted"), [(0, 0), (299, 0), (300, 1), (9000, 1)])
 def test_a_hold_without_an_end_admits_one_probe_at_a_time(ledger: Ledger, seconds: float, admitted: int) -> None:
     with ledger.transaction() as tx:
-        set_hold_for(tx, error(QuotaExhausted, 402), later(0), probe_minutes=5)
-        now = later(seconds).now
+        set_hold_for(at(tx, 0), error(QuotaExhausted, 402), probe_minutes=5)
+        now = at(tx, seconds).now
         assert standing_holds(tx)[0].admits(now) == admitted
-        postpone_probes(tx, now, 5, of_credentials=False)
+        postpone_attempt_probes(tx, 5)
         assert standing_holds(tx)[0].admits(now) == 0
-        lift_ended(tx, later(90_000))
+        lift_ended(at(tx, 90_000))
         assert len(standing_holds(tx)) == 1

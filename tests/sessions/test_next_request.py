@@ -10,8 +10,8 @@ import pytest
 
 from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.next_request import NextRequest, NothingToSend, next_request
+from remediation_assets.sessions.next_request import NextCreateRequest, NothingToSend, next_request
+from remediation_assets.sessions.requests import RequestContext
 from remediation_assets.sessions.stopping import stop
 from tests.support.worker import Worker
 
@@ -32,10 +32,12 @@ def mended() -> dict[FindingCategory, PlaybookText]:
     return {category: PlaybookText(old.name, old.body + "Mended.\n") for category, old in found.items()}
 
 
-def shown(worker: Worker, name: str, playbooks: Mapping[FindingCategory, PlaybookText] | None = None) -> NextRequest:
-    ledger_id = worker.ledger.ledger_id
+def shown(
+    worker: Worker, name: str, playbooks: Mapping[FindingCategory, PlaybookText] | None = None
+) -> NextCreateRequest:
+    context = RequestContext(worker.ledger.ledger_id, worker.policy, secrets.token_hex)
     with worker.ledger.transaction() as tx:
-        told = next_request(tx, name, playbooks or read_playbooks(), ledger_id, worker.settings, secrets.token_hex)
+        told = next_request(tx, name, playbooks or read_playbooks(), context)
     return replace(told, request=without_delimiter(told.request))
 
 
@@ -125,8 +127,8 @@ async def test_a_finding_that_may_be_retried_is_shown_with_the_playbook_of_its_r
     told = shown(worker, "F-1", mended())
     assert told.when == "in this round, if its first attempts pass the gate"
     assert told.playbook.body[-8:] != "Mended.\n"
-    with worker.ledger.transaction() as tx:
-        stop(tx, None, Timeline(worker.clock()))
+    with worker.transaction() as tx:
+        stop(tx, None)
     assert shown(worker, "F-1", mended()).playbook.body[-8:] == "Mended.\n"
 
 
@@ -137,8 +139,8 @@ async def test_what_went_wrong_is_not_what_a_person_stopped(worker: Worker) -> N
     await worker.settle(S, S, S, F)
     worker.collect()
     worker.open()
-    with worker.ledger.transaction() as tx:
-        stop(tx, None, Timeline(worker.clock()))
+    with worker.transaction() as tx:
+        stop(tx, None)
     prompt = shown(worker, "F-4").request["prompt"]
     assert "the session ended in an error" in prompt
     assert "stopped by a person" not in prompt

@@ -3,8 +3,8 @@
 import pytest
 
 from remediation_assets.models import Outcome, SessionStatus
-from remediation_assets.sessions.attempts import Attempt
-from remediation_assets.sessions.settling import NextStep, next_step
+from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.retry import NextStep, RoundState, next_step
 
 S, F, T = Outcome.SUCCESS, Outcome.FAILED, Outcome.TIMEOUT
 R, C, V = Outcome.REFUSED, Outcome.CANCELLED, Outcome.VANISHED
@@ -38,7 +38,8 @@ def attempt(finding: str, number: int, round_number: int, is_retry: bool, outcom
 
 def step(*rounds: Round, rate: float = 0.5, retries: int = 2) -> NextStep:
     findings = list(rounds[0])
-    return next_step(attempts_of(list(rounds)), findings, len(rounds), min_success_rate=rate, max_retries=retries)
+    state = RoundState(attempts_of(list(rounds)), findings, len(rounds))
+    return next_step(state, min_success_rate=rate, max_retries=retries)
 
 
 def retried(decided: NextStep) -> list[tuple[str, int]]:
@@ -125,6 +126,7 @@ def test_a_later_round_has_retries_of_its_own() -> None:
 
 
 def test_a_finding_of_the_wave_without_an_attempt_is_none_that_counts() -> None:
-    decided = next_step(attempts_of([{"a": [S]}]), ["a", "b"], 1, min_success_rate=1.0, max_retries=2)
+    state = RoundState(attempts_of([{"a": [S]}]), ["a", "b"], 1)
+    decided = next_step(state, min_success_rate=1.0, max_retries=2)
     assert decided.verdict is not None
     assert (decided.verdict.findings, decided.verdict.answerable) == (2, 1)

@@ -6,8 +6,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.planning.waves import plan_waves
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.rounds import GateClosed, PlanIsStale, open_round
+from remediation_assets.sessions.rounds import GateClosed, OpenOptions, PlanIsStale, open_round
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -132,15 +131,8 @@ async def test_a_later_round_runs_with_the_playbooks_as_they_are_now(worker: Wor
         category: PlaybookText(playbook.name, playbook.body + "\nMended.\n")
         for category, playbook in read_playbooks().items()
     }
-    with worker.ledger.transaction() as tx:
-        open_round(
-            tx,
-            "wave-0001",
-            ignore_gate=False,
-            run_id="run",
-            playbooks=mended,
-            timeline=Timeline(worker.clock()),
-        )
+    with worker.transaction() as tx:
+        open_round(tx, "wave-0001", mended, OpenOptions("run"))
     await worker.step()
     first, second = (worker.attempts("playbook_version")["F-3", number] for number in (1, 2))
     assert first != second

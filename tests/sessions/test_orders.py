@@ -8,7 +8,6 @@ import pytest
 from remediation_assets.devin.simulator.faults import Faults
 from remediation_assets.models import Outcome
 from remediation_assets.sessions import stopping
-from remediation_assets.sessions.events import Timeline
 from tests.support.samples import REPOSITORY
 from tests.support.worker import Worker
 
@@ -16,23 +15,23 @@ pytestmark = pytest.mark.anyio
 
 
 def pause(worker: Worker) -> None:
-    with worker.ledger.transaction() as tx:
-        stopping.pause(tx, "paused by a test", Timeline(worker.clock()))
+    with worker.transaction() as tx:
+        stopping.pause(tx, "paused by a test")
 
 
 def resume(worker: Worker) -> int:
-    with worker.ledger.transaction() as tx:
-        return stopping.resume(tx, Timeline(worker.clock()))
+    with worker.transaction() as tx:
+        return stopping.resume(tx)
 
 
 def stop(worker: Worker, wave: str | None = None) -> int:
-    with worker.ledger.transaction() as tx:
-        return stopping.stop(tx, wave, Timeline(worker.clock()))
+    with worker.transaction() as tx:
+        return stopping.stop(tx, wave)
 
 
 def left(worker: Worker) -> int:
     with worker.ledger.transaction() as tx:
-        return stopping.unfinished_endings(tx)
+        return stopping.count_unterminated(tx)
 
 
 async def test_a_pause_lets_nothing_out_until_it_is_ended_and_what_is_at_work_goes_on(worker: Worker) -> None:

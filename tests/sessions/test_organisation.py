@@ -27,6 +27,6 @@ async def test_a_key_of_another_organisation_neither_polls_nor_starts_anything(w
         api_key=SecretStr("cog_test"), origin="http://simulator", org_id="org-other", transport=worker.wire
     )
     with pytest.raises(LedgerMismatch, match="organisation org-simulator, and the key belongs to org-other"):
-        await advance(worker.ledger, stranger, worker.settings, now=worker.clock)
+        await advance(worker.ledger, stranger, worker.policy, now=worker.clock)
     assert len(worker.wire.requests) == sent
     assert set(worker.outcomes().values()) == {None}

@@ -8,7 +8,7 @@ import pytest
 
 from remediation_assets.devin.types import DevinSession, PullRequest
 from remediation_assets.models import Outcome, SessionStatus
-from remediation_assets.sessions.outcomes import Judgement, good_pull_request, judge
+from remediation_assets.sessions.outcomes import Classification, classify, good_pull_request
 from tests.support.clock import NOON
 
 REPOSITORY = "https://git.example.com/acme/shop"
@@ -109,9 +109,9 @@ def session(words: tuple[str, str | None], url: str | None, said: Any, state: st
     )
 
 
-def judged(session: DevinSession, blocked_for: float | None = None) -> Judgement:
+def judged(session: DevinSession, blocked_for: float | None = None) -> Classification:
     since = None if blocked_for is None else NOON - timedelta(seconds=blocked_for)
-    return judge(session, repo_url=REPOSITORY, blocked_since=since, polled_at=NOON, confirm_seconds=60)
+    return classify(session, repo_url=REPOSITORY, blocked_since=since, polled_at=NOON, confirm_seconds=60)
 
 
 TABLE: list[tuple[Sequence[tuple[str, str | None]], str | None, Any, SessionStatus, Outcome | None]] = [

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from remediation_assets.ledger import schema
+from remediation_assets.ledger.transaction import Reader
 from remediation_assets.sessions.overview import waves_around_the_work
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -34,7 +35,7 @@ def test_of_many_waves_those_around_the_work_are_shown(
         "SELECT n, 1, $now, 1, false, $now, $now FROM range(1, $count + 1) r(n)",
         {"now": NOW, "count": collected},
     )
-    found = waves_around_the_work(connection)
+    found = waves_around_the_work(Reader(connection))
     assert [state.wave for state in found.states] == [f"wave-{number}" for number in shown]
     assert {state.findings for state in found.states} <= {1}
     assert (found.earlier, found.later) == (earlier, later)

@@ -16,7 +16,7 @@ S, F = Outcome.SUCCESS, Outcome.FAILED
 
 async def refresh(worker: Worker, minutes: float = 16) -> int:
     worker.clock.now += timedelta(minutes=minutes)
-    return await refresh_pull_requests(worker.ledger, worker.devin, worker.settings, now=lambda: worker.clock.now)
+    return await refresh_pull_requests(worker.ledger, worker.devin, worker.policy, now=worker.clock)
 
 
 def merge(worker: Worker, finding_id: str, state: str = "merged") -> None:

@@ -4,8 +4,7 @@ import pytest
 
 from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.rounds import open_round
+from remediation_assets.sessions.rounds import OpenOptions, open_round
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -16,16 +15,8 @@ async def test_a_collected_round_stays_the_last_where_no_other_is_wanted(worker:
     worker.plan(2)
     await worker.settle(Outcome.SUCCESS, Outcome.FAILED)
     worker.collect()
-    with worker.ledger.transaction() as tx:
-        opening = open_round(
-            tx,
-            "wave-0001",
-            ignore_gate=False,
-            again=False,
-            run_id="run",
-            playbooks=read_playbooks(),
-            timeline=Timeline(worker.clock()),
-        )
+    with worker.transaction() as tx:
+        opening = open_round(tx, "wave-0001", read_playbooks(), OpenOptions("run", again=False))
     assert (opening.round, opening.is_new, opening.attempts) == (1, False, 0)
     assert worker.open().round == 2
 

@@ -5,7 +5,7 @@ import pytest
 
 from remediation_assets.devin.simulator.world import SimulatedSession
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.attempts import attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.model import attempt_tag, ledger_tag, wave_tag
 from tests.support.samples import REPOSITORY
 from tests.support.worker import ORGANISATION, Worker
 

@@ -3,10 +3,8 @@
 import pytest
 
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.events import Timeline
 from remediation_assets.sessions.reviewing import reopen
 from remediation_assets.sessions.rounds import to_be_started
-from tests.support.clock import NOON
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
@@ -37,5 +35,5 @@ async def test_of_a_wave_that_was_run_what_has_not_succeeded_and_what_was_reopen
     assert started(worker) == 3
     key = worker.key("F-1")
     with worker.ledger.transaction() as tx:
-        reopen(tx, key, "Ada", "Not this way", Timeline(NOON))
+        reopen(tx, key, "Ada", "Not this way")
     assert started(worker) == 4

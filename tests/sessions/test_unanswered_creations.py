@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from remediation_assets.devin.errors import DevinError
-from remediation_assets.sessions.attempts import attempt_tag, ledger_tag
+from remediation_assets.sessions.model import attempt_tag, ledger_tag
 from tests.support.worker import ORGANISATION, Worker
 
 pytestmark = pytest.mark.anyio

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.planning.waves import plan_waves
-from remediation_assets.sessions.reviewing import Review
+from remediation_assets.sessions.reviewing import Decision
 from remediation_assets.settings import Settings
 from tests.support import samples
 from tests.support.ledgers import filled_once
@@ -84,7 +83,7 @@ def _fill(
         _run(tx, sessions, text)
 
 
-def _run(tx: DuckDBPyConnection, sessions: int, text: Callable[[str], str]) -> None:
+def _run(tx: Transaction, sessions: int, text: Callable[[str], str]) -> None:
     columns = [name for name, *_ in tx.execute("DESCRIBE wave_plan").fetchall()]
     made = {"playbook": "'general'", "playbook_version": "'v1'", "prompt": "'...'", "plan_number": "1"}
     values = ", ".join(made.get(name, f"w.{name}" if name in ("wave_number", "position") else name) for name in columns)
@@ -145,7 +144,7 @@ def _run(tx: DuckDBPyConnection, sessions: int, text: Callable[[str], str]) -> N
         events,
     )
     first, second = (key for key, _ in planned[:2])
-    for number, (key, verdict) in enumerate([(first, Review.APPROVED), (second, Review.REJECTED)], start=1):
+    for number, (key, verdict) in enumerate([(first, Decision.APPROVED), (second, Decision.REJECTED)], start=1):
         tx.execute(
             """
             INSERT INTO reviews (review_id, finding_key, attempt, wave_number, pr_url, verdict, reviewer, reason,

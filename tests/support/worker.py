@@ -1,6 +1,7 @@
 """Someone who carries waves: a ledger with a plan, a Devin, a clock, and the steps between them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -8,12 +9,13 @@ import duckdb
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.simulator.world import SimulatedSession, World
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions.advance import Step, advance, follow
-from remediation_assets.sessions.attempts import ledger_tag
-from remediation_assets.sessions.events import Timeline
-from remediation_assets.sessions.rounds import Opening, mark_collected, open_round
+from remediation_assets.sessions.model import ledger_tag
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.rounds import Opening, OpenOptions, mark_collected, open_round
 from remediation_assets.settings import Settings
 from tests.support import ledgers, samples
 from tests.support.clock import Clock
@@ -66,30 +68,33 @@ class Worker:
             self._kept_open = None
 
     def open(self, wave: str = "wave-0001", *, ignore_gate: bool = False) -> Opening:
-        with self.ledger.transaction() as tx:
-            return open_round(
-                tx,
-                wave,
-                ignore_gate=ignore_gate,
-                run_id="run",
-                playbooks=read_playbooks(),
-                timeline=Timeline(self.clock()),
-            )
+        with self.transaction() as tx:
+            return open_round(tx, wave, read_playbooks(), OpenOptions("run", ignore_gate=ignore_gate))
 
     def collect(self, wave_number: int = 1) -> None:
-        with self.ledger.transaction() as tx:
-            mark_collected(tx, wave_number, self.clock())
+        with self.transaction() as tx:
+            mark_collected(tx, wave_number)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.of(self.settings)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction that goes by the test's clock."""
+        with self.ledger.transaction(Journal(self.clock)) as tx:
+            yield tx
 
     async def step(self, *, after: float = 0.0) -> Step:
         """Move the clock and take one step."""
         self.clock.move(after)
-        return await advance(self.ledger, self.devin, self.settings, now=self.clock)
+        return await advance(self.ledger, self.devin, self.policy, now=self.clock)
 
     async def follow(self, wave: str = "wave-0001", *, sleep: Sleep | None = None) -> list[str]:
         """Advance until the wave has settled; give what was logged."""
         log: list[str] = []
         sleep = sleep or self.clock.sleep
-        await follow(self.ledger, self.devin, self.settings, wave, log=log.append, now=self.clock, sleep=sleep)
+        await follow(self.ledger, self.devin, self.policy, wave, log=log.append, now=self.clock, sleep=sleep)
         return log
 
     async def settle(self, *outcomes: Outcome, wave: str = "wave-0001") -> None:
@@ -104,7 +109,7 @@ class Worker:
                 self.wire.fall_over(finding_id, attempt)
         await self.follow(wave)
 
-    def read(self, what: Callable[[duckdb.DuckDBPyConnection], Any]) -> Any:
+    def read(self, what: Callable[[Transaction], Any]) -> Any:
         with self.ledger.transaction() as tx:
             return what(tx)
 

@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Finding, Outcome
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 
@@ -76,7 +76,6 @@ def create(connection: DuckDBPyConnection) -> None:
     """Create every table and view in an empty database; `stamp` is left without a row."""
     connection.execute(_TABLES)
     connection.execute("INSERT INTO state DEFAULT VALUES")
-    connection.execute("CREATE SEQUENCE event_ids")
     connection.execute(_VIEWS)
 
 
@@ -100,8 +99,6 @@ def create_from(connection: DuckDBPyConnection, old: Path, version: int) -> None
     for migration in migrations:
         connection.execute(migration)
     connection.execute("UPDATE stamp SET schema_version = ?", [SCHEMA_VERSION])
-    [(next_event,)] = connection.execute("SELECT coalesce(max(event_id), 0) + 1 FROM session_events").fetchall()
-    connection.execute(f"CREATE SEQUENCE event_ids START {int(next_event)}")
     connection.execute(_VIEWS)
     connection.execute(f"DETACH {_OLD}")
 

@@ -33,16 +33,53 @@ SELECT n.*, s.priority_score, s.priority_rank
 FROM normalized_findings n
 JOIN finding_scores s ON s.finding_key = n.finding_key;
 
-CREATE VIEW last_attempts AS
-SELECT *
-FROM attempts
-QUALIFY row_number() OVER (PARTITION BY finding_key ORDER BY attempt DESC) = 1;
+-- How far each attempt is. A claimed attempt has a create request that was sent or is about to be, and no session that
+-- is known; a live one has a session and no outcome.
+CREATE VIEW attempt_phases AS
+SELECT
+    *,
+    CASE
+        WHEN outcome IS NOT NULL THEN 'ended'
+        WHEN session_id IS NOT NULL THEN 'live'
+        WHEN claimed_at IS NOT NULL THEN 'claimed'
+        ELSE 'pending'
+    END AS phase
+FROM attempts;
 
 -- The review that counts for each attempt: the last one.
 CREATE VIEW last_reviews AS
 SELECT *
 FROM reviews
 QUALIFY row_number() OVER (PARTITION BY finding_key, attempt ORDER BY review_id DESC) = 1;
+
+-- Attempts with the last review of each. A success that a person has not let stand counts as a failure; everything
+-- that counts outcomes goes by `counted_outcome`.
+CREATE VIEW reviewed_attempts AS
+SELECT
+    a.*,
+    r.verdict AS review,
+    r.reviewer,
+    CASE
+        WHEN a.outcome = 'success' AND r.verdict != 'approved' THEN 'failed'
+        ELSE a.outcome
+    END AS counted_outcome
+FROM attempts a
+LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;
+
+CREATE VIEW last_attempts AS
+SELECT *
+FROM reviewed_attempts
+QUALIFY row_number() OVER (PARTITION BY finding_key ORDER BY attempt DESC) = 1;
+
+CREATE VIEW last_rounds AS
+SELECT *
+FROM rounds
+QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1;
+
+CREATE VIEW last_gate_results AS
+SELECT *
+FROM gate_results
+QUALIFY row_number() OVER (PARTITION BY wave_number ORDER BY round DESC) = 1;
 
 CREATE VIEW session_results AS
 SELECT
@@ -69,17 +106,14 @@ SELECT
     a.completed_at,
     date_diff('millisecond', a.dispatched_at, a.completed_at) / 60000.0 AS minutes,
     a.error_message,
-    r.verdict AS review,
-    r.reviewer,
-    -- As a gate counts: a rejected success is a failure, and an attempt that the agent does not answer for is
-    -- neither fixed nor failed.
-    a.outcome = 'success' AND coalesce(r.verdict, 'approved') = 'approved' AS is_fixed,
-    a.outcome NOT IN ({unanswerable_outcomes})
-        AND (a.outcome != 'success' OR coalesce(r.verdict, 'approved') != 'approved') AS is_failed
+    a.review,
+    a.reviewer,
+    -- As a gate counts: an attempt that the agent does not answer for is neither fixed nor failed.
+    a.counted_outcome = 'success' AS is_fixed,
+    a.counted_outcome NOT IN ('success', {unanswerable_outcomes}) AS is_failed
 FROM wave_plan p
 LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
-LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;
+LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
 
 -- Whether scans still report what was fixed. Only v3 of the API reports the state of a pull request; without it, the
 -- pull request counts as not merged, and a finding that is reported again as still present, not as reappeared.
@@ -110,12 +144,9 @@ fixed AS (
             ),
             false
         ) AS is_merged
-    FROM attempts a
+    FROM reviewed_attempts a
     LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-    WHERE a.outcome = 'success' AND NOT EXISTS (
-        FROM last_reviews r
-        WHERE r.finding_key = a.finding_key AND r.attempt = a.attempt AND r.verdict != 'approved'
-    )
+    WHERE a.counted_outcome = 'success'
 )
 SELECT
     x.finding_key,

@@ -1,0 +1,2 @@
+-- Views say how far an attempt is and whether its success stands, and ids of events are counted from the newest one: the
+-- sequence `event_ids` is not made again. No row changes.
