@@ -24,7 +24,6 @@ Version = Literal["v1", "v3"]
 
 SCHEMA_LIMIT = 64 * 1024  # bytes of JSON
 TAGS_LIMIT = 50
-_TAGS_WORDS = f"a session may have {TAGS_LIMIT} tags"
 
 
 class Creation(TypedDict, total=False):
@@ -173,27 +172,10 @@ class DevinClient:
         path = (await self._wire()).archive_path(session_id)
         await self._connection.repeatable("POST", path, unread)
 
-    async def update_tags(self, session_id: str, tags: Sequence[str]) -> None:
-        """Replace a session's tags."""
-        path = (await self._wire()).tags_path(session_id)
-        if len(tags) > TAGS_LIMIT:
-            raise RefusedRequest("PUT", path, None, f"not sent: {_TAGS_WORDS}")
-        await self._connection.repeatable("PUT", path, unread, body={"tags": list(tags)})
-
     async def create_playbook(self, *, title: str, body: str) -> Playbook:
         """Add a playbook to the organisation's; OutcomeUnknown when it may have worked."""
         path = (await self._wire()).playbooks_path
         return await self._connection.post(path, as_json(playbook), {"title": title, "body": body})
-
-    async def get_playbook(self, playbook_id: str) -> Playbook:
-        """Look at one playbook."""
-        path = (await self._wire()).playbook_path(playbook_id)
-        return await self._connection.repeatable("GET", path, as_json(playbook))
-
-    async def update_playbook(self, playbook_id: str, *, title: str, body: str) -> None:
-        """Replace a playbook's title and text."""
-        path = (await self._wire()).playbook_path(playbook_id)
-        await self._connection.repeatable("PUT", path, unread, body={"title": title, "body": body})
 
     async def list_playbooks(self) -> AsyncIterator[Playbook]:
         """Go through the organisation's playbooks."""
@@ -226,7 +208,7 @@ def _check_limits(body: Mapping[str, Any]) -> None:
     limits = {
         f"the prompt must be shorter than {PROMPT_LIMIT} characters": len(body["prompt"]) < PROMPT_LIMIT,
         f"the structured output schema may have {SCHEMA_LIMIT} bytes": schema <= SCHEMA_LIMIT,
-        _TAGS_WORDS: len(body["tags"]) <= TAGS_LIMIT,
+        f"a session may have {TAGS_LIMIT} tags": len(body["tags"]) <= TAGS_LIMIT,
     }
     broken = [words for words, kept in limits.items() if not kept]
     if broken:

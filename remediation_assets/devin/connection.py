@@ -58,12 +58,11 @@ class Connection:
         read: Callable[[bytes], Parsed],
         *,
         params: Params | None = None,
-        body: Mapping[str, Any] | None = None,
     ) -> Parsed:
         """Send what does no harm when sent twice: again on 429, 5xx, lost connections, garbled answers."""
         async for attempt in _attempts(_worth_repeating):
             with attempt:
-                return await self._send(method, path, read, Unavailable, params=params, body=body)
+                return await self._send(method, path, read, Unavailable, params=params)
         raise AssertionError("the last attempt returns or raises")
 
     async def post(self, path: str, read: Callable[[bytes], Parsed], body: Mapping[str, Any]) -> Parsed:

@@ -16,7 +16,6 @@ from .fields import (
     moment,
     object_of,
     playbook,
-    segment,
     session_page,
     session_segment,
     text,
@@ -50,18 +49,10 @@ class V1:
         """Where messages to a session are sent."""
         return f"{self.session_path(session_id)}/message"
 
-    def tags_path(self, session_id: str) -> str:
-        """Where a session's tags are replaced."""
-        return f"{self.session_path(session_id)}/tags"
-
     def archive_path(self, session_id: str) -> str:
         """Refuse: v1 cannot archive."""
         words = "v1 cannot archive sessions; terminate it"
         raise RefusedRequest("POST", self.session_path(session_id), None, words)
-
-    def playbook_path(self, playbook_id: str) -> str:
-        """Where one playbook is."""
-        return f"{self.playbooks_path}/{segment(playbook_id)}"
 
     @staticmethod
     def session_request(wanted: Mapping[str, Any]) -> dict[str, Any]:

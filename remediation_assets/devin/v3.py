@@ -52,17 +52,9 @@ class V3:
         """Where messages to a session are sent, and listed."""
         return f"{self.session_path(session_id)}/messages"
 
-    def tags_path(self, session_id: str) -> str:
-        """Where a session's tags are replaced."""
-        return f"{self.session_path(session_id)}/tags"
-
     def archive_path(self, session_id: str) -> str:
         """Where a session is archived."""
         return f"{self.session_path(session_id)}/archive"
-
-    def playbook_path(self, playbook_id: str) -> str:
-        """Where one playbook is."""
-        return f"{self.playbooks_path}/{segment(playbook_id)}"
 
     @staticmethod
     def session_request(wanted: Mapping[str, Any]) -> dict[str, Any]:

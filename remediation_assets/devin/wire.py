@@ -28,14 +28,8 @@ class Wire(Protocol):
     def message_path(self, session_id: str) -> str:
         """Where messages to a session are sent."""
 
-    def tags_path(self, session_id: str) -> str:
-        """Where a session's tags are replaced."""
-
     def archive_path(self, session_id: str) -> str:
         """Where a session is archived; RefusedRequest where it cannot be."""
-
-    def playbook_path(self, playbook_id: str) -> str:
-        """Where one playbook is."""
 
     def read_created(self, body: Any) -> tuple[DevinSession, bool]:
         """Read a creation's answer: the session, and whether it is new."""

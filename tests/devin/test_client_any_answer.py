@@ -34,10 +34,7 @@ CALLS: dict[str, tuple[Call, object]] = {
     "send_message": (lambda client: client.send_message("1", "Hello"), type(None)),
     "terminate_session": (lambda client: client.terminate_session("1"), type(None)),
     "archive_session": (lambda client: client.archive_session("1"), type(None)),
-    "update_tags": (lambda client: client.update_tags("1", ["a"]), type(None)),
     "create_playbook": (lambda client: client.create_playbook(title="T", body="B"), Playbook),
-    "get_playbook": (lambda client: client.get_playbook("1"), Playbook),
-    "update_playbook": (lambda client: client.update_playbook("1", title="T", body="B"), type(None)),
     "list_playbooks": (lambda client: everything(client.list_playbooks()), Playbook),
 }
 
