@@ -9,7 +9,8 @@ from . import control, v1_playbooks, v1_sessions, v3_playbooks, v3_sessions
 from .access import ORGANISATION, check_key
 from .creating import AnswerLost, BrokenOff
 from .interference import Interference
-from .world import AccountRefuses, World
+from .limits import AccountRefuses, TooManySessions
+from .world import World
 
 
 def create_app(world: World, *, controlled: bool = False) -> FastAPI:
@@ -38,7 +39,7 @@ def _self() -> dict[str, Any]:
 
 
 def _refuse(_request: Request, refusal: AccountRefuses) -> Response:
-    return JSONResponse({"detail": refusal.words}, refusal.status)
+    return JSONResponse({"detail": str(refusal)}, 429 if isinstance(refusal, TooManySessions) else 402)
 
 
 def _break_off(_request: Request, _lost: AnswerLost) -> Response:

@@ -46,6 +46,10 @@ class Fault:
     amount: float
     seconds: float
 
+    def strikes(self, age: float) -> bool:
+        """Whether a fault that comes back every `seconds` is there in a world of this age in seconds."""
+        return age % self.seconds < self.amount
+
     def __str__(self) -> str:
         """Write it as it may be given."""
         return f"{self.name}={_number(self.amount)}" + (f"/{_number(self.seconds)}" if self.seconds else "")

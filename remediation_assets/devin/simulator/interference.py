@@ -7,7 +7,6 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .control import PREFIX
-from .faults import Fault
 from .world import World
 
 _PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
@@ -26,20 +25,16 @@ class Interference:
             return
         world: World = scope["app"].state.world
         faults = await run_in_threadpool(lambda: world.faults)
-        slow = faults.get("slow")
+        slow, outage, malformed = (faults.get(name) for name in ("slow", "outage", "malformed"))
         if slow:
             send = _late(send, slow.amount)
-        if _strikes(faults.get("outage"), world.age):
+        if outage and outage.strikes(world.age):
             await HTMLResponse(_PAGE.format("502 Bad Gateway"), 502)(scope, receive, send)
-        elif (malformed := faults.get("malformed")) and _strikes(malformed, world.age - malformed.seconds / 2):
+        elif malformed and malformed.strikes(world.age - malformed.seconds / 2):
             await self._app(scope, receive, _nowhere)
             await HTMLResponse(_PAGE.format("Just a moment..."))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-def _strikes(fault: Fault | None, age: float) -> bool:
-    return fault is not None and age % fault.seconds < fault.amount
 
 
 def _late(send: Send, seconds: float) -> Send:

@@ -78,7 +78,7 @@ def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
     return tuple(milestone.model_copy(update=_changed(milestone, schedule.scenario, link)) for milestone in course)
 
 
-def goes_at(schedule: Schedule) -> float | None:
+def vanishes_after(schedule: Schedule) -> float | None:
     """Give the simulated seconds after which a session is not found any more, if that is its scenario."""
     return schedule.analyzing if schedule.scenario == "gone" else None
 

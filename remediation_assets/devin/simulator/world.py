@@ -3,7 +3,6 @@
 What the outside can do to it, in the world's own terms; the HTTP wire is made of this elsewhere.
 """
 
-import hashlib
 import json
 import logging
 import sqlite3
@@ -11,13 +10,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict
 
 from .faults import Fault, Faults
+from .limits import check_limits, suspends_for_quota
 from .playbooks import Playbooks
+from .rows import SESSIONS, VISIBLE, hash_of, insert_session, replace_tags, session_with_prompt
 from .schedule import Schedule, Task, schedule_for, subject_of, task_of
-from .stages import Appearance, Life, appearance, goes_at, milestones
+from .stages import Appearance, Life, appearance, milestones, vanishes_after
 from .store import Store
 
 logger = logging.getLogger(__name__)
@@ -47,13 +49,13 @@ class SimulatedSession(BaseModel):
         return f"https://app.devin.ai/sessions/{self.session_id.removeprefix('devin-')}"
 
 
-class AccountRefuses(Exception):
-    """The account may not have another session now; `status` is the HTTP status that says so."""
+class Details(TypedDict, total=False):
+    """What a session may be created with besides its prompt."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.words = words
+    title: str | None
+    tags: Sequence[str]
+    playbook_id: str | None
+    repos: Sequence[str]
 
 
 class World:
@@ -101,7 +103,7 @@ class World:
     @property
     def faults(self) -> Faults:
         """Give what goes wrong now; every process sees a change at once."""
-        return Faults.read(self._store.rows(_WORLDS_FAULTS)[0][0])
+        return Faults.read(self._store.rows(_FAULTS)[0][0])
 
     def set_faults(self, faults: Faults) -> None:
         """Let other things go wrong from now on."""
@@ -119,7 +121,8 @@ class World:
             return None
         with self._store.writing() as store:
             sent = store.execute(
-                "INSERT INTO posts VALUES (?, 1) ON CONFLICT (subject) DO UPDATE SET sent = sent + 1 RETURNING sent",
+                "INSERT INTO posts (subject, sent) VALUES (?, 1)"
+                " ON CONFLICT (subject) DO UPDATE SET sent = sent + 1 RETURNING sent",
                 (subject,),
             ).fetchone()["sent"]
         return faults.of_post(self.seed, subject, sent)
@@ -129,11 +132,8 @@ class World:
         org_id: str,
         prompt: str,
         *,
-        title: str | None = None,
-        tags: Sequence[str] = (),
-        playbook_id: str | None = None,
-        repos: Sequence[str] = (),
         idempotent: bool = False,
+        **details: Unpack[Details],
     ) -> SimulatedSession:
         """Start a session; everything that will happen to it by itself is decided now.
 
@@ -141,53 +141,39 @@ class World:
         of it. Raises AccountRefuses where the account's limits say no.
         """
         with self._store.writing() as store:
-            now = self._clock()
-            older = _with_prompt(store, org_id, prompt) if idempotent else None
-            if older is None:
-                session_id = self._insert(store, org_id, prompt, title, tags, playbook_id, repos, now)
-        if older is not None:
-            return self._known(org_id, older).model_copy(update={"is_new": False})
-        return self._known(org_id, session_id)
+            session_id = session_with_prompt(store, org_id, prompt) if idempotent else None
+            is_new = session_id is None
+            if session_id is None:
+                session_id = self._insert(store, org_id, prompt, details)
+        return self._known(org_id, session_id).model_copy(update={"is_new": is_new})
 
-    def _insert(
-        self,
-        store: sqlite3.Connection,
-        org_id: str,
-        prompt: str,
-        title: str | None,
-        tags: Sequence[str],
-        playbook_id: str | None,
-        repos: Sequence[str],
-        now: float,
-    ) -> str:
-        faults = Faults.read(store.execute(_WORLDS_FAULTS).fetchone()[0])
-        _refuse_beyond_limits(store, org_id, faults, now)
-        halted = _out_of_quota(store, org_id, faults, coming=1)
-        if halted:
-            self._halt_all(store, org_id, now)
-        session_id = f"devin-{uuid.uuid4().hex}"
+    def _insert(self, store: sqlite3.Connection, org_id: str, prompt: str, details: Details) -> str:
+        now, faults, tags = self._clock(), _faults(store), details.get("tags", ())
+        check_limits(store, org_id, faults, now)
+        suspends = suspends_for_quota(store, org_id, faults, creating=1)
+        if suspends:
+            self._suspend_all(store, org_id, now)
         schedule = schedule_for(self.seed, subject_of(tags, prompt), faults)
-        leaves = goes_at(schedule)
-        row = {
+        vanishes = vanishes_after(schedule)
+        session_id = f"devin-{uuid.uuid4().hex}"
+        columns = {
             "session_id": session_id,
             "org_id": org_id,
-            "title": title,
-            "playbook_id": playbook_id,
+            "title": details.get("title"),
+            "playbook_id": details.get("playbook_id"),
             "schedule": schedule.model_dump_json(),
-            "task": task_of(prompt, repos).model_dump_json(),
-            "prompt_hash": _hash(prompt),
+            "task": task_of(prompt, details.get("repos", ())).model_dump_json(),
+            "prompt_hash": hash_of(prompt),
             "created_at": now,
-            "halted_at": now if halted else None,
-            "gone_at": None if leaves is None else now + leaves / self.time_scale,
+            "halted_at": now if suspends else None,
+            "gone_at": None if vanishes is None else now + vanishes / self.time_scale,
         }
-        places = ", ".join(f":{name}" for name in row)
-        store.execute(f"INSERT INTO sessions ({', '.join(row)}) VALUES ({places})", row)
-        _write_tags(store, session_id, tags)
+        insert_session(store, columns, tags)
         return session_id
 
-    def _halt_all(self, store: sqlite3.Connection, org_id: str, now: float) -> None:
+    def _suspend_all(self, store: sqlite3.Connection, org_id: str, now: float) -> None:
         """Suspend every session that is at work."""
-        at_work = f"{_SESSIONS} AND ended_at IS NULL AND asleep_since IS NULL AND halted_at IS NULL"
+        at_work = f"{SESSIONS} AND ended_at IS NULL AND asleep_since IS NULL AND halted_at IS NULL"
         for row in store.execute(at_work, (org_id,)).fetchall():
             session = self._session(row)
             if session.shows.is_at_work:
@@ -195,7 +181,7 @@ class World:
 
     def session(self, org_id: str, session_id: str) -> SimulatedSession | None:
         """Look at one session, or None where there is none."""
-        rows = self._store.rows(f"{_SESSIONS}{_FOUND} AND session_id = ?", (org_id, self._clock(), session_id))
+        rows = self._store.rows(f"{SESSIONS}{VISIBLE} AND session_id = ?", (org_id, self._clock(), session_id))
         return self._session(rows[0]) if rows else None
 
     def sessions(
@@ -206,7 +192,7 @@ class World:
         tagged = " AND session_id IN (SELECT session_id FROM session_tags WHERE tag = ?)" * len(tags)
         older = " AND number < ?" if before is not None else ""
         cursor = () if before is None else (before,)
-        sql = f"{_SESSIONS}{_FOUND} AND created_at <= ?{tagged}{older} ORDER BY number DESC LIMIT ? OFFSET ?"
+        sql = f"{SESSIONS}{VISIBLE} AND created_at <= ?{tagged}{older} ORDER BY number DESC LIMIT ? OFFSET ?"
         values = (org_id, now, now - lag.amount if lag else now, *tags, *cursor, first, skip)
         return [self._session(row) for row in self._store.rows(sql, values)]
 
@@ -233,9 +219,7 @@ class World:
                 "INSERT INTO user_messages (session_id, sent_at, text) VALUES (?, ?, ?)",
                 (session.session_id, now, text),
             )
-            stays = life.halted_at is not None and _out_of_quota(
-                store, session.org_id, Faults.read(store.execute(_WORLDS_FAULTS).fetchone()[0])
-            )
+            stays = life.halted_at is not None and suspends_for_quota(store, session.org_id, _faults(store))
             halted_at = life.halted_at if stays else None
             woken_at = now if session.shows.status == "suspended" and not stays else life.woken_at
             started_at = life.began + (now - life.halted_at if life.halted_at is not None and not stays else 0.0)
@@ -258,7 +242,7 @@ class World:
     def set_tags(self, session: SimulatedSession, tags: Sequence[str]) -> None:
         """Replace a session's tags."""
         with self._store.writing() as store:
-            _replace_tags(store, session.session_id, tags)
+            replace_tags(store, session.session_id, tags)
 
     def add_tags(self, session: SimulatedSession, tags: Sequence[str], limit: int) -> list[str] | None:
         """Add tags to a session's, each once; give them all, or None, adding nothing, where they are too many."""
@@ -266,7 +250,7 @@ class World:
             unique = list(dict.fromkeys([*self._read(store, session).tags, *tags]))
             if len(unique) > limit:
                 return None
-            _replace_tags(store, session.session_id, unique)
+            replace_tags(store, session.session_id, unique)
             return unique
 
     def _change(self, session: SimulatedSession, assignments: str, values: tuple[object, ...]) -> SimulatedSession:
@@ -276,14 +260,14 @@ class World:
 
     def _known(self, org_id: str, session_id: str) -> SimulatedSession:
         """Give a session that was just found or changed, also where it has vanished meanwhile."""
-        rows = self._store.rows(f"{_SESSIONS} AND session_id = ?", (org_id, session_id))
+        rows = self._store.rows(f"{SESSIONS} AND session_id = ?", (org_id, session_id))
         if not rows:
             raise LookupError(f"{session_id} has left the world; was its file replaced?")
         return self._session(rows[0])
 
     def _read(self, store: sqlite3.Connection, session: SimulatedSession) -> SimulatedSession:
         values = (session.org_id, session.session_id)
-        return self._session(store.execute(f"{_SESSIONS} AND session_id = ?", values).fetchone())
+        return self._session(store.execute(f"{SESSIONS} AND session_id = ?", values).fetchone())
 
     def _session(self, row: sqlite3.Row) -> SimulatedSession:
         course = milestones(Schedule.model_validate_json(row["schedule"]), Task.model_validate_json(row["task"]))
@@ -301,55 +285,8 @@ class World:
         )
 
 
-_SESSIONS = """
-    SELECT *, (
-        SELECT json_group_array(tag)
-        FROM (SELECT tag FROM session_tags t WHERE t.session_id = s.session_id ORDER BY position)
-    ) AS tags
-    FROM sessions s
-    WHERE org_id = ?"""
-
-_FOUND = " AND (gone_at IS NULL OR gone_at > ?)"
-_AWAKE = " AND NOT (is_archived AND asleep_since IS NOT NULL)"
-_WORLDS_FAULTS = "SELECT faults FROM world"
+_FAULTS = "SELECT faults FROM world"
 
 
-def _with_prompt(store: sqlite3.Connection, org_id: str, prompt: str) -> str | None:
-    row = store.execute(
-        "SELECT session_id FROM sessions WHERE org_id = ? AND prompt_hash = ? ORDER BY number", (org_id, _hash(prompt))
-    ).fetchone()
-    return str(row["session_id"]) if row else None
-
-
-def _hash(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
-
-
-def _refuse_beyond_limits(store: sqlite3.Connection, org_id: str, faults: Faults, now: float) -> None:
-    cap, quota = faults.get("concurrency_cap"), faults.get("quota")
-    occupied = f"SELECT count(*) FROM sessions WHERE org_id = ? AND ended_at IS NULL{_AWAKE}{_FOUND}"
-    if cap and store.execute(occupied, (org_id, now)).fetchone()[0] >= cap.amount:
-        raise AccountRefuses(429, f"You exceeded your concurrent session limit of {cap.amount:g}")
-    if quota and _made(store, org_id) >= quota.amount:
-        raise AccountRefuses(402, "Your organization is out of quota")
-
-
-def _out_of_quota(store: sqlite3.Connection, org_id: str, faults: Faults, coming: int = 0) -> bool:
-    quota = faults.get("quota_suspends")
-    return quota is not None and _made(store, org_id) + coming > quota.amount
-
-
-def _made(store: sqlite3.Connection, org_id: str) -> int:
-    return int(store.execute("SELECT count(*) FROM sessions WHERE org_id = ?", (org_id,)).fetchone()[0])
-
-
-def _replace_tags(store: sqlite3.Connection, session_id: str, tags: Sequence[str]) -> None:
-    store.execute("DELETE FROM session_tags WHERE session_id = ?", (session_id,))
-    _write_tags(store, session_id, tags)
-
-
-def _write_tags(store: sqlite3.Connection, session_id: str, tags: Sequence[str]) -> None:
-    store.executemany(
-        "INSERT INTO session_tags (session_id, tag, position) VALUES (?, ?, ?)",
-        [(session_id, tag, position) for position, tag in enumerate(dict.fromkeys(tags))],
-    )
+def _faults(store: sqlite3.Connection) -> Faults:
+    return Faults.read(store.execute(_FAULTS).fetchone()[0])
