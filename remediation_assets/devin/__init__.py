@@ -1,1 +1,1 @@
-"""The Devin API behind one client: v3 on the wire, our own types and errors outside."""
+"""The Devin API behind one client: v1 or v3 over HTTP, our own types and errors for callers."""

@@ -1,4 +1,4 @@
-"""An HTTP answer, read without trust: its JSON, the API's own words, and the error that it is.
+"""What an HTTP response says, read without trust: its JSON, or the error it stands for.
 
 Status, headers and bytes come in; nothing here sends anything or knows an API version.
 """
@@ -36,24 +36,25 @@ _BY_STATUS: Mapping[int, type[DevinError]] = {
     413: RefusedRequest,
     422: RefusedRequest,
 }
-# "You exceeded your concurrent session limit of 5" was measured; the second is v3's word for it.
+# "You exceeded your concurrent session limit of 5" was measured on v1; the second is v3's code for it.
 _CONCURRENCY = re.compile(r"concurren|total_session_limit", re.IGNORECASE)
-_READ_OF_A_REFUSAL = 20_000
+_ERROR_BODY_BYTES = 20_000  # an error shows 500 characters; a body of megabytes need not be parsed for them
 
 
 class Malformed(ValueError):
-    """An answer that cannot be what was asked for; never leaves this package."""
+    """A body that is not what was asked for; the connection turns it into an error of the tree."""
 
 
-def json_of(content: bytes) -> Any:
-    """Parse a body to values that JSON can hold again, or raise Malformed.
+def parse_json(content: bytes) -> Any:
+    r"""Parse a body into values that can be written as JSON again, or raise Malformed.
 
-    What Python alone accepts (NaN, infinities) becomes None, and lone surrogates, which no UTF-8 file
-    can store, become question marks.
+    What Python alone accepts (NaN, infinities) becomes None; a lone surrogate, possible through a \u
+    escape, becomes a question mark, for it cannot be stored as UTF-8.
     """
     try:
         text = content.decode("utf-8-sig")
         parsed = json.loads(text, parse_float=_finite, parse_constant=lambda _: None)
+        # Only an escape can produce a surrogate, so most bodies are spared the second pass.
         if b"\\u" in content:
             parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
         return parsed
@@ -62,12 +63,12 @@ def json_of(content: bytes) -> Any:
 
 
 def as_json(parse: Callable[[Any], Parsed]) -> Callable[[bytes], Parsed]:
-    """Make a reader of bodies from a reader of JSON values."""
-    return lambda content: parse(json_of(content))
+    """Return a reader of raw bodies, made from a reader of JSON values."""
+    return lambda content: parse(parse_json(content))
 
 
-def unread(content: bytes) -> None:
-    """Read nothing of a body, whatever it holds: the status said all."""
+def ignore_body(content: bytes) -> None:
+    """Accept any body of a request whose success the status alone decides."""
 
 
 def error_of(
@@ -78,14 +79,16 @@ def error_of(
     content: bytes,
     otherwise: type[Unavailable] | type[OutcomeUnknown],
 ) -> DevinError:
-    """Give the error that an answer other than 2xx is; `otherwise` where its status decides nothing."""
-    words, body = _words_of(content)
+    """Return the error that a response other than 2xx stands for; `otherwise` if its status decides nothing."""
+    detail, body = _detail_of(content)
     if status == 429:
-        kind = ConcurrencyCap if _CONCURRENCY.search(words) else RateLimited
-        return kind(method, path, status, words, _wait_of(headers, body))
+        kind = ConcurrencyCap if _CONCURRENCY.search(detail) else RateLimited
+        return kind(method, path, status, detail, _wait_of(headers, body))
     if 300 <= status < 400:
-        words = f"redirects are not followed; check DEVIN_API_BASE_URL (to {headers.get('location', 'nowhere')})"
-    return _BY_STATUS.get(status, otherwise)(method, path, status, words or _phrase(status))
+        # A followed redirect would take the key, and a POST, to an address nobody configured. What the API
+        # itself never does is most likely a wrong base URL or a login page in the way, so the text says that.
+        detail = f"redirects are not followed; check DEVIN_API_BASE_URL (to {headers.get('location', 'nowhere')})"
+    return _BY_STATUS.get(status, otherwise)(method, path, status, detail or _phrase(status))
 
 
 def _finite(number: str) -> float | None:
@@ -93,10 +96,11 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _words_of(content: bytes) -> tuple[str, Any]:
-    content = content[:_READ_OF_A_REFUSAL]
+def _detail_of(content: bytes) -> tuple[str, Any]:
+    """Return the API's own explanation in an error body, and the body as JSON, None if it is not."""
+    content = content[:_ERROR_BODY_BYTES]
     try:
-        body = json_of(content)
+        body = parse_json(content)
     except Malformed:
         return _text(content), None
     if not isinstance(body, dict):
@@ -105,7 +109,7 @@ def _words_of(content: bytes) -> tuple[str, Any]:
         for key in ("detail", "message", "error"):
             if body.get(key):
                 return _sentence(body[key]), body
-    except RecursionError:  # nested more deeply than words ever are
+    except RecursionError:  # nested more deeply than any explanation is
         pass
     return _text(content), body
 
@@ -116,7 +120,7 @@ def _sentence(detail: Any) -> str:
     if isinstance(detail, list):
         return "; ".join(_sentence(part) for part in detail)
     if isinstance(detail, dict) and "msg" in detail:
-        # FastAPI's own form; its `input` is left out, for it repeats what we sent.
+        # The form of FastAPI's 422; `input` is skipped, for it repeats what we sent.
         place = detail.get("loc")
         where = ".".join(str(step) for step in place) if isinstance(place, list) else ""
         return f"{where}: {detail['msg']}" if where else str(detail["msg"])
@@ -135,15 +139,16 @@ def _phrase(status: int) -> str:
 
 
 def _wait_of(headers: Mapping[str, str], body: Any) -> float | None:
-    told: Any = headers.get("retry-after")
-    if told is None and isinstance(body, dict):
-        told = body.get("retry_after")
-    if told is None or isinstance(told, bool):
+    wait: Any = headers.get("retry-after")
+    if wait is None and isinstance(body, dict):
+        wait = body.get("retry_after")
+    if wait is None or isinstance(wait, bool):
         return None
     try:
-        seconds = float(told)
+        seconds = float(wait)
     except (TypeError, ValueError, OverflowError):
-        seconds = _seconds_until(str(told))
+        seconds = _seconds_until(str(wait))
+    # "nan" and "1e999" are floats to Python; as waits they would hold without end or break the arithmetic.
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 

@@ -1,6 +1,6 @@
 """The Devin API as the pipeline sees it: one method for each thing we do with it.
 
-Version-neutral: methods take and give our own types. How often a request may be sent is decided in
+Version-neutral: methods take and return our own types. How often a request may be sent is decided in
 `connection`, what the wire looks like in `v1` and `v3`.
 """
 
@@ -13,12 +13,12 @@ import httpx
 from pydantic import SecretStr
 
 from . import v1, v3
-from .answers import as_json, unread
+from .answers import as_json, ignore_body
 from .connection import Connection, encoded
 from .errors import DevinError, Forbidden, OutcomeUnknown, RefusedRequest, Unavailable
 from .fields import playbook
 from .types import PROMPT_LIMIT, DevinSession, Identity, Message, Playbook
-from .wire import Wire
+from .wire import WireProtocol
 
 Version = Literal["v1", "v3"]
 
@@ -52,19 +52,22 @@ class DevinClient:
         org_id: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Prepare a client; without `org_id`, v3 is asked for it when it is first needed."""
+        """Prepare a client; without `org_id`, v3 is asked for it when it is first needed.
+
+        `transport` replaces the network, as the simulator in this process does.
+        """
         self._connection = Connection(api_key, origin, transport)
         self._origin = origin
         self._version = version
         self._org_id = org_id
-        self._known_wire: Wire | None = None
+        self._known_wire: WireProtocol | None = None
 
     def __repr__(self) -> str:
-        """Show where it connects to, never the key."""
+        """Show where the client connects to, never the key."""
         return f"DevinClient(origin={self._origin!r}, version={self._version!r}, org_id={self._org_id!r})"
 
     async def __aenter__(self) -> Self:
-        """Give the client itself."""
+        """Return the client itself."""
         return self
 
     async def __aexit__(
@@ -82,107 +85,112 @@ class DevinClient:
 
     @property
     def can_archive(self) -> bool:
-        """Say whether `archive_session` works: v1 has no archive."""
+        """Whether `archive_session` works: v1 has no archive."""
         return self._version == "v3"
 
     async def who_am_i(self) -> Identity:
-        """Test the key, the cheapest way there is; v3 also tells whom it belongs to."""
+        """Test the key in the cheapest way; only v3 says whom it belongs to."""
         ask = v1.who_am_i if self._version == "v1" else v3.who_am_i
         return await ask(self._connection)
 
     async def org_id(self) -> str:
-        """Give the organisation: the configured one, else on v3 the key's own, else "".
+        """Return the organisation: the configured one, else on v3 the key's own, else "".
 
-        Forbidden where a v3 key is bound to no single one: v3 cannot be used without.
+        Raise Forbidden if a v3 key is not bound to a single organisation: v3 cannot be used without one.
         """
         if not self._org_id and self._version == "v3":
             identity = await self.who_am_i()
             if not identity.org_id:
-                words = "the key is bound to no single organisation; set DEVIN_ORG_ID"
-                raise Forbidden("GET", v3.SELF, None, words)
+                detail = "the key is bound to no single organisation; set DEVIN_ORG_ID"
+                raise Forbidden("GET", v3.SELF, None, detail)
             self._org_id = identity.org_id
         return self._org_id
 
-    async def create_session(self, *, deadline_seconds: float = 30.0, **wanted: Unpack[Creation]) -> DevinSession:
-        """Start a session; the request is sent at most once, and given up after the deadline.
+    async def create_session(self, *, deadline_seconds: float = 30.0, **fields: Unpack[Creation]) -> DevinSession:
+        """Create a session; the request is sent at most once, and abandoned at the deadline.
 
-        Raises OutcomeUnknown when it may have worked, RefusedRequest when it never will, AccountProblem
-        or NotFound when the account cannot now. Unavailable comes only from asking for the organisation
-        first: nothing was sent then. Where the API answers with an older session of the same prompt
-        (v1 does), it is given only if it has all the tags; else the request counts as refused.
+        Raise OutcomeUnknown if it may have worked, RefusedRequest if it never will, AccountProblem or
+        NotFound if the account cannot now. Unavailable comes only from the question for the organisation,
+        before anything is sent. If the API answers with an older session of the same prompt, as v1 does, it
+        is returned only if it has all the tags; otherwise the request counts as refused.
         """
-        body, tags = creation_body(self._version, **wanted), wanted.get("tags", ())
-        until = asyncio.get_running_loop().time() + deadline_seconds
+        body, tags = creation_body(self._version, **fields), fields.get("tags", ())
+        # One deadline for all requests of a creation: a caller plans with the total, not with the number.
+        deadline = asyncio.get_running_loop().time() + deadline_seconds
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 wire = await self._wire()
         except TimeoutError:
             raise Unavailable("GET", v3.SELF, None, "no answer before the deadline") from None
         path = wire.sessions_path
-        session, is_new = await self._connection.post_once(path, as_json(wire.read_created), body, until)
-        return session if is_new else await self._recognised(session.session_id, path, tags, until)
+        session, is_new = await self._connection.post_once(path, as_json(wire.read_created), body, deadline)
+        if is_new:
+            return session
+        return await self._existing_session(session.session_id, tags, path, deadline)
 
-    async def _recognised(self, session_id: str, path: str, tags: Sequence[str], until: float) -> DevinSession:
-        """Look at the older session that a creation was answered with, and say whether it is the one meant."""
+    async def _existing_session(self, session_id: str, tags: Sequence[str], path: str, deadline: float) -> DevinSession:
+        """Return the older session that answered a create request, if its tags show that it is the one meant."""
+        # v1 compares prompts only. Adopting a session by that alone could take over one of another attempt,
+        # or of a person; so its tags decide, and what cannot be read leaves the outcome unknown.
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 session = await self.get_session(session_id)
         except (DevinError, TimeoutError) as error:
-            words = f"answered with the older session {session_id}, which cannot be looked at: {error}"
-            raise OutcomeUnknown("POST", path, 200, words) from None
+            detail = f"answered with the older session {session_id}, which cannot be looked at: {error}"
+            raise OutcomeUnknown("POST", path, 200, detail) from None
         if tags and not session.tags:
-            words = f"answered with {session_id}, whose tags are not told"
-            raise OutcomeUnknown("POST", path, 200, words)
+            detail = f"answered with {session_id}, whose tags are not told"
+            raise OutcomeUnknown("POST", path, 200, detail)
         if not set(tags) <= set(session.tags):
-            words = f"answered with {session_id}, an older session of the same prompt and other tags"
-            raise RefusedRequest("POST", path, 200, words)
+            detail = f"answered with {session_id}, an older session of the same prompt and other tags"
+            raise RefusedRequest("POST", path, 200, detail)
         return session
 
     async def get_session(self, session_id: str) -> DevinSession:
-        """Look at one session."""
+        """Return one session; raise NotFound if there is none of this id."""
         wire = await self._wire()
-        return await self._connection.repeatable("GET", wire.session_path(session_id), as_json(wire.read_session))
+        return await self._connection.send_idempotent("GET", wire.session_path(session_id), as_json(wire.read_session))
 
     async def list_sessions(self, *, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
-        """Go through all sessions with the tags, page by page.
+        """Yield all sessions with the tags, page by page.
 
-        Whether several tags mean all or any of them is not documented: give one, and compare the
-        answer's tags. An error in the middle means that the list is not complete.
+        Whether several tags mean all or any of them is not documented: pass one, and compare the tags of
+        the sessions. An error on the way means that the list is not complete.
         """
         async for session in (await self._wire()).list_sessions(tags):
             yield session
 
     async def list_messages(self, session_id: str) -> AsyncIterator[Message]:
-        """Go through a session's conversation, oldest first."""
+        """Yield a session's conversation, oldest first."""
         async for message in (await self._wire()).list_messages(session_id):
             yield message
 
     async def send_message(self, session_id: str, message: str) -> None:
-        """Say something to a session; this wakes one that sleeps, and renews its ACU limit."""
+        """Send a message to a session; it resumes a suspended one, and renews its ACU limit."""
         path = (await self._wire()).message_path(session_id)
-        await self._connection.post(path, unread, {"message": message})
+        await self._connection.post(path, ignore_body, {"message": message})
 
     async def terminate_session(self, session_id: str) -> None:
-        """End a session for ever and free its slot; NotFound means that it had ended already."""
+        """Terminate a session for good and free its slot; NotFound means that it has ended already."""
         path = (await self._wire()).session_path(session_id)
-        await self._connection.repeatable("DELETE", path, unread)
+        await self._connection.send_idempotent("DELETE", path, ignore_body)
 
     async def archive_session(self, session_id: str) -> None:
-        """Put a session to sleep and out of sight, where `can_archive`; doing it twice does no harm."""
+        """Suspend a session and hide it, if `can_archive`; doing so twice does no harm."""
         path = (await self._wire()).archive_path(session_id)
-        await self._connection.repeatable("POST", path, unread)
+        await self._connection.send_idempotent("POST", path, ignore_body)
 
     async def create_playbook(self, *, title: str, body: str) -> Playbook:
-        """Add a playbook to the organisation's; OutcomeUnknown when it may have worked."""
+        """Add a playbook to the organisation; raise OutcomeUnknown if it may have worked."""
         path = (await self._wire()).playbooks_path
         return await self._connection.post(path, as_json(playbook), {"title": title, "body": body})
 
     async def list_playbooks(self) -> AsyncIterator[Playbook]:
-        """Go through the organisation's playbooks."""
+        """Yield the organisation's playbooks."""
         async for found in (await self._wire()).list_playbooks():
             yield found
 
-    async def _wire(self) -> Wire:
+    async def _wire(self) -> WireProtocol:
         if self._known_wire is None:
             self._known_wire = (
                 v1.V1(self._connection) if self._version == "v1" else v3.V3(self._connection, await self.org_id())
@@ -190,26 +198,28 @@ class DevinClient:
         return self._known_wire
 
 
-def creation_body(version: Version, **wanted: Unpack[Creation]) -> dict[str, Any]:
-    """Make the JSON body that creates a session, as it goes over the wire; RefusedRequest where it cannot be taken."""
-    # Lists are always sent: the API takes a missing one for "all there are", [] for none.
-    body: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None} | {
-        "tags": list(wanted.get("tags", ())),
-        "repos": list(wanted.get("repos", ())),
-        "secret_ids": list(wanted.get("secret_ids", ())),
-        "knowledge_ids": list(wanted.get("knowledge_ids", ())),
+def creation_body(version: Version, **fields: Unpack[Creation]) -> dict[str, Any]:
+    """Return the JSON body that creates a session; raise RefusedRequest if the API cannot take it."""
+    # Lists are always sent, empty ones too. To the API a missing list of secrets or knowledge means all that
+    # the organisation has, and a session that reads untrusted code must not get them by omission.
+    body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None} | {
+        "tags": list(fields.get("tags", ())),
+        "repos": list(fields.get("repos", ())),
+        "secret_ids": list(fields.get("secret_ids", ())),
+        "knowledge_ids": list(fields.get("knowledge_ids", ())),
     }
     _check_limits(body)
     return (v1.V1 if version == "v1" else v3.V3).session_request(body)
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:
+    # The API would refuse these with 400 or 422; refusing them here sends nothing and says what is too long.
     schema = len(encoded("POST", "sessions", body.get("structured_output_schema") or {}))
     limits = {
         f"the prompt must be shorter than {PROMPT_LIMIT} characters": len(body["prompt"]) < PROMPT_LIMIT,
         f"the structured output schema may have {SCHEMA_LIMIT} bytes": schema <= SCHEMA_LIMIT,
         f"a session may have {TAGS_LIMIT} tags": len(body["tags"]) <= TAGS_LIMIT,
     }
-    broken = [words for words, kept in limits.items() if not kept]
+    broken = [limit for limit, is_kept in limits.items() if not is_kept]
     if broken:
         raise RefusedRequest("POST", "sessions", None, f"not sent: {'; '.join(broken)}")

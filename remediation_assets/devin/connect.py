@@ -1,4 +1,4 @@
-"""The client that the settings ask for: live, a simulator elsewhere, or one in this process.
+"""The client that the settings ask for: live, of a simulator elsewhere, or of one in this process.
 
 The only place in this package that reads settings.
 """
@@ -16,20 +16,20 @@ logger = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> DevinClient:
-    """Make a client; nothing is sent yet, but a simulator's world is made where it is missing."""
-    # stamina's own choice is structlog, which prints to standard output, where a script's JSON goes.
-    stamina.instrumentation.set_on_retry_hooks([_tell_of_retry])
-    # Its debug lines show headers, and a server may echo the key in one.
+    """Make a client; nothing is sent yet, but a simulated world is created if there is none."""
+    # stamina's default hook is structlog's, which prints to standard output, where a script's JSON goes.
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
+    # httpcore's debug lines show headers, and a server may echo the key in one.
     logging.getLogger("httpcore").setLevel(logging.INFO)
     version = settings.api_version
     if not settings.mock_mode:
         key = settings.devin_api_key
         return DevinClient(api_key=key, origin=settings.api_origin, version=version, org_id=settings.devin_org_id)
-    # The real key, if any, has no business at a simulator, wherever that is.
+    # A real key, if there is one, never goes to a simulator, wherever that is.
     key = SecretStr("apk_simulator" if version == "v1" else "cog_simulator")
     if not settings.simulates_in_process:
         return DevinClient(api_key=key, origin=settings.api_origin, version=version, org_id=settings.devin_org_id)
-    # Here and not above: a live pipeline never loads the simulator's web framework.
+    # Imported here, so that a live pipeline never loads the simulator's web framework.
     from .simulator.opening import open_world
     from .simulator.transport import SimulatorTransport
 
@@ -37,5 +37,5 @@ def connect(settings: Settings) -> DevinClient:
     return DevinClient(api_key=key, origin="http://simulator", version=version, transport=transport)
 
 
-def _tell_of_retry(details: stamina.instrumentation.RetryDetails) -> None:
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
     logger.warning("%s; trying again in %.1f s.", details.caused_by, details.wait_for)

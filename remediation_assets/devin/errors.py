@@ -1,15 +1,15 @@
 """What can go wrong between us and the Devin API, split by what the caller can do about it.
 
 DevinError
-├── AccountProblem          the account's, not the request's: hold, spend nothing, try later
+├── AccountProblem          the account cannot, whatever the request: hold, spend nothing, try later
 │   ├── NotAuthorised       401, or a key that cannot be one
 │   ├── Forbidden           403, or no organisation
 │   ├── QuotaExhausted      402
-│   └── RateLimited         429; `retry_after_seconds` where told
-│       └── ConcurrencyCap  429 that speaks of concurrent sessions: end one first
+│   └── RateLimited         429; `retry_after_seconds` if the API names a wait
+│       └── ConcurrencyCap  429 that speaks of concurrent sessions: end one of them first
 ├── RefusedRequest          400, 413, 422: the same request will be refused again
 ├── NotFound                404: gone, or (on creation) a wrong organisation
-├── Unavailable             nothing was learned, or nothing was sent: ask again later
+├── Unavailable             nothing was learned, or nothing was sent: try again later
 └── OutcomeUnknown          a POST that may have worked: look before sending it again
 """
 
@@ -19,23 +19,24 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escaping import plain
 
 _SHOWN_CHARACTERS = 500
+# The form of keys of v3 and v1; an answer may echo a key that is not ours.
 _KEY = re.compile(r"(cog|apk)_[A-Za-z0-9_-]+")
 
 
-def presentable(words: str) -> str:
-    """Make words of unknown origin fit for a message: one line, capped, without anything like a key."""
-    return _KEY.sub(r"\1_[redacted]", " ".join(plain(words).split()))[:_SHOWN_CHARACTERS]
+def presentable(text: str) -> str:
+    """Return untrusted text as it may stand in a message: one line, capped, without anything like a key."""
+    return _KEY.sub(r"\1_[redacted]", " ".join(plain(text).split()))[:_SHOWN_CHARACTERS]
 
 
 class DevinError(RemediationError):
-    """Anything the client raises; `status` is None where no answer came, `words` is the API's text."""
+    """Anything the client raises; `status` is None if no answer came, `detail` is the API's text or ours."""
 
-    def __init__(self, method: str, path: str, status: int | None, words: str) -> None:
-        """Say what was asked (method and path), the answer's status and the API's own words."""
+    def __init__(self, method: str, path: str, status: int | None, detail: str) -> None:
+        """Describe a failed request by its method and path, the answer's status and the reason."""
         self.status = status
-        self.words = presentable(words)
+        self.detail = presentable(detail)
         answer = "no answer" if status is None else str(status)
-        super().__init__(f"{method} {presentable(path)}: {answer}: {self.words or 'no further words'}")
+        super().__init__(f"{method} {presentable(path)}: {answer}: {self.detail or 'no further words'}")
 
 
 class AccountProblem(DevinError):
@@ -55,18 +56,18 @@ class QuotaExhausted(AccountProblem):
 
 
 class RateLimited(AccountProblem):
-    """Too many requests; wait `retry_after_seconds` where the API told, else back off."""
+    """Too many requests; wait `retry_after_seconds` if the API names a wait, else back off."""
 
     def __init__(
-        self, method: str, path: str, status: int | None, words: str, retry_after_seconds: float | None = None
+        self, method: str, path: str, status: int | None, detail: str, retry_after_seconds: float | None = None
     ) -> None:
-        """Add the wait that the answer asked for, if any."""
-        super().__init__(method, path, status, words)
+        """Add the wait that the answer asks for, if any."""
+        super().__init__(method, path, status, detail)
         self.retry_after_seconds = retry_after_seconds
 
 
 class ConcurrencyCap(RateLimited):
-    """The account has as many sessions as it may; one must end before another starts."""
+    """The account has as many sessions as it may have; one must end before another starts."""
 
 
 class RefusedRequest(DevinError):
@@ -82,4 +83,4 @@ class Unavailable(DevinError):
 
 
 class OutcomeUnknown(DevinError):
-    """The request was perhaps carried out: its answer was lost or unusable."""
+    """The request may have been carried out: its answer was lost or cannot be used."""

@@ -1,7 +1,7 @@
-"""What the Devin API tells, in terms that no API version shapes.
+"""What the Devin API reports, in terms independent of its version.
 
-Words of the API (status, detail, states of pull requests) stay as they came: lists of them grow, and
-what they mean for an attempt is decided elsewhere.
+The API's words (status, detail, states of pull requests) stay as they came: their lists grow, and what
+they mean for an attempt is decided elsewhere.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 PROMPT_LIMIT = 30_000
-"""Characters a prompt must stay under: the API refuses longer ones with 400, as measured on v1."""
+"""A prompt must be shorter than this many characters: the API answers 400 to others, as measured on v1."""
 
 
 class _Answer(BaseModel):
@@ -25,9 +25,11 @@ class PullRequest(_Answer):
 
 
 class DevinSession(_Answer):
-    """A session as the API showed it at one moment; times are UTC, the epoch where none was told.
+    """A session as the API showed it at one moment; times are UTC, the epoch if the API reports none.
 
-    `structured_output` is None right after creation, and else whatever came: it is not validated here.
+    `structured_output` is None right after creation and whatever came later on: it is not validated here.
+    `acus_consumed` is None if the API does not report it (v1). `raw` is the JSON object all of it was read
+    from.
     """
 
     session_id: str
@@ -46,7 +48,7 @@ class DevinSession(_Answer):
 
 
 class Message(_Answer):
-    """One message of a session's conversation; `source` is "devin", "user" or a word of the API's."""
+    """One message of a session's conversation; `source` is "devin", "user" or another word of the API."""
 
     source: str
     text: str
@@ -54,7 +56,7 @@ class Message(_Answer):
 
 
 class Playbook(_Answer):
-    """A playbook as the organisation keeps it."""
+    """A playbook of the organisation."""
 
     playbook_id: str
     title: str
@@ -62,7 +64,7 @@ class Playbook(_Answer):
 
 
 class Identity(_Answer):
-    """Whom a key belongs to; `org_id` is None for a key that is bound to no single organisation."""
+    """Whom a key belongs to; `org_id` is None if the key is not bound to a single organisation."""
 
     principal_type: str
     org_id: str | None

@@ -7,7 +7,7 @@ from .answers import Malformed, as_json
 from .connection import Connection
 from .errors import Unavailable
 from .fields import (
-    NOT_TOLD,
+    UNKNOWN_TIME,
     identifier,
     list_of,
     moment,
@@ -25,14 +25,14 @@ from .types import DevinSession, Identity, Message, Playbook, PullRequest
 Item = TypeVar("Item")
 
 SELF = "/v3/self"
-PAGE_SIZE = 200  # the most that v3 gives
-MOST_BARREN_PAGES = 10
+PAGE_SIZE = 200  # the most that v3 allows
+MOST_EMPTY_PAGES = 10
 MOST_PAGES = 5_000  # a million sessions under one tag are a list without an end
 
 
 async def who_am_i(connection: Connection) -> Identity:
-    """Ask whom the key belongs to."""
-    return await connection.repeatable("GET", SELF, as_json(_read_identity))
+    """Ask v3 whom the key belongs to."""
+    return await connection.send_idempotent("GET", SELF, as_json(_read_identity))
 
 
 class V3:
@@ -45,31 +45,31 @@ class V3:
         self.playbooks_path = f"{self._organisation}/playbooks"
 
     def session_path(self, session_id: str) -> str:
-        """Where one session is."""
+        """Return the path of one session."""
         return f"{self.sessions_path}/{session_segment(session_id)}"
 
     def message_path(self, session_id: str) -> str:
-        """Where messages to a session are sent, and listed."""
+        """Return the path at which messages to a session are sent, and listed."""
         return f"{self.session_path(session_id)}/messages"
 
     def archive_path(self, session_id: str) -> str:
-        """Where a session is archived."""
+        """Return the path that archives a session."""
         return f"{self.session_path(session_id)}/archive"
 
     @staticmethod
-    def session_request(wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a creation's body; v3 has no idempotency field."""
-        return dict(wanted)
+    def session_request(fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a create request; v3 has no idempotency field."""
+        return dict(fields)
 
     def read_created(self, body: Any) -> tuple[DevinSession, bool]:
-        """Read a creation's answer; v3 always makes a new session."""
+        """Read the answer to a create request; v3 always creates a new session."""
         return self.read_session(body), True
 
     def read_session(self, body: Any) -> DevinSession:
-        """Read a session; only its id is indispensable."""
+        """Read a session; only its id is required."""
         fields = object_of(body, "a session")
         session_id = identifier(fields, "session_id")
-        created_at = moment(fields.get("created_at")) or NOT_TOLD
+        created_at = moment(fields.get("created_at")) or UNKNOWN_TIME
         return DevinSession(
             session_id=session_id,
             url=session_page(session_id, fields.get("url")),
@@ -87,7 +87,8 @@ class V3:
         )
 
     async def list_sessions(self, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
-        """Go through all sessions with the tags, each once."""
+        """Yield all sessions with the tags, each once."""
+        # A session created while the pages are read may show up on two of them.
         seen: set[str] = set()
         async for session in self._pages(self.sessions_path, self.read_session, {"tags": list(tags)}):
             if session.session_id not in seen:
@@ -95,33 +96,38 @@ class V3:
                 yield session
 
     def list_messages(self, session_id: str) -> AsyncIterator[Message]:
-        """Go through a session's conversation, oldest first."""
+        """Yield a session's conversation, oldest first."""
         return self._pages(self.message_path(session_id), _read_message, {})
 
     def list_playbooks(self) -> AsyncIterator[Playbook]:
-        """Go through the organisation's playbooks."""
+        """Yield the organisation's playbooks."""
         return self._pages(self.playbooks_path, playbook, {})
 
     async def _pages(
         self, path: str, read_item: Callable[[Any], Item], filters: Mapping[str, Any]
     ) -> AsyncIterator[Item]:
+        # A list is whole or an error, for what is missing in it counts as not existing: a page whose cursor
+        # is missing raises Malformed, and one that cannot be read ends the list with Unavailable. Filters are
+        # sent again with each cursor; nothing documents that a cursor remembers them. A cursor that comes
+        # twice, empty pages in a row and a bound on all pages each end a list that would never end: the poll
+        # that reads it holds the lock that all progress needs.
         def read(body: Any) -> tuple[list[Item], str | None]:
             items, cursor = _read_page(body)
             return [read_item(item) for item in items], cursor
 
         seen: set[str] = set()
-        barren = 0
+        empty = 0
         params: dict[str, Any] = {**filters, "first": PAGE_SIZE}
         while True:
-            items, cursor = await self._connection.repeatable("GET", path, as_json(read), params=params)
+            items, cursor = await self._connection.send_idempotent("GET", path, as_json(read), params=params)
             for item in items:
                 yield item
             if cursor is None:
                 return
-            barren = 0 if items else barren + 1
-            if cursor in seen or barren > MOST_BARREN_PAGES or len(seen) > MOST_PAGES:
-                words = "the list's cursor repeats, or leads on and on, so its end is never reached"
-                raise Unavailable("GET", path, None, words)
+            empty = 0 if items else empty + 1
+            if cursor in seen or empty > MOST_EMPTY_PAGES or len(seen) > MOST_PAGES:
+                detail = "the list's cursor repeats, or leads on and on, so its end is never reached"
+                raise Unavailable("GET", path, None, detail)
             seen.add(cursor)
             params["after"] = cursor
 
@@ -148,7 +154,8 @@ def _read_message(body: Any) -> Message:
 def _read_page(body: Any) -> tuple[list[Any], str | None]:
     """Read a page: its items, and the cursor of the next page or None after the last.
 
-    A page that says there are more but not where raises Malformed: what is missing may matter.
+    A page that announces more without saying where raises Malformed, for what is missing may matter. A bare
+    list is taken for the whole only if it is shorter than a page.
     """
     if isinstance(body, list) and len(body) < PAGE_SIZE:
         return body, None

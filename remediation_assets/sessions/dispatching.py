@@ -180,10 +180,10 @@ def _record(tx: Transaction, attempt: Attempt, answer: DevinSession | BaseExcept
             attempt,
             status=Outcome.REFUSED.status,
             outcome=Outcome.REFUSED,
-            error_message=answer.words,
+            error_message=answer.detail,
             completed_at=tx.now,
         )
-        tx.record(EventType.SESSION_FAILED, f"{attempt.label} refused by Devin: {answer.words}", attempt=attempt)
+        tx.record(EventType.SESSION_FAILED, f"{attempt.label} refused by Devin: {answer.detail}", attempt=attempt)
     elif isinstance(answer, AccountProblem | NotFound):
         # The account's trouble, not the finding's: no attempt is spent. Limits are handled for all answers at once.
         return_to_pending(tx, attempt)

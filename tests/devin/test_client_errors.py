@@ -86,7 +86,7 @@ def test_what_is_the_accounts_trouble_has_one_parent(kind: type[DevinError]) -> 
 async def test_the_apis_own_words_are_kept_however_they_come(answering: Any, body: bytes, words: str) -> None:
     client, _ = answering(httpx.Response(400, content=body))
     error = await failure_of(create(client))
-    assert error.words == words
+    assert error.detail == words
     assert words in str(error)
 
 
@@ -152,7 +152,7 @@ async def test_what_the_api_would_refuse_is_not_sent(answering: Any, request_of:
     client, requests = answering(httpx.Response(200, json=SESSION))
     error = await failure_of(client.create_session(**request_of))
     assert isinstance(error, RefusedRequest)
-    assert (requests, "not sent" in error.words) == ([], True)
+    assert (requests, "not sent" in error.detail) == ([], True)
 
 
 async def test_the_longest_prompt_is_sent(answering: Any) -> None:

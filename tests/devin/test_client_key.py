@@ -45,7 +45,7 @@ async def test_the_key_is_nowhere_in_error_log_or_repr(
     caplog.set_level(logging.DEBUG)
     client, _ = answering(echo(key, where), key=key)
     error = await failure_of(call(client))
-    shown = [str(error), repr(error), error.words, repr(client), repr(vars(client)), caplog.text]
+    shown = [str(error), repr(error), error.detail, repr(client), repr(vars(client)), caplog.text]
     shown += traceback.format_exception(error)
     assert not [text for text in shown if "0123456789" in text]
 
@@ -82,7 +82,7 @@ async def test_an_answer_that_echoes_the_key_does_not_bring_it_into_a_payload(an
 
 async def test_someone_elses_key_is_not_shown_either(answering: Any) -> None:
     client, _ = answering(httpx.Response(400, json={"detail": f"{CANARY} and apk_user_x-y are keys"}))
-    assert (await failure_of(read(client))).words == "cog_[redacted] and apk_[redacted] are keys"
+    assert (await failure_of(read(client))).detail == "cog_[redacted] and apk_[redacted] are keys"
 
 
 @pytest.mark.parametrize("key", ["", "cog_0123456789\n", "cog_0123456789\N{SNOWMAN}", "cog_01234 56789"])
