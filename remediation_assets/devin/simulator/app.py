@@ -1,4 +1,4 @@
-"""The simulator as an ASGI app over a world: all that speaks the Devin API's wire, put together."""
+"""The simulator as an ASGI app over a world: the endpoints of both API versions, put together."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from fastapi.responses import JSONResponse, Response
 
 from . import control, v1_playbooks, v1_sessions, v3_playbooks, v3_sessions
 from .access import ORGANISATION, check_key
-from .creating import AnswerLost, BrokenOff
-from .interference import Interference
+from .creating import AnswerLost, TruncatedResponse
+from .interference import FaultMiddleware
 from .limits import AccountRefuses, TooManySessions
 from .world import World
 
 
 def create_app(world: World, *, controlled: bool = False) -> FastAPI:
-    """Make the app; `controlled` adds the endpoint by which faults are changed while it runs."""
+    """Return the app; `controlled` adds the endpoint that changes faults while it runs."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.world = world
     keyed = [Depends(check_key)]
@@ -23,9 +23,10 @@ def create_app(world: World, *, controlled: bool = False) -> FastAPI:
         app.include_router(version.router, dependencies=keyed)
     if controlled:
         app.include_router(control.router)
-    app.add_middleware(Interference)
+    # Faults of the wire meet every request, whatever it asks and whether its key is any good.
+    app.add_middleware(FaultMiddleware)
     app.exception_handler(AccountRefuses)(_refuse)
-    app.exception_handler(AnswerLost)(_break_off)
+    app.exception_handler(AnswerLost)(_truncate)
     return app
 
 
@@ -42,5 +43,5 @@ def _refuse(_request: Request, refusal: AccountRefuses) -> Response:
     return JSONResponse({"detail": str(refusal)}, 429 if isinstance(refusal, TooManySessions) else 402)
 
 
-def _break_off(_request: Request, _lost: AnswerLost) -> Response:
-    return BrokenOff()
+def _truncate(_request: Request, _lost: AnswerLost) -> Response:
+    return TruncatedResponse()

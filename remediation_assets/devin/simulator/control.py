@@ -1,4 +1,4 @@
-"""The control endpoint: other faults while the simulator runs. It exists only where it was asked for."""
+"""The control endpoint, which changes faults while the simulator runs; it exists only on request."""
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel
@@ -19,13 +19,13 @@ class FaultList(BaseModel):
 
 @router.get("/faults")
 def show(world: TheWorld) -> FaultList:
-    """Show what goes wrong."""
+    """Return the faults that are set."""
     return FaultList(faults=[str(fault) for fault in world.faults])
 
 
 @router.put("/faults")
 def replace(world: TheWorld, request: FaultList) -> FaultList:
-    """Let these faults go wrong from now on, and no others."""
+    """Set these faults from now on, and no others."""
     try:
         world.set_faults(Faults(request.faults))
     except FaultUnusable as error:

@@ -1,4 +1,4 @@
-"""A request to create a session, on either version: what can go wrong on its way, and then the world."""
+"""The create request, the same on both versions: the faults it can meet, then the session it creates."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,26 +14,28 @@ from .world import SimulatedSession, World
 
 
 class AnswerLost(Exception):
-    """The session is made, but its answer shall not arrive."""
+    """The session is created, but its answer is not to arrive."""
 
 
-class BrokenOff(Response):
-    """An answer whose connection ends in the middle of it; in process, where there is none, an empty one."""
+class TruncatedResponse(Response):
+    """A response that ends before its body; without a connection, in the same process, an empty one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI calls it
-        """Promise a body and send none."""
-        promised = [(b"content-type", b"application/json"), (b"content-length", b"500")]
-        await send({"type": "http.response.start", "status": 200, "headers": promised})
+        """Announce a body and send none."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"500")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             await send({"type": "http.response.body", "body": b""})
         except RuntimeError:
-            return  # the server sees that the body is too short, and closes the connection
+            return  # uvicorn sees that the body is too short, and closes the connection
 
 
 async def start_session(
     world: World, org_id: str, request: CreateSession, repos: Sequence[str] = (), *, idempotent: bool = False
 ) -> SimulatedSession:
-    """Start a session as it was asked for; raises HTTPException, AccountRefuses or AnswerLost."""
+    """Create a session as requested; raise HTTPException, AccountRefuses or AnswerLost if it goes wrong."""
+    # The order is the API's: an unusable prompt is refused before it counts as a request, a rate limit or an
+    # outage before anything is created. Only the last two faults leave a session behind.
     if len(request.prompt) >= PROMPT_LIMIT:
         raise HTTPException(400, f"Prompt is too long. Must be less than {PROMPT_LIMIT} characters.")
     tags = request.tags or ()

@@ -1,7 +1,7 @@
-"""What can go wrong on demand, by name.
+"""The faults that can be set, by name: how they are written, and when they are drawn.
 
-A fault is written NAME=AMOUNT or NAME=AMOUNT/SECONDS. Its seconds are of the wall clock: they are the
-wire's, not those of a session's life, which `MOCK_TIME_SCALE` speeds up.
+A fault is written NAME=AMOUNT or NAME=AMOUNT/SECONDS. Its seconds are those of the wall clock, for faults
+are the wire's; only the life of a session is speeded up by `MOCK_TIME_SCALE`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ from .chance import chances, pick
 
 
 class FaultUnusable(RemediationError):
-    """A fault that does not exist, or not with this amount."""
+    """A fault that does not exist, or cannot have this amount."""
 
 
 class Amount(StrEnum):
-    """What the number behind a fault's name means."""
+    """What the number after a fault's name means."""
 
     SHARE_OF_POSTS = "share of the creations"
     SHARE_OF_SESSIONS = "share of the sessions"
@@ -30,7 +30,7 @@ class Amount(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault that exists; `seconds` is its second number where it has one and none is given."""
+    """A fault that can be set; `seconds` is the default of its second number, 0 if it has none."""
 
     name: str
     amount: Amount
@@ -40,21 +40,23 @@ class Kind:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that was asked for."""
+    """A fault that is set."""
 
     name: str
     amount: float
     seconds: float
 
     def strikes(self, age: float) -> bool:
-        """Whether a fault that comes back every `seconds` is there in a world of this age in seconds."""
+        """Whether a fault that recurs every `seconds` and lasts `amount` seconds strikes at this age of the world."""
         return age % self.seconds < self.amount
 
     def __str__(self) -> str:
-        """Write it as it may be given."""
+        """Return the form it is written in."""
         return f"{self.name}={_number(self.amount)}" + (f"/{_number(self.seconds)}" if self.seconds else "")
 
 
+# Shares of one kind are stretches of one range from 0 to 1 in alphabetical order, and one draw decides among
+# them. So another name or order here changes what seeds draw.
 _POSTS, _SESSIONS = Amount.SHARE_OF_POSTS, Amount.SHARE_OF_SESSIONS
 KINDS = {
     kind.name: kind
@@ -82,45 +84,47 @@ KINDS = {
 
 
 class Faults:
-    """The faults of a world, each once."""
+    """The faults that are set in a world, each once."""
 
-    def __init__(self, asked: Iterable[str] = ()) -> None:
-        """Read faults as people write them; raises FaultUnusable."""
-        self._faults = {fault.name: fault for fault in map(_read, asked)}
+    def __init__(self, written: Iterable[str] = ()) -> None:
+        """Read faults as people write them, or raise FaultUnusable; of one name the last counts."""
+        self._faults = {fault.name: fault for fault in map(_read, written)}
         for amount in (_POSTS, _SESSIONS):
+            # With room for rounding: 0.05 + 0.05 + 0.1 + 0.8 is a little more than 1.
             if sum(self._shares(amount).values()) > 1 + 1e-9:
                 raise FaultUnusable(f"The shares of {', '.join(self._shares(amount))} are more than 1 in all.")
 
     @classmethod
     @cache
     def read(cls, written: str) -> Self:
-        """Read what `str` wrote, or what a setting says: faults with commas between them."""
+        """Read faults separated by commas, as `str` and the setting write them."""
         return cls(part for part in written.split(",") if part.strip())
 
     def __str__(self) -> str:
-        """Write them in one order, whatever the order in which they were given."""
+        """Return them separated by commas, in one order, however they were given."""
         return ",".join(str(fault) for fault in self)
 
     def __iter__(self) -> Iterator[Fault]:
-        """Go through them by name."""
+        """Iterate over them in the order of their names."""
         return iter(sorted(self._faults.values(), key=lambda fault: fault.name))
 
     def get(self, name: str) -> Fault | None:
-        """Give the fault of this name, if it was asked for."""
+        """Return the fault of this name, or None if it is not set."""
         return self._faults.get(name)
 
     def of_post(self, seed: int, subject: str, number: int) -> Fault | None:
-        """Draw the fault of the `number`th creation for a subject."""
+        """Draw the fault of a subject's create request by its number, 1 for the first; None is no fault."""
+        # By number: with the same draw each time, a request that met a fault could never succeed.
         name = pick(self._shares(_POSTS), next(chances(f"{seed}:{subject}:post {number}")))
         return self._faults[name] if name else None
 
     def scenario(self, chance: float) -> str | None:
-        """Draw what becomes of a session besides its usual course."""
+        """Return the fault that changes a session's course, for a number drawn from 0 to 1."""
         return pick(self._shares(_SESSIONS), chance)
 
     @property
     def meet_posts(self) -> bool:
-        """Say whether creations have to be counted."""
+        """Whether a fault can meet create requests, so that they have to be counted."""
         return bool(self._shares(_POSTS))
 
     def _shares(self, amount: Amount) -> dict[str, float]:
@@ -128,7 +132,7 @@ class Faults:
 
 
 def _number(value: float) -> str:
-    # Whole, for a share that is rounded up could make too many of what was just enough.
+    # With all digits: shares that add up to 1 could add up to more if they were rounded.
     return repr(value).removesuffix(".0")
 
 

@@ -1,4 +1,4 @@
-"""The world that the settings mean."""
+"""The world that the settings name, in the data directory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +10,18 @@ from .world import World
 
 
 def open_world(settings: Settings, faults: Sequence[str] = ()) -> World:
-    """Enter the world in the data directory, made with the settings' seed, time scale and faults if it is missing.
+    """Open the world in the data directory, or create it with the settings' seed, time scale and faults.
 
-    `faults` are asked for just now, so they replace those that an older world was made with.
+    An existing world keeps its own. Only `faults`, requested for this run, replace those of an older world.
     """
-    asked = Faults([*settings.mock_faults, *faults])
+    requested = Faults([*settings.mock_faults, *faults])
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    world = World(world_path(settings), settings.mock_seed, settings.mock_time_scale, faults=asked)
+    world = World(world_path(settings), settings.mock_seed, settings.mock_time_scale, faults=requested)
     if faults:
-        world.set_faults(asked)
+        world.set_faults(requested)
     return world
 
 
 def world_path(settings: Settings) -> Path:
-    """Give the file of the world."""
+    """Return the path of the world's file."""
     return settings.data_dir / "simulator.sqlite"

@@ -27,12 +27,12 @@ class Playbooks:
     """All playbooks of a world."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        """Keep the playbooks in the world's store."""
+        """Keep playbooks in the world's store; `clock` returns unix seconds."""
         self._store = store
         self._clock = clock
 
     def create(self, org_id: str, title: str, body: str, macro: str | None) -> SimulatedPlaybook:
-        """Add a playbook; equal titles are no obstacle, as at the real one."""
+        """Add a playbook; as at the real Devin, several may have the same title."""
         playbook_id, now = f"playbook-{uuid.uuid4().hex}", self._clock()
         with self._store.writing() as store:
             store.execute(
@@ -43,15 +43,15 @@ class Playbooks:
         return self._rows("AND playbook_id = ?", org_id, playbook_id)[0]
 
     def get(self, org_id: str, playbook_id: str) -> SimulatedPlaybook | None:
-        """Look at one playbook, or None where there is none."""
+        """Return one playbook, or None if there is none of this id."""
         return next(iter(self._rows("AND playbook_id = ?", org_id, playbook_id)), None)
 
     def page(self, org_id: str, first: int, after: int) -> list[SimulatedPlaybook]:
-        """List up to `first` playbooks in the order of their making, after number `after`."""
+        """Return up to `first` playbooks beyond number `after`, oldest first."""
         return self._rows("AND number > ? ORDER BY number LIMIT ?", org_id, after, first)
 
     def replace(self, playbook: SimulatedPlaybook, title: str, body: str, macro: str | None) -> SimulatedPlaybook:
-        """Give a playbook a new title, body and macro."""
+        """Replace a playbook's title, body and macro."""
         now = self._clock()
         with self._store.writing() as store:
             store.execute(

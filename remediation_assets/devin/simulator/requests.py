@@ -1,10 +1,11 @@
-"""What requests may hold, as both versions check it; unknown fields are ignored, as FastAPI does."""
+"""The bodies of requests, as both versions validate them; unknown fields are ignored, as FastAPI does."""
 
 import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
+# The simulator's own, not the client's: a client that got one wrong would otherwise never notice.
 PROMPT_LIMIT = 30_000
 SCHEMA_LIMIT = 64 * 1024
 TAGS_LIMIT = 50
@@ -20,7 +21,7 @@ Tags = Annotated[list[str], Field(max_length=TAGS_LIMIT)]
 
 
 class CreateSession(BaseModel):
-    """The fields of a session request that the simulator knows; `repos` is v3's, `idempotent` v1's."""
+    """The fields of a create request on both versions; v3 adds `repos`, v1 `idempotent`."""
 
     prompt: str
     title: str | None = None
@@ -45,7 +46,7 @@ class TagList(BaseModel):
 
 
 class WritePlaybook(BaseModel):
-    """A playbook to make, or to put in another's place."""
+    """A playbook to create, or to replace another with."""
 
     title: str
     body: str

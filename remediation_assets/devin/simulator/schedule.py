@@ -1,7 +1,7 @@
-"""What will become of a simulated session, decided once, when it is created.
+"""What becomes of a simulated session, decided once, when it is created.
 
-All chance is a hash of the world's seed and the session's attempt tag: neither the order of calls,
-nor who asks, nor when, changes anything.
+All chance is a hash of the world's seed and the session's attempt tag: neither the order of requests, nor
+who sends them, nor when, changes anything.
 """
 
 import json
@@ -14,6 +14,7 @@ from .chance import chances
 from .faults import Faults
 
 STUCK_SHARE = 0.15
+# Shortest and longest duration of a stage in simulated seconds. The order is that of the draws, and fixed.
 _BETWEEN = {"analyzing": (5, 10), "fixing": (10, 20), "testing": (8, 15), "creating_pr": (3, 8)}
 
 
@@ -35,7 +36,7 @@ class Schedule(BaseModel):
 
 
 class Task(BaseModel):
-    """What a session was asked to fix, as far as its request tells."""
+    """What a session is to fix, as far as its create request says."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,27 +52,27 @@ def schedule_for(seed: int, subject: str, faults: Faults | None = None) -> Sched
     return Schedule(
         **stages,
         gets_stuck=next(chance) < STUCK_SHARE,
-        # Both were seen at the real one: it does not end by itself, it parks.
+        # Both were seen at the real Devin: a session that is done does not end by itself, it parks.
         parks_as="waiting_for_user" if next(chance) < 0.5 else "finished",
         pull_request=1 + int(next(chance) * 999_999),
         tests_added=int(next(chance) * 4),
         confidence=("high", "high", "medium", "low")[int(next(chance) * 4)],
-        # Drawn last, so that faults change nothing of the rest.
+        # Drawn last, so that faults leave the rest of the schedule as it is without them.
         scenario=faults.scenario(next(chance)) if faults else None,
     )
 
 
 def subject_of(tags: Sequence[str], prompt: str) -> str:
-    """Give what a session's chance hangs on: its attempt tag, the prompt where there is none."""
+    """Return what a session's chance depends on: its attempt tag, or the prompt if it has none."""
     return next((tag for tag in tags if tag.startswith("attempt-")), prompt)
 
 
 def task_of(prompt: str, repos: Sequence[str]) -> Task:
-    """Read the finding from the JSON in a prompt, the repository else from `repos`."""
-    named = repos[0] if repos else "simulated/repository"
-    fallback = named if "://" in named else f"https://github.com/{named}"
-    told = _field(prompt, "repo_url")
-    repository = told if told.startswith("https://") else fallback
+    """Read the finding from the JSON in a prompt; without a repository there, take the first of `repos`."""
+    requested = repos[0] if repos else "simulated/repository"
+    fallback = requested if "://" in requested else f"https://github.com/{requested}"
+    in_prompt = _field(prompt, "repo_url")
+    repository = in_prompt if in_prompt.startswith("https://") else fallback
     return Task(
         finding_id=_field(prompt, "finding_id"),
         repository=repository.rstrip("/").removesuffix(".git"),
@@ -80,9 +81,10 @@ def task_of(prompt: str, repos: Sequence[str]) -> Task:
 
 
 def _field(prompt: str, name: str) -> str:
+    # A pattern, not a JSON parser: the data is a block somewhere in a prompt whose wording is not known here.
     found = re.search(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)*")', prompt)
     try:
-        # No store takes half a character, which an escape can write.
+        # A lone surrogate, possible through a \u escape, cannot be stored.
         return str(json.loads(found[1])).encode("utf-8", "replace").decode() if found else ""
     except ValueError:
         return ""

@@ -1,4 +1,4 @@
-"""The simulator over HTTP, on this machine only: it takes any key."""
+"""The simulator over HTTP, reachable from this machine only, for it accepts any key."""
 
 import os
 import signal
@@ -19,27 +19,28 @@ HOST = "127.0.0.1"
 
 
 class PortTaken(RemediationError):
-    """The port cannot be listened on."""
+    """The port is not available."""
 
 
 def serve(
     open_world: Callable[[], World], port: int, lock: Path, *, controlled: bool, ready: Callable[[str], None]
 ) -> None:
-    """Serve the world until the process is told to stop, then leave it; port 0 is any free one.
+    """Serve the world until the process is asked to stop, then close it; port 0 is any free one.
 
-    The lock says that the world is being served, so that nobody deletes it meanwhile. `ready` is told
-    the address as soon as requests are taken. Raises PortTaken, having touched nothing.
+    The lock is held while the world is served, so that nobody deletes it. `ready` is called with the address
+    as soon as requests are accepted. Raise PortTaken before anything is created or locked.
     """
+    # The port first: listening at once is also what lets `ready` name an address before the server runs.
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise PortTaken(f"Port {port} cannot be used ({why}); choose another with --port.") from None
+        reason = os.strerror(error.errno or 0)
+        raise PortTaken(f"Port {port} cannot be used ({reason}); choose another with --port.") from None
     with listener, held(lock, timeout=0):
         world = open_world()
         try:
             server = uvicorn.Server(uvicorn.Config(create_app(world, controlled=controlled), log_level="warning"))
-            # The server raises the signal again when it has shut down.
+            # uvicorn raises the signal again after its shutdown; as an interrupt it lets the world be closed.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             ready(f"http://{HOST}:{listener.getsockname()[1]}")
             with suppress(KeyboardInterrupt):

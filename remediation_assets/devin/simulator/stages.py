@@ -1,6 +1,7 @@
-"""A simulated session's life: the milestones of its schedule, and what it shows at a moment.
+"""The course of a simulated session: the milestones of its schedule, and what it shows at a moment.
 
-Pure functions of a schedule, of what was done to the session, and of the time.
+Pure functions of a schedule, of what was done to the session, and of the time. Nothing here is stored, so a
+session moves without anything running.
 """
 
 from typing import Any
@@ -9,15 +10,15 @@ from pydantic import BaseModel, ConfigDict
 
 from .schedule import Schedule, Task
 
-# Simulated seconds; the first two are part of the analysis.
+# Simulated seconds. The first two lie within the shortest analysis.
 CLAIMED_AT, RUNNING_AT = 1.0, 2.0
 RESUMING = 2.0
-INACTIVITY = 1800.0
+INACTIVITY = 1800.0  # after this, a session that waits is suspended
 ACUS_PER_SECOND = 0.06  # so that a session of 26 to 53 seconds costs 1.6 to 3.2, as a small real one does
 
 
 class Milestone(BaseModel):
-    """From `at` simulated seconds on a session shows this, until the next milestone."""
+    """What a session shows from `at` simulated seconds on, until its next milestone."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,9 +31,11 @@ class Milestone(BaseModel):
 
 
 class Life(BaseModel):
-    """What was done to a session, in seconds of the world's clock.
+    """What was done to a session, in seconds of the world's clock; named as its columns are.
 
-    `started_at` is where its course begins: later than its creation where quota kept it from working.
+    Its course counts from `started_at`, or from its creation; a suspension for quota moves that on.
+    `halted_at` is when quota suspended it, `asleep_since` when it was archived, `woken_at` when a message
+    resumed it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,12 +50,12 @@ class Life(BaseModel):
 
     @property
     def began(self) -> float:
-        """Give the time from which its course counts."""
+        """Return the time from which its course counts."""
         return self.created_at if self.started_at is None else self.started_at
 
 
 class Appearance(BaseModel):
-    """What a session shows at a moment; `messages` are Devin's own, each with its time."""
+    """What a session shows at a moment; `messages` are those of Devin, each with its time."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,7 +70,7 @@ class Appearance(BaseModel):
 
 
 def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
-    """Lay out a session from its creation to where it parks, changed as its scenario wants."""
+    """Return the milestones from creation to where the session parks, changed by its scenario."""
     course = _course(schedule, task)
     if schedule.scenario == "error":
         broken = next(i for i, milestone in enumerate(course) if _stage_of(milestone) == "testing")
@@ -79,12 +82,12 @@ def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
 
 
 def vanishes_after(schedule: Schedule) -> float | None:
-    """Give the simulated seconds after which a session is not found any more, if that is its scenario."""
+    """Return the simulated seconds after which a session is no longer found, None if it always is."""
     return schedule.analyzing if schedule.scenario == "gone" else None
 
 
 def _changed(milestone: Milestone, scenario: str, link: str) -> dict[str, Any]:
-    """Give what a scenario makes of a milestone, as far as it differs."""
+    """Return the fields of a milestone that a scenario changes."""
     match scenario:
         case "unknown_words" if milestone.detail == "working":
             return {"status": "levitating", "detail": "above_the_code"}
@@ -107,70 +110,81 @@ def _stage_of(milestone: Milestone) -> str | None:
 
 
 def _course(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
-    link = _link(schedule, task)
     path = task.file_path or "the affected file"
-    notes: dict[str, Any] = {
+    before, fixed = _reports(schedule, task, path)
+    testing_at = schedule.analyzing + schedule.fixing
+    testing = _working(testing_at, "testing", 65, "Running the test suite", fixed)
+    end = _stuck_end(schedule, testing) if schedule.gets_stuck else _good_end(schedule, task, fixed)
+    return (
+        Milestone(at=0, status="new"),
+        Milestone(at=CLAIMED_AT, status="claimed"),
+        _working(RUNNING_AT, "analyzing", 10, f"Reading {path}", before),
+        _working(schedule.analyzing, "fixing", 35, f"Changing {path}", before),
+        testing,
+        *end,
+    )
+
+
+def _reports(schedule: Schedule, task: Task, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the structured output says besides the stage, before the fix and after it."""
+    before: dict[str, Any] = {
         "finding_id": task.finding_id,
         "files_modified": [],
         "tests_added": 0,
         "confidence": schedule.confidence,
     }
-    fixed = notes | {
+    return before, before | {
         "fix_approach": f"Replace the vulnerable code in {path} and cover it with a test",
         "files_modified": [task.file_path] if task.file_path else [],
         "tests_added": schedule.tests_added,
     }
 
-    def working(at: float, stage: str, percent: int, step: str, base: dict[str, Any]) -> Milestone:
-        output = {"status": stage, "progress_pct": percent, "current_step": step}
-        return Milestone(at=at, status="running", detail="working", output=base | output, says=f"{step}.")
 
-    testing_at = schedule.analyzing + schedule.fixing
-    start = (
-        Milestone(at=0, status="new"),
-        Milestone(at=CLAIMED_AT, status="claimed"),
-        working(RUNNING_AT, "analyzing", 10, f"Reading {path}", notes),
-        working(schedule.analyzing, "fixing", 35, f"Changing {path}", notes),
-        working(testing_at, "testing", 65, "Running the test suite", fixed),
-    )
-    tested_at = testing_at + schedule.testing
-    if schedule.gets_stuck:
-        why = "The test suite fails in a part that the change does not touch; a person has to look at it"
-        output = (start[-1].output or {}) | {"tests_passed": False, "error_message": why}
-        asks = Milestone(at=tested_at, status="running", detail="waiting_for_user", output=output, says=f"{why}.")
-        return (*start, asks)
+def _working(at: float, stage: str, percent: int, step: str, report: dict[str, Any]) -> Milestone:
+    output = {"status": stage, "progress_pct": percent, "current_step": step}
+    return Milestone(at=at, status="running", detail="working", output=report | output, says=f"{step}.")
+
+
+def _stuck_end(schedule: Schedule, testing: Milestone) -> tuple[Milestone, ...]:
+    why = "The test suite fails in a part that the change does not touch; a person has to look at it"
+    output = (testing.output or {}) | {"tests_passed": False, "error_message": why}
+    tested_at = testing.at + schedule.testing
+    return (Milestone(at=tested_at, status="running", detail="waiting_for_user", output=output, says=f"{why}."),)
+
+
+def _good_end(schedule: Schedule, task: Task, fixed: dict[str, Any]) -> tuple[Milestone, ...]:
+    link = _link(schedule, task)
     passed = fixed | {"tests_passed": True}
     done = passed | {"status": "completed", "progress_pct": 100, "current_step": "Done", "pr_url": link}
-    return (
-        *start,
-        working(tested_at, "creating_pr", 90, "Opening the pull request", passed),
-        Milestone(
-            at=tested_at + schedule.creating_pr,
-            status="running",
-            detail=schedule.parks_as,
-            output=done,
-            pull_request=link,
-            says=f"I have opened {link}; it is ready for review.",
-        ),
+    tested_at = schedule.analyzing + schedule.fixing + schedule.testing
+    parked = Milestone(
+        at=tested_at + schedule.creating_pr,
+        status="running",
+        detail=schedule.parks_as,
+        output=done,
+        pull_request=link,
+        says=f"I have opened {link}; it is ready for review.",
     )
+    return _working(tested_at, "creating_pr", 90, "Opening the pull request", passed), parked
 
 
 def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale: float) -> Appearance:
-    """Show a session as it is now.
+    """Return what a session shows now.
 
-    An ended or archived session stays as it was then. A sleep does not shift the course: who wakes an
-    archived session finds its work done.
+    A terminated or archived session shows what it did then. Being archived does not shift the course: once
+    resumed, such a session has its work done.
     """
-    still = [moment for moment in (life.ended_at, life.asleep_since, life.halted_at) if moment is not None]
-    elapsed = max(min([now, *still]) - life.began, 0.0) * time_scale
+    stopped = [moment for moment in (life.ended_at, life.asleep_since, life.halted_at) if moment is not None]
+    elapsed = max(min([now, *stopped]) - life.began, 0.0) * time_scale
     reached = [milestone for milestone in course if milestone.at <= elapsed]
     shown = reached[-1]
 
-    def clock(milestone: Milestone) -> float:
+    def time_of(milestone: Milestone) -> float:
         return life.began + milestone.at / time_scale
 
-    status, detail, since = shown.status, shown.detail, clock(shown)
+    status, detail, since = shown.status, shown.detail, time_of(shown)
     quiet_until = max(since, life.last_message_at or 0.0) + INACTIVITY / time_scale
+    # What was done last does not decide: an end stands above a suspension, and that above being resumed.
     if life.ended_at is not None:
         status, detail, since = "exit", None, life.ended_at
     elif life.asleep_since is not None:
@@ -189,5 +203,5 @@ def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale
         acus_consumed=round(min(elapsed, course[-1].at) * ACUS_PER_SECOND, 2),
         updated_at=max(since, life.last_message_at or 0.0),
         is_at_work=shown is not course[-1],
-        messages=tuple((clock(milestone), milestone.says) for milestone in reached if milestone.says),
+        messages=tuple((time_of(milestone), milestone.says) for milestone in reached if milestone.says),
     )

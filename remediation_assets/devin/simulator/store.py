@@ -1,6 +1,6 @@
 """The world's file: a SQLite database that several processes use at once.
 
-Opening, making and locking it belong here; what its rows mean does not.
+Opening, creating and locking it belong here; what its rows mean does not.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any
 
 from remediation_assets.errors import RemediationError
 
-_BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 30.0  # a transaction takes milliseconds, but a dozen processes may start at once
 _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS world (
@@ -69,7 +69,8 @@ _TABLES = (
         updated_at REAL NOT NULL
     )""",
 )
-# What worlds made by earlier versions lack, and its place.
+# Columns that worlds of earlier versions lack. Like those above they keep their names, even where the code
+# has a better word: the version that created a world must be able to open it again.
 _ADDED = (
     ("world", "faults", "TEXT NOT NULL DEFAULT ''"),
     ("world", "made_at", "REAL NOT NULL DEFAULT 0"),
@@ -85,10 +86,10 @@ class WorldUnusable(RemediationError):
 
 
 class Store:
-    """One process's hold on the file; its threads take turns."""
+    """One process's connection to the file; its threads take turns."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file at `path`, made with its tables where it is missing."""
+        """Open the file at `path`, and create it with its tables if there is none."""
         self._turn = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,25 +101,26 @@ class Store:
             ) from error
 
     def close(self) -> None:
-        """Close the file; SQLite tidies up behind the last one."""
+        """Close the file; SQLite removes its journal after the last process."""
         with self._turn:
             self._connection.close()
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        """Read rows."""
+        """Return the rows of a query."""
         with self._turn:
             return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one writer's place of all processes until the change is made, or undone by an error."""
+        """Write in one transaction, the only writer of all processes; an error undoes it."""
         with self._turn, _transaction(self._connection):
             yield self._connection
 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # IMMEDIATE: a transaction that reads first and writes later would fail where this one waits.
+    # IMMEDIATE takes the lock for writing at once and waits for it. A plain BEGIN reads first, and fails
+    # without waiting if another process has written before its own first write.
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -137,7 +139,7 @@ def _open(path: Path) -> sqlite3.Connection:
             return connection
         except sqlite3.OperationalError as error:
             connection.close()
-            # Changing to WAL does not wait for its lock: of processes that start together some fail.
+            # Changing to WAL does not wait for its lock: of several processes that start together, some fail.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.02)
@@ -149,7 +151,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
-    # Survives any death of a process; only a power cut may take the last moments, never the file.
+    # Safe when a process dies; a power cut may cost the last transactions, never the file.
     connection.execute("PRAGMA synchronous = NORMAL")
     with _transaction(connection):
         for statement in _TABLES:

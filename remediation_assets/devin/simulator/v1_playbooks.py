@@ -4,13 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from .access import ORGANISATION, TheWorld, found_playbook
+from .access import ORGANISATION, TheWorld, find_playbook
 from .requests import WritePlaybook
 from .v1_wire import playbook_body
 
 router = APIRouter(prefix="/v1/playbooks")
 
-_ALL = 1_000_000
+_ALL = 1_000_000  # v1 does not page its playbooks
 
 
 @router.get("")
@@ -21,25 +21,25 @@ def list_all(world: TheWorld) -> list[dict[str, Any]]:
 
 @router.post("")
 def create(world: TheWorld, request: WritePlaybook) -> dict[str, Any]:
-    """Make a playbook."""
+    """Create a playbook."""
     return playbook_body(world.playbooks.create(ORGANISATION, request.title, request.body, request.macro))
 
 
 @router.get("/{playbook_id}")
 def get(world: TheWorld, playbook_id: str) -> dict[str, Any]:
-    """Show a playbook."""
-    return playbook_body(found_playbook(world, ORGANISATION, playbook_id))
+    """Return a playbook."""
+    return playbook_body(find_playbook(world, ORGANISATION, playbook_id))
 
 
 @router.put("/{playbook_id}")
 def replace(world: TheWorld, playbook_id: str, request: WritePlaybook) -> dict[str, Any]:
-    """Replace what a playbook says."""
-    found = found_playbook(world, ORGANISATION, playbook_id)
+    """Replace a playbook's title, body and macro."""
+    found = find_playbook(world, ORGANISATION, playbook_id)
     return playbook_body(world.playbooks.replace(found, request.title, request.body, request.macro))
 
 
 @router.delete("/{playbook_id}")
 def delete(world: TheWorld, playbook_id: str) -> dict[str, Any]:
     """Remove a playbook."""
-    world.playbooks.delete(found_playbook(world, ORGANISATION, playbook_id))
+    world.playbooks.delete(find_playbook(world, ORGANISATION, playbook_id))
     return {"detail": "Playbook deleted successfully"}

@@ -1,4 +1,4 @@
-"""The v1 wire's shapes: what the world's things look like as JSON, names and nulls as documented."""
+"""The JSON of v1: sessions and playbooks with names and nulls as documented."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,9 @@ _WAITS = ("waiting_for_user", "waiting_for_approval", "inactivity", "user_reques
 
 
 def status_words(status: str, detail: str | None) -> tuple[str, str | None]:
-    """Put v3's words as v1 does: its coarse `status`, and `status_enum`.
+    """Translate v3's status words into those of v1: its coarse `status`, and `status_enum`.
 
-    v1 has no word of its own for an error, and none that tells quota from another suspension.
+    v1 has no word of its own for an error, and none that distinguishes quota from other suspensions.
     """
     if status == "error":
         return status, None
@@ -30,7 +30,7 @@ def status_words(status: str, detail: str | None) -> tuple[str, str | None]:
 
 
 def session_body(session: SimulatedSession) -> dict[str, Any]:
-    """Write a session as lists show it."""
+    """Return a session as lists have it."""
     shows = session.shows
     status, status_enum = status_words(shows.status, shows.detail)
     return {
@@ -49,27 +49,28 @@ def session_body(session: SimulatedSession) -> dict[str, Any]:
     }
 
 
-def whole_session_body(world: World, session: SimulatedSession) -> dict[str, Any]:
-    """Write a session as it is shown alone, with its conversation."""
+def session_body_with_messages(world: World, session: SimulatedSession) -> dict[str, Any]:
+    """Return a session as its own address has it, with its conversation."""
     messages = [
         {
             "type": f"{source}_message",
-            "message": words,
+            "message": text,
             "timestamp": _time(at),
             "event_id": f"event-{session.number}-{number}",
             "username": None,
             "origin": "api" if source == "user" else None,
             "user_id": None,
         }
-        for number, (at, source, words) in enumerate(world.conversation(session))
+        for number, (at, source, text) in enumerate(world.conversation(session))
     ]
+    # The documented schema of a single session lacks this field of lists.
     body = session_body(session)
     del body["requesting_user_email"]
     return body | {"messages": messages}
 
 
 def playbook_body(playbook: SimulatedPlaybook) -> dict[str, Any]:
-    """Write a playbook."""
+    """Return a playbook."""
     return {
         "playbook_id": playbook.playbook_id,
         "title": playbook.title,

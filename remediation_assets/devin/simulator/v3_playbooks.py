@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from .access import TheWorld, found_playbook
+from .access import TheWorld, find_playbook
 from .requests import WritePlaybook
-from .v3_wire import page_body, place_of, playbook_body
+from .v3_wire import page_body, playbook_body, position_of
 
 router = APIRouter(prefix="/v3/organizations/{org_id}/playbooks")
 
@@ -19,33 +19,33 @@ def list_page(
     after: str | None = None,
 ) -> dict[str, Any]:
     """List playbooks, oldest first."""
-    found = world.playbooks.page(org_id, first + 1, place_of(after) or 0)
+    found = world.playbooks.page(org_id, first + 1, position_of(after) or 0)
     bodies = [playbook_body(playbook) for playbook in found]
     return page_body(bodies, [playbook.number for playbook in found], first)
 
 
 @router.post("")
 def create(world: TheWorld, org_id: str, request: WritePlaybook) -> dict[str, Any]:
-    """Make a playbook."""
+    """Create a playbook."""
     return playbook_body(world.playbooks.create(org_id, request.title, request.body, request.macro))
 
 
 @router.get("/{playbook_id}")
 def get(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
-    """Show a playbook."""
-    return playbook_body(found_playbook(world, org_id, playbook_id))
+    """Return a playbook."""
+    return playbook_body(find_playbook(world, org_id, playbook_id))
 
 
 @router.put("/{playbook_id}")
 def replace(world: TheWorld, org_id: str, playbook_id: str, request: WritePlaybook) -> dict[str, Any]:
-    """Replace what a playbook says."""
-    found = found_playbook(world, org_id, playbook_id)
+    """Replace a playbook's title, body and macro."""
+    found = find_playbook(world, org_id, playbook_id)
     return playbook_body(world.playbooks.replace(found, request.title, request.body, request.macro))
 
 
 @router.delete("/{playbook_id}")
 def delete(world: TheWorld, org_id: str, playbook_id: str) -> dict[str, Any]:
-    """Remove a playbook, and show it a last time."""
-    found = found_playbook(world, org_id, playbook_id)
+    """Remove a playbook, and return it a last time."""
+    found = find_playbook(world, org_id, playbook_id)
     world.playbooks.delete(found)
     return playbook_body(found)

@@ -1,4 +1,4 @@
-"""The v3 wire's shapes: what the world's things look like as JSON, names and nulls as documented."""
+"""The JSON of v3: sessions, playbooks and pages with names and nulls as documented."""
 
 import base64
 import binascii
@@ -11,14 +11,15 @@ from .playbooks import SimulatedPlaybook
 from .world import SimulatedSession
 
 
-def session_body(session: SimulatedSession, *, told: bool) -> dict[str, Any]:
-    """Write a session; only get and list have `told` its detail and structured output."""
+def session_body(session: SimulatedSession, *, in_full: bool) -> dict[str, Any]:
+    """Return a session; only GET and lists have it `in_full`, with its detail and structured output."""
+    # The real v3 answers a POST with nulls there, and a client that reads an outcome from it would err.
     shows = session.shows
     return {
         "session_id": session.session_id,
         "url": session.url,
         "status": shows.status,
-        "status_detail": shows.detail if told else None,
+        "status_detail": shows.detail if in_full else None,
         "title": session.title,
         "tags": list(session.tags),
         "org_id": session.org_id,
@@ -26,7 +27,7 @@ def session_body(session: SimulatedSession, *, told: bool) -> dict[str, Any]:
         "updated_at": int(shows.updated_at),
         "acus_consumed": shows.acus_consumed,
         "pull_requests": [{"pr_url": shows.pull_request, "pr_state": "open"}] if shows.pull_request else [],
-        "structured_output": shows.output if told else None,
+        "structured_output": shows.output if in_full else None,
         "playbook_id": session.playbook_id,
         "user_id": None,
         "service_user_id": "service-user-simulator",
@@ -40,7 +41,7 @@ def session_body(session: SimulatedSession, *, told: bool) -> dict[str, Any]:
 
 
 def playbook_body(playbook: SimulatedPlaybook) -> dict[str, Any]:
-    """Write a playbook."""
+    """Return a playbook."""
     return {
         "playbook_id": playbook.playbook_id,
         "title": playbook.title,
@@ -56,7 +57,7 @@ def playbook_body(playbook: SimulatedPlaybook) -> dict[str, Any]:
 
 
 def page_body(items: Sequence[dict[str, Any]], numbers: Sequence[int], first: int) -> dict[str, Any]:
-    """Write a page of up to `first` items; an item too many, and its number, tell that more follow."""
+    """Return a page of up to `first` items; one item beyond them means that more follow."""
     more = len(items) > first
     return {
         "items": list(items[:first]),
@@ -66,17 +67,17 @@ def page_body(items: Sequence[dict[str, Any]], numbers: Sequence[int], first: in
     }
 
 
-def place_of(cursor: str | None) -> int | None:
-    """Read a cursor that a page gave; 400 for anything else."""
+def position_of(cursor: str | None) -> int | None:
+    """Return the position in a cursor that a page returned; answer 400 to anything else."""
     if cursor is None:
         return None
     try:
-        place = int(base64.urlsafe_b64decode(cursor.encode()))
+        position = int(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error):
-        place = -1
-    if not 0 <= place < 2**63:
+        position = -1
+    if not 0 <= position < 2**63:
         raise HTTPException(400, "Invalid cursor")
-    return place
+    return position
 
 
 def _cursor(number: int) -> str:

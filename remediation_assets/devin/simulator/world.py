@@ -1,6 +1,6 @@
 """The simulated Devin itself: the sessions that all processes of a data directory share.
 
-What the outside can do to it, in the world's own terms; the HTTP wire is made of this elsewhere.
+What can be done to it from outside, in the world's own terms; how that looks on the wire is decided elsewhere.
 """
 
 import json
@@ -24,11 +24,11 @@ from .store import Store
 
 logger = logging.getLogger(__name__)
 
-_told: set[Path] = set()  # worlds whose other settings this process has been told of
+_warned_of: set[Path] = set()  # worlds whose different settings this process has logged
 
 
 class SimulatedSession(BaseModel):
-    """A session of the world, as it is at the moment of asking."""
+    """A session of the world as it was when it was read; `shows` is what the API reports of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +45,7 @@ class SimulatedSession(BaseModel):
 
     @property
     def url(self) -> str:
-        """Give the address of its page."""
+        """Return the address of its page."""
         return f"https://app.devin.ai/sessions/{self.session_id.removeprefix('devin-')}"
 
 
@@ -59,7 +59,7 @@ class Details(TypedDict, total=False):
 
 
 class World:
-    """A durable world in the file at `path`; seed, time scale and faults it was made with are the world's."""
+    """A durable world in the file at `path`, with the seed, time scale and faults it was created with."""
 
     def __init__(
         self,
@@ -69,53 +69,58 @@ class World:
         clock: Callable[[], float] = time.time,
         faults: Faults | None = None,
     ) -> None:
-        """Enter the world, or make it with this seed, time scale and faults where there is none."""
+        """Open the world, or create it with this seed, time scale and faults if there is none.
+
+        `clock` returns unix seconds.
+        """
         self._store = Store(path)
         self._clock = clock
         self.playbooks = Playbooks(self._store, clock)
-        asked = (seed, time_scale, str(faults or Faults()))
+        requested = (seed, time_scale, str(faults or Faults()))
+        # What the first process wrote holds for all: with settings of their own, two processes that share
+        # the file would see two different courses of one session.
         with self._store.writing() as store:
             store.execute(
                 "INSERT INTO world (seed, time_scale, faults, made_at)"
                 " SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM world)",
-                (*asked, clock()),
+                (*requested, clock()),
             )
-            made = store.execute("SELECT seed, time_scale, faults, made_at FROM world").fetchone()
-        self.seed: int = made["seed"]
-        self.time_scale: float = made["time_scale"]
-        self._made_at: float = made["made_at"]
-        if asked != (self.seed, self.time_scale, made["faults"]) and path not in _told:
-            _told.add(path)
+            created = store.execute("SELECT seed, time_scale, faults, made_at FROM world").fetchone()
+        self.seed: int = created["seed"]
+        self.time_scale: float = created["time_scale"]
+        self._made_at: float = created["made_at"]
+        if requested != (self.seed, self.time_scale, created["faults"]) and path not in _warned_of:
+            _warned_of.add(path)
             logger.warning(
                 "The simulator's world %s was made with MOCK_SEED=%s, MOCK_TIME_SCALE=%g and MOCK_FAULTS=%s and keeps "
                 "them; reset to begin another.",
                 path,
                 self.seed,
                 self.time_scale,
-                made["faults"],
+                created["faults"],
             )
 
     @property
     def age(self) -> float:
-        """Give the seconds since the world was made."""
+        """Return the seconds since the world was created."""
         return self._clock() - self._made_at
 
     @property
     def faults(self) -> Faults:
-        """Give what goes wrong now; every process sees a change at once."""
+        """Return the faults that are set; every process sees a change at once."""
         return Faults.read(self._store.rows(_FAULTS)[0][0])
 
     def set_faults(self, faults: Faults) -> None:
-        """Let other things go wrong from now on."""
+        """Replace the faults from now on."""
         with self._store.writing() as store:
             store.execute("UPDATE world SET faults = ?", (str(faults),))
 
     def close(self) -> None:
-        """Leave the world; it stays."""
+        """Close the world, which stays in its file."""
         self._store.close()
 
     def fault_of_post(self, subject: str) -> Fault | None:
-        """Count a request to create a session, and draw what goes wrong with it."""
+        """Count a create request, and draw the fault it meets."""
         faults = self.faults
         if not faults.meet_posts:
             return None
@@ -135,11 +140,12 @@ class World:
         idempotent: bool = False,
         **details: Unpack[Details],
     ) -> SimulatedSession:
-        """Start a session; everything that will happen to it by itself is decided now.
+        """Create a session; all that will happen to it by itself is decided now.
 
-        Where it is `idempotent`, a session that had this very prompt is given instead, whatever became
-        of it. Raises AccountRefuses where the account's limits say no.
+        If the request is `idempotent`, a session that already has this very prompt is returned instead,
+        whatever became of it. Raise AccountRefuses if the account's limits do not allow another one.
         """
+        # One transaction: of two idempotent requests at the same moment, one must find the other's session.
         with self._store.writing() as store:
             session_id = session_with_prompt(store, org_id, prompt) if idempotent else None
             is_new = session_id is None
@@ -172,7 +178,7 @@ class World:
         return session_id
 
     def _suspend_all(self, store: sqlite3.Connection, org_id: str, now: float) -> None:
-        """Suspend every session that is at work."""
+        """Suspend every session that is at work, for lack of quota."""
         at_work = f"{SESSIONS} AND ended_at IS NULL AND asleep_since IS NULL AND halted_at IS NULL"
         for row in store.execute(at_work, (org_id,)).fetchall():
             session = self._session(row)
@@ -180,14 +186,17 @@ class World:
                 store.execute("UPDATE sessions SET halted_at = ? WHERE session_id = ?", (now, session.session_id))
 
     def session(self, org_id: str, session_id: str) -> SimulatedSession | None:
-        """Look at one session, or None where there is none."""
+        """Return one session, or None if there is none of this id."""
         rows = self._store.rows(f"{SESSIONS}{VISIBLE} AND session_id = ?", (org_id, self._clock(), session_id))
         return self._session(rows[0]) if rows else None
 
     def sessions(
         self, org_id: str, tags: Sequence[str], first: int, before: int | None, skip: int = 0
     ) -> list[SimulatedSession]:
-        """List up to `first` sessions that carry all the tags, newest first, older than number `before`."""
+        """Return up to `first` sessions that have all the tags, newest first, beyond number `before`."""
+        # Every tag is required. The real v3 does not document whether several mean all or any of them.
+        # `before` is v3's cursor and `skip` v1's offset: the first stays put while sessions are created, the
+        # second moves, as at the real ones.
         now, lag = self._clock(), self.faults.get("list_lag")
         tagged = " AND session_id IN (SELECT session_id FROM session_tags WHERE tag = ?)" * len(tags)
         older = " AND number < ?" if before is not None else ""
@@ -197,7 +206,7 @@ class World:
         return [self._session(row) for row in self._store.rows(sql, values)]
 
     def end_session(self, session: SimulatedSession, *, archive: bool) -> SimulatedSession:
-        """Terminate a session for ever."""
+        """Terminate a session for good; a second time changes nothing."""
         return self._change(
             session,
             "ended_at = coalesce(ended_at, ?), is_archived = is_archived OR ?",
@@ -205,39 +214,40 @@ class World:
         )
 
     def archive_session(self, session: SimulatedSession) -> SimulatedSession:
-        """Archive a session and put it to sleep, if it is not already."""
+        """Archive a session and suspend it, if it is not already."""
         return self._change(session, "asleep_since = coalesce(asleep_since, ?), is_archived = TRUE", (self._clock(),))
 
     def send_message(self, session: SimulatedSession, text: str) -> SimulatedSession:
-        """Record a user's message, and wake the session where it sleeps; without quota it goes on sleeping."""
+        """Record a user's message, which resumes a suspended session; without quota it stays suspended."""
         with self._store.writing() as store:
             now = self._clock()
-            # As it is now: another process may have changed it since it was looked at.
+            # Read again: another process may have changed it since the caller read it.
             session = self._read(store, session)
             life = session.life
             store.execute(
                 "INSERT INTO user_messages (session_id, sent_at, text) VALUES (?, ?, ?)",
                 (session.session_id, now, text),
             )
-            stays = life.halted_at is not None and suspends_for_quota(store, session.org_id, _faults(store))
-            halted_at = life.halted_at if stays else None
-            woken_at = now if session.shows.status == "suspended" and not stays else life.woken_at
-            started_at = life.began + (now - life.halted_at if life.halted_at is not None and not stays else 0.0)
+            stays_suspended = life.halted_at is not None and suspends_for_quota(store, session.org_id, _faults(store))
+            halted_at = life.halted_at if stays_suspended else None
+            woken_at = now if session.shows.status == "suspended" and not stays_suspended else life.woken_at
+            # The course goes on where quota stopped it, so its beginning moves by the time of the suspension.
+            lost = now - life.halted_at if life.halted_at is not None and not stays_suspended else 0.0
             store.execute(
                 "UPDATE sessions SET asleep_since = NULL, halted_at = ?, started_at = ?, woken_at = ?,"
                 " last_message_at = ? WHERE session_id = ?",
-                (halted_at, started_at, woken_at, now, session.session_id),
+                (halted_at, life.began + lost, woken_at, now, session.session_id),
             )
             return self._read(store, session)
 
     def conversation(self, session: SimulatedSession) -> list[tuple[float, str, str]]:
-        """List a session's messages as (time, source, text), oldest first."""
+        """Return a session's messages as (time, source, text), oldest first."""
         sent = self._store.rows(
             "SELECT sent_at, text FROM user_messages WHERE session_id = ? ORDER BY number",
             (session.session_id,),
         )
-        theirs = [(row["sent_at"], "user", row["text"]) for row in sent]
-        return sorted([*((at, "devin", text) for at, text in session.shows.messages), *theirs], key=lambda m: m[0])
+        from_user = [(row["sent_at"], "user", row["text"]) for row in sent]
+        return sorted([*((at, "devin", text) for at, text in session.shows.messages), *from_user], key=lambda m: m[0])
 
     def set_tags(self, session: SimulatedSession, tags: Sequence[str]) -> None:
         """Replace a session's tags."""
@@ -245,8 +255,9 @@ class World:
             replace_tags(store, session.session_id, tags)
 
     def add_tags(self, session: SimulatedSession, tags: Sequence[str], limit: int) -> list[str] | None:
-        """Add tags to a session's, each once; give them all, or None, adding nothing, where they are too many."""
+        """Add tags to those of a session and return all, each once; None, adding nothing, if they are too many."""
         with self._store.writing() as store:
+            # Read inside the transaction: two additions at the same moment must not lose one.
             unique = list(dict.fromkeys([*self._read(store, session).tags, *tags]))
             if len(unique) > limit:
                 return None
@@ -259,7 +270,7 @@ class World:
         return self._known(session.org_id, session.session_id)
 
     def _known(self, org_id: str, session_id: str) -> SimulatedSession:
-        """Give a session that was just found or changed, also where it has vanished meanwhile."""
+        """Return a session that was just found or changed, even if it has vanished since."""
         rows = self._store.rows(f"{SESSIONS} AND session_id = ?", (org_id, session_id))
         if not rows:
             raise LookupError(f"{session_id} has left the world; was its file replaced?")
@@ -270,6 +281,7 @@ class World:
         return self._session(store.execute(f"{SESSIONS} AND session_id = ?", values).fetchone())
 
     def _session(self, row: sqlite3.Row) -> SimulatedSession:
+        # The schedule is the stored one, never drawn again: faults set later change later sessions only.
         course = milestones(Schedule.model_validate_json(row["schedule"]), Task.model_validate_json(row["task"]))
         life = Life.model_validate(dict(row))
         return SimulatedSession(
