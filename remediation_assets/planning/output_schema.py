@@ -1,9 +1,10 @@
-"""What a session reports of itself: the structured output that we ask for and check."""
+"""The structured output of a session: the schema we send, and what we read from it."""
 
 from typing import Any
 
 from jsonschema import Draft7Validator
 
+# In the order of a session's life; "failed" can follow any of the others.
 STAGES = ("analyzing", "fixing", "testing", "creating_pr", "completed", "failed")
 
 REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
@@ -15,6 +16,7 @@ REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
         "status": {"type": "string", "enum": list(STAGES)},
         "progress_pct": {"type": "integer", "minimum": 0, "maximum": 100},
         "current_step": {"type": "string"},
+        # Agents write null for what they do not know yet; refusing it would lose the rest of the report.
         "fix_approach": {"type": ["string", "null"]},
         "files_modified": {"type": "array", "items": {"type": "string"}},
         "tests_passed": {"type": ["boolean", "null"]},
@@ -34,19 +36,18 @@ REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
     ],
 }
 
-# Null is what agents write for what they do not know yet; refusing it would lose all the rest of a report.
 _validator = Draft7Validator(REMEDIATION_OUTPUT_SCHEMA)
 
 
 def is_valid_output(output: object) -> bool:
-    """Say whether a session's structured output is what we asked for."""
+    """Whether a session's structured output fits the schema."""
     return bool(_validator.is_valid(output))
 
 
 def stage_of(output: object) -> str | None:
-    """Give the stage that a session reports, also where the rest of its report is not what we asked for.
+    """Return the stage that a session reports, even if the rest of its output does not fit the schema.
 
-    A report of failure with a mistake in another field is a report of failure all the same.
+    A report of failure with a mistake in another field is still a report of failure.
     """
     stage = output.get("status") if isinstance(output, dict) else None
     return stage if stage in STAGES else None

@@ -1,4 +1,7 @@
-"""The playbooks: one file per category of finding, and the version that its text makes."""
+"""The playbooks on disk: one file for each category of finding, and the version of its text.
+
+How they get to Devin is decided with the sessions.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.models import FindingCategory
 from remediation_assets.settings import CHECKOUT
 
+# Every category has one; a test fails if a new category has none.
 PLAYBOOK_FILES: dict[FindingCategory, str] = {
     FindingCategory.DEPENDENCY_VULNERABILITY: "dependency_vulnerability.devin.md",
     FindingCategory.SQL_INJECTION: "sql_injection.devin.md",
@@ -22,29 +26,30 @@ PLAYBOOK_FILES: dict[FindingCategory, str] = {
 
 
 class PlaybookMissing(RemediationError):
-    """A playbook file cannot be read; the text names it."""
+    """A playbook file cannot be read; the message names it."""
 
 
 @dataclass(frozen=True)
 class PlaybookText:
-    """A playbook as it stands on disk; an edited text is another version."""
+    """A playbook as it is on disk; an edited text is another version."""
 
     name: str
     body: str
 
     @property
     def version(self) -> str:
-        """Give the first twelve hex digits of the text's SHA-256."""
+        """Return the first twelve hex digits of the text's SHA-256."""
         return hashlib.sha256(self.body.encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
-        """Give the title under which Devin knows this version."""
+        """Return the title of this version at Devin."""
+        # With the version in it, an edited playbook is uploaded beside the old one, which sessions may still use.
         return f"Remediation: {self.name} ({self.version})"
 
 
 def playbook_folder() -> Path:
-    """Find the playbooks."""
+    """Return the folder of the playbooks."""
     return CHECKOUT / "playbooks"
 
 

@@ -1,7 +1,7 @@
-"""The prompt of one session, built so that no text of a finding can give orders.
+"""The prompt of one session, built so that no text of a finding can act as an instruction.
 
-Every field of a finding stands in one delimited JSON block; outside it stands of the finding only
-its id, if harmless, else its key.
+Every field of a finding stands in one delimited JSON block; outside the block, only its id if that is
+harmless, else its key.
 """
 
 import json
@@ -10,18 +10,19 @@ import unicodedata
 
 from remediation_assets.models import Finding
 
-_NO_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-# Letters and marks that nothing shows either, and that can carry a hidden text: the rest of Unicode's
+# Unicode categories: controls, formats, surrogates, private use, unassigned, line and paragraph separators.
+_NOT_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Letters and marks that are invisible as well, and can carry a hidden text: the rest of Unicode's
 # Default_Ignorable_Code_Point (DerivedCoreProperties.txt).
-_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-# Also fit for a branch of git, which takes neither two dots in a row nor one at the beginning.
+_INVISIBLE = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+# Also valid in the name of a git branch, which has neither two dots in a row nor one at the start.
 _SAFE_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-# Together under half the limit, for JSON may write a character as two.
+# Characters kept of each field. Together under half of PROMPT_LIMIT, for JSON may need two for one.
 _LONGEST = {"description": 7000, "title": 500, "file_path": 500, "repo_url": 500}
 _LONGEST_OTHER = 300
 _LONGEST_FEEDBACK = 2000
 
-# The delimiter stands alone on the first and the last line of the block and nowhere else.
+# The delimiter stands alone on the line before the block and on the line after it, and nowhere else.
 _TEMPLATE = """\
 Fix one security finding by following the attached playbook, and open one pull request for it.
 
@@ -47,7 +48,7 @@ _AFTER_A_FAILURE = "; the data says what went wrong in the one before, as last_a
 
 
 def safe_id(finding: Finding, finding_key: str) -> str:
-    """Give what may name the finding outside the data block: its id if harmless, else its key."""
+    """Return what names the finding outside the data block: its id if that is harmless, else its key."""
     return finding.finding_id if _SAFE_ID.fullmatch(finding.finding_id) else finding_key
 
 
@@ -60,11 +61,11 @@ def build_remediation_prompt(
     delimiter: str,
     last_failure: str | None = None,
 ) -> str:
-    """Build the prompt of one attempt; under the API's PROMPT_LIMIT whatever the finding holds.
+    """Build the prompt of one attempt; it stays under the API's PROMPT_LIMIT whatever the finding holds.
 
-    `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is what the
-    attempt before said went wrong; it is untrusted like the finding and goes into the block too. The
-    branch names finding key, ledger and attempt, for ids of findings repeat.
+    `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is what the previous
+    attempt reported as its error; it is as untrusted as the finding and goes into the block, too. The
+    branch names the finding key, the ledger and the attempt, for ids of findings repeat.
     """
     data = {
         name: _clean(value, _LONGEST.get(name, _LONGEST_OTHER)) if isinstance(value, str) else value
@@ -80,13 +81,14 @@ def build_remediation_prompt(
         mark=f"{finding_key[:8]}-{ledger_id}-{attempt}",
         after=_AFTER_A_FAILURE if last_failure else "",
         delimiter=delimiter,
+        # JSON also escapes line breaks, so no line of the data can look like the delimiter's.
         block=json.dumps(data, indent=1, ensure_ascii=False),
     )
 
 
 def _clean(text: str, longest: int) -> str:
-    """Drop characters that are not text - controls, formats, line separators - then cut, marking the cut."""
-    # Looked at only as far as it can matter: a text may be megabytes long.
-    looked_at = _UNSEEN.sub("", text[: 4 * longest])
-    kept = "".join(c for c in looked_at if c in "\n\t" or unicodedata.category(c) not in _NO_TEXT)
+    """Drop characters that are not text or not visible, then cut to `longest` characters and mark the cut."""
+    # Only the part that can matter: a text may be megabytes long.
+    beginning = _INVISIBLE.sub("", text[: 4 * longest])
+    kept = "".join(c for c in beginning if c in "\n\t" or unicodedata.category(c) not in _NOT_TEXT)
     return kept if len(kept) <= longest and len(text) <= 4 * longest else kept[: longest - 12] + " [truncated]"
