@@ -59,7 +59,7 @@ def parse_json(content: bytes) -> Any:
             parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
         return parsed
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"the answer is no JSON ({type(error).__name__}): {_text(content)}") from None
+        raise Malformed(f"the answer is not JSON ({type(error).__name__}): {_text(content)}") from None
 
 
 def as_json(parse: Callable[[Any], Parsed]) -> Callable[[bytes], Parsed]:
@@ -87,7 +87,8 @@ def error_of(
     if 300 <= status < 400:
         # A followed redirect would take the key, and a POST, to an address nobody configured. What the API
         # itself never does is most likely a wrong base URL or a login page in the way, so the text says that.
-        detail = f"redirects are not followed; check DEVIN_API_BASE_URL (to {headers.get('location', 'nowhere')})"
+        target = headers.get("location", "an unknown address")
+        detail = f"redirects are not followed; check DEVIN_API_BASE_URL (redirected to {target})"
     return _BY_STATUS.get(status, otherwise)(method, path, status, detail or _phrase(status))
 
 
@@ -135,7 +136,7 @@ def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
-        return "a status that HTTP does not know"
+        return "an unknown HTTP status"
 
 
 def _wait_of(headers: Mapping[str, str], body: Any) -> float | None:

@@ -101,7 +101,7 @@ class DevinClient:
         if not self._org_id and self._version == "v3":
             identity = await self.who_am_i()
             if not identity.org_id:
-                detail = "the key is bound to no single organisation; set DEVIN_ORG_ID"
+                detail = "the key is not bound to a single organisation; set DEVIN_ORG_ID"
                 raise Forbidden("GET", v3.SELF, None, detail)
             self._org_id = identity.org_id
         return self._org_id
@@ -136,13 +136,13 @@ class DevinClient:
             async with asyncio.timeout_at(deadline):
                 session = await self.get_session(session_id)
         except (DevinError, TimeoutError) as error:
-            detail = f"answered with the older session {session_id}, which cannot be looked at: {error}"
+            detail = f"answered with the older session {session_id}, which cannot be read: {error}"
             raise OutcomeUnknown("POST", path, 200, detail) from None
         if tags and not session.tags:
-            detail = f"answered with {session_id}, whose tags are not told"
+            detail = f"answered with {session_id}, whose tags the API does not show"
             raise OutcomeUnknown("POST", path, 200, detail)
         if not set(tags) <= set(session.tags):
-            detail = f"answered with {session_id}, an older session of the same prompt and other tags"
+            detail = f"answered with {session_id}, an older session with the same prompt and other tags"
             raise RefusedRequest("POST", path, 200, detail)
         return session
 
@@ -217,8 +217,8 @@ def _check_limits(body: Mapping[str, Any]) -> None:
     schema = len(encoded("POST", "sessions", body.get("structured_output_schema") or {}))
     limits = {
         f"the prompt must be shorter than {PROMPT_LIMIT} characters": len(body["prompt"]) < PROMPT_LIMIT,
-        f"the structured output schema may have {SCHEMA_LIMIT} bytes": schema <= SCHEMA_LIMIT,
-        f"a session may have {TAGS_LIMIT} tags": len(body["tags"]) <= TAGS_LIMIT,
+        f"the structured output schema may have at most {SCHEMA_LIMIT} bytes": schema <= SCHEMA_LIMIT,
+        f"a session may have at most {TAGS_LIMIT} tags": len(body["tags"]) <= TAGS_LIMIT,
     }
     broken = [limit for limit, is_kept in limits.items() if not is_kept]
     if broken:

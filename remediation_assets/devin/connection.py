@@ -149,7 +149,7 @@ class Connection:
         # A line break or an umlaut would come back in the HTTP library's error, with the whole key.
         if not re.fullmatch(r"[!-~]+", key):
             raise NotAuthorised(
-                method, path, None, "DEVIN_API_KEY is empty or holds characters no key has; set it anew"
+                method, path, None, "DEVIN_API_KEY is empty or has characters that no key has; set it again"
             )
         return key
 
@@ -193,4 +193,4 @@ def encoded(method: str, path: str, body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise RefusedRequest(method, path, None, f"not sent, for it is no JSON: {error}") from None
+        raise RefusedRequest(method, path, None, f"not sent, for it cannot be written as JSON: {error}") from None

@@ -36,7 +36,7 @@ class DevinError(RemediationError):
         self.status = status
         self.detail = presentable(detail)
         answer = "no answer" if status is None else str(status)
-        super().__init__(f"{method} {presentable(path)}: {answer}: {self.detail or 'no further words'}")
+        super().__init__(f"{method} {presentable(path)}: {answer}: {self.detail or 'no explanation'}")
 
 
 class AccountProblem(DevinError):

@@ -26,7 +26,7 @@ def identifier(fields: dict[str, Any], name: str) -> str:
     """Return a field that identifies a thing, or raise Malformed."""
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise Malformed(f"{name} is missing or no text")
+        raise Malformed(f"{name} is missing or not a string")
     return value
 
 

@@ -51,7 +51,7 @@ class V1:
 
     def archive_path(self, session_id: str) -> str:
         """Raise RefusedRequest: v1 cannot archive."""
-        detail = "v1 cannot archive sessions; terminate it"
+        detail = "v1 cannot archive sessions; terminate it instead"
         raise RefusedRequest("POST", self.session_path(session_id), None, detail)
 
     @staticmethod

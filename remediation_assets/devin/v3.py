@@ -126,7 +126,7 @@ class V3:
                 return
             empty = 0 if items else empty + 1
             if cursor in seen or empty > MOST_EMPTY_PAGES or len(seen) > MOST_PAGES:
-                detail = "the list's cursor repeats, or leads on and on, so its end is never reached"
+                detail = "the list's cursor repeats, or its pages never end, so its end is never reached"
                 raise Unavailable("GET", path, None, detail)
             seen.add(cursor)
             params["after"] = cursor

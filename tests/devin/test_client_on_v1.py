@@ -186,7 +186,7 @@ async def test_an_older_session_without_our_tags_is_a_refusal(answering: Any) ->
     client, requests = answering(older, httpx.Response(200, json=FULL), version="v1")
     error = await failure_of(client.create_session(prompt="Fix it", tags=["a", "mine"]))
     assert (type(error), [request.method for request in requests]) == (RefusedRequest, ["POST", "GET"])
-    assert "devin-1, an older session of the same prompt" in str(error)
+    assert "devin-1, an older session with the same prompt" in str(error)
 
 
 @pytest.mark.parametrize("trouble", [httpx.Response(404), httpx.Response(401), httpx.ReadTimeout("slow")])

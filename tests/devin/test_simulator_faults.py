@@ -118,7 +118,7 @@ def test_faults_leave_the_rest_of_a_schedule_alone() -> None:
         ("concurrency_cap=0", ConcurrencyCap, "concurrent session limit of 0", None, 0),
         ("quota=0", QuotaExhausted, "out of quota", None, 0),
         ("outage=1", OutcomeUnknown, "502 Bad Gateway", None, 0),
-        ("malformed=60", OutcomeUnknown, "the answer is no JSON", None, 1),
+        ("malformed=60", OutcomeUnknown, "the answer is not JSON", None, 1),
     ],
 )
 async def test_a_creation_that_goes_wrong_is_the_error_it_should_be(
