@@ -112,7 +112,7 @@ def test_a_process_that_is_killed_loses_no_session_it_made(tmp_path: Path) -> No
 def test_a_file_that_is_no_world_is_an_error_for_people(tmp_path: Path) -> None:
     path = tmp_path / "simulator.sqlite"
     path.write_text("This is no database at all, but long enough to be looked at as one.\n" * 20)
-    with pytest.raises(WorldUnusable, match="reset to begin another world"):
+    with pytest.raises(WorldUnusable, match="`remediate reset` to begin another world"):
         World(path, 7, 1.0)
 
 

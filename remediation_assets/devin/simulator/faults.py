@@ -22,7 +22,7 @@ class FaultUnusable(RemediationError):
 class Amount(StrEnum):
     """What the number after a fault's name means."""
 
-    SHARE_OF_POSTS = "share of the creations"
+    SHARE_OF_POSTS = "share of the create requests"
     SHARE_OF_SESSIONS = "share of the sessions"
     COUNT = "count"
     SECONDS = "seconds"
@@ -61,24 +61,32 @@ _POSTS, _SESSIONS = Amount.SHARE_OF_POSTS, Amount.SHARE_OF_SESSIONS
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("rate_limit", _POSTS, "429 that tells no wait"),
+        Kind("rate_limit", _POSTS, "429 without a wait"),
         Kind("rate_limit_told", _POSTS, "429 with Retry-After", 2.0),
-        Kind("server_error", _POSTS, "503, and nothing is made"),
-        Kind("lost_answer", _POSTS, "the session is made, its answer breaks off"),
-        Kind("late", _POSTS, "the session is made this much later, also where nobody waits any more", 3.0),
-        Kind("concurrency_cap", Amount.COUNT, "429 to creations beyond so many sessions not ended or archived"),
-        Kind("quota", Amount.COUNT, "402 to creations after so many"),
-        Kind("quota_suspends", Amount.COUNT, "the creation after so many suspends itself and all that work"),
-        Kind("outage", Amount.SECONDS, "502 to everything for so long, once in every period", 60.0),
-        Kind("malformed", Amount.SECONDS, "HTML for an answer for so long, in the second half of every period", 60.0),
-        Kind("slow", Amount.SECONDS, "every answer comes so much later"),
-        Kind("list_lag", Amount.SECONDS, "lists show a session only so long after its creation"),
+        Kind("server_error", _POSTS, "503, and no session is created"),
+        Kind("lost_answer", _POSTS, "the session is created, but its answer breaks off"),
+        Kind("late", _POSTS, "the session is created this much later, even if the client has given up", 3.0),
+        Kind(
+            "concurrency_cap",
+            Amount.COUNT,
+            "429 to create requests while this many sessions are neither ended nor archived",
+        ),
+        Kind("quota", Amount.COUNT, "402 to create requests once this many sessions exist"),
+        Kind(
+            "quota_suspends",
+            Amount.COUNT,
+            "the session created after this many is suspended at once, with all that are at work",
+        ),
+        Kind("outage", Amount.SECONDS, "502 to everything for this long, once in every period", 60.0),
+        Kind("malformed", Amount.SECONDS, "HTML as the answer for this long, in the second half of every period", 60.0),
+        Kind("slow", Amount.SECONDS, "every answer comes this much later"),
+        Kind("list_lag", Amount.SECONDS, "lists show a session only this long after its creation"),
         Kind("error", _SESSIONS, "ends in an error while testing"),
-        Kind("unknown_words", _SESSIONS, "works under status words nobody has seen"),
+        Kind("unknown_words", _SESSIONS, "works under unknown status words"),
         Kind("pr_first", _SESSIONS, "shows its pull request and works on"),
         Kind("no_output", _SESSIONS, "never has structured output"),
         Kind("invalid_output", _SESSIONS, "has structured output that does not fit its schema"),
-        Kind("gone", _SESSIONS, "is not found any more from the time when it would fix"),
+        Kind("gone", _SESSIONS, "is no longer found from the fixing stage on"),
     )
 }
 
@@ -92,7 +100,7 @@ class Faults:
         for amount in (_POSTS, _SESSIONS):
             # With room for rounding: 0.05 + 0.05 + 0.1 + 0.8 is a little more than 1.
             if sum(self._shares(amount).values()) > 1 + 1e-9:
-                raise FaultUnusable(f"The shares of {', '.join(self._shares(amount))} are more than 1 in all.")
+                raise FaultUnusable(f"The shares of {', '.join(self._shares(amount))} add up to more than 1.")
 
     @classmethod
     @cache
@@ -145,9 +153,10 @@ def _read(written: str) -> Fault:
     try:
         amount, seconds = float(first), float(second) if second else kind.seconds
     except ValueError:
-        raise FaultUnusable(f"{written!r} is no fault; write {name}=AMOUNT, with {kind.amount} as a number.") from None
+        raise FaultUnusable(f"{written!r} is not a fault; write {name}=AMOUNT, a number ({kind.amount}).") from None
     most = 1.0 if kind.amount in (_POSTS, _SESSIONS) else 1e9
     if not 0 <= amount <= most or (not 0 < seconds <= 1e9 if kind.seconds else second):
-        takes = f"a {kind.amount} from 0 to 1" if most == 1.0 else f"{kind.amount} from 0 on"
-        raise FaultUnusable(f"{written!r} cannot be; {name} takes {takes}" + (" and seconds." if kind.seconds else "."))
+        form = f"{name}=AMOUNT/SECONDS" if kind.seconds else f"{name}=AMOUNT"
+        lowest = "from 0 to 1" if most == 1.0 else "of 0 or more"
+        raise FaultUnusable(f"{written!r} cannot be set; write {form} with an amount {lowest} ({kind.amount}).")
     return Fault(name, amount, seconds)

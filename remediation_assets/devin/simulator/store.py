@@ -97,7 +97,7 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             raise WorldUnusable(
                 f"The simulator's world {path} cannot be used ({error}); "
-                "use a data directory that you may write to, or reset to begin another world."
+                "use a data directory that you may write to, or run `remediate reset` to begin another world."
             ) from error
 
     def close(self) -> None:

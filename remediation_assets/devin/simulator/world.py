@@ -93,7 +93,7 @@ class World:
             _warned_of.add(path)
             logger.warning(
                 "The simulator's world %s was made with MOCK_SEED=%s, MOCK_TIME_SCALE=%g and MOCK_FAULTS=%s and keeps "
-                "them; reset to begin another.",
+                "them; run `remediate reset` to begin another.",
                 path,
                 self.seed,
                 self.time_scale,
