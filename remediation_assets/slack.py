@@ -89,7 +89,7 @@ def _send(url: str, messages: Sequence[Message]) -> None:
                 answer = client.post(url, json=message.body)
                 # Redirects are not followed: the body would go to an address nobody configured.
                 if not answer.is_success:
-                    logger.warning("Slack did not take a message: status %s.", answer.status_code)
+                    logger.warning("Slack did not accept a message: status %s.", answer.status_code)
     except Exception as error:  # a webhook that cannot even be parsed must not fail the run
         # The error's text may hold the URL, and whoever has that can write to the channel.
         logger.warning("Slack cannot be reached: %s.", type(error).__name__)

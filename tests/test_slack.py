@@ -146,7 +146,7 @@ def test_what_slack_does_not_take_is_logged_without_the_webhook(
     caplog.set_level(logging.DEBUG)
     webhook.status = status
     sent(webhook.url, "one")
-    assert f"Slack did not take a message: status {status}." in caplog.text
+    assert f"Slack did not accept a message: status {status}." in caplog.text
     assert SECRET_PATH not in caplog.text
 
 
