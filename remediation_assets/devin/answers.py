@@ -85,8 +85,7 @@ def error_of(
         kind = ConcurrencyCap if _CONCURRENCY.search(detail) else RateLimited
         return kind(method, path, status, detail, _wait_of(headers, body))
     if 300 <= status < 400:
-        # A followed redirect would take the key, and a POST, to an address nobody configured. What the API
-        # itself never does is most likely a wrong base URL or a login page in the way, so the text says that.
+        # The API itself never redirects: this is a wrong base URL, or a proxy with a login page.
         target = headers.get("location", "an unknown address")
         detail = f"redirects are not followed; check DEVIN_API_BASE_URL (redirected to {target})"
     return _BY_STATUS.get(status, otherwise)(method, path, status, detail or _phrase(status))

@@ -63,7 +63,7 @@ class DevinClient:
         self._known_wire: WireProtocol | None = None
 
     def __repr__(self) -> str:
-        """Show where the client connects to, never the key."""
+        """Return where the client connects to, never the key."""
         return f"DevinClient(origin={self._origin!r}, version={self._version!r}, org_id={self._org_id!r})"
 
     async def __aenter__(self) -> Self:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> DevinClient:
-    """Make a client; nothing is sent yet, but a simulated world is created if there is none."""
+    """Return a client; nothing is sent yet, but a simulated world is created if there is none."""
     # stamina's default hook is structlog's, which prints to standard output, where a script's JSON goes.
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     # httpcore's debug lines show headers, and a server may echo the key in one.

@@ -59,9 +59,9 @@ class Connection:
     def __init__(self, api_key: SecretStr, origin: str, transport: httpx.AsyncBaseTransport | None) -> None:
         """Prepare a pool to the origin; nothing is sent yet."""
         self._api_key = api_key
-        # Redirects are never followed: every request carries the key, which then would go to whatever
-        # address an answer names, and a redirected POST could create a session in two places. `error_of`
-        # turns a 3xx into an error that names the setting to look at.
+        # Redirects are never followed. A redirected create request is a second sending, or becomes a GET
+        # whose 200 looks like an answer; and prompts would go to an address that nobody configured.
+        # `error_of` turns a 3xx into an error that names the setting to look at.
         self._http = httpx.AsyncClient(
             base_url=origin, timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False, transport=transport
         )

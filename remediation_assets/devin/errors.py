@@ -8,7 +8,7 @@ DevinError
 │   └── RateLimited         429; `retry_after_seconds` if the API names a wait
 │       └── ConcurrencyCap  429 that speaks of concurrent sessions: end one of them first
 ├── RefusedRequest          400, 413, 422: the same request will be refused again
-├── NotFound                404: gone, or (on creation) a wrong organisation
+├── NotFound                404: does not exist, or (when creating) a wrong organisation
 ├── Unavailable             nothing was learned, or nothing was sent: try again later
 └── OutcomeUnknown          a POST that may have worked: look before sending it again
 """
@@ -79,7 +79,7 @@ class NotFound(DevinError):
 
 
 class Unavailable(DevinError):
-    """The API could not be asked or gave no usable answer."""
+    """The API could not be reached, or gave no usable answer."""
 
 
 class OutcomeUnknown(DevinError):

@@ -115,11 +115,8 @@ class V1:
         limit, returns_more, offset = PAGE_SIZE + 1, False, 0
         seen: set[str] = set()
         while True:
-            params: Params = {"tags": list(tags), "limit": limit, "offset": offset}
             try:
-                page = await self._connection.send_idempotent(
-                    "GET", self.sessions_path, as_json(self._read_sessions), params=params
-                )
+                page = await self._fetch(tags, limit, offset)
             except RefusedRequest:
                 if limit == PAGE_SIZE:
                     raise
@@ -140,8 +137,12 @@ class V1:
             seen |= set(new)
             offset += PAGE_SIZE
 
-    def _read_sessions(self, body: Any) -> list[DevinSession]:
-        return [self.read_session(item) for item in _read_list(body)]
+    async def _fetch(self, tags: Sequence[str], limit: int, offset: int) -> list[DevinSession]:
+        def read(body: Any) -> list[DevinSession]:
+            return [self.read_session(item) for item in _read_list(body)]
+
+        params: Params = {"tags": list(tags), "limit": limit, "offset": offset}
+        return await self._connection.send_idempotent("GET", self.sessions_path, as_json(read), params=params)
 
     async def list_messages(self, session_id: str) -> AsyncIterator[Message]:
         """Yield a session's conversation, which v1 returns with the session."""

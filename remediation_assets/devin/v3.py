@@ -31,7 +31,7 @@ MOST_PAGES = 5_000  # a million sessions under one tag are a list without an end
 
 
 async def who_am_i(connection: Connection) -> Identity:
-    """Ask v3 whom the key belongs to."""
+    """Return whom the key belongs to."""
     return await connection.send_idempotent("GET", SELF, as_json(_read_identity))
 
 
