@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
+
 from remediation_assets.ledger.schema import FINDING_COLUMNS
-from remediation_assets.ledger.transaction import Transaction
 
 from .errors import FindingsFileError
 from .reading import MEMORY_LIMIT, StagedScan
@@ -27,7 +28,7 @@ class Ingested:
     gone: int
 
 
-def current_scan(tx: Transaction, source: str, content_hash: str, rules: str) -> int | None:
+def current_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: str) -> int | None:
     """Give the scan that has read this content from this path by these rules, if all that it found still stands."""
     row = tx.execute(
         """
@@ -50,7 +51,7 @@ def attached(scans: Sequence[StagedScan]) -> dict[str, Path]:
 
 
 def ingest(
-    tx: Transaction,
+    tx: DuckDBPyConnection,
     scans: Sequence[StagedScan],
     *,
     standing: Sequence[int] = (),
@@ -90,8 +91,8 @@ def ingest(
             """,
             [
                 *(scan_id, scan.source, scan.content_hash, scan.rules, now, now, scan.rows_in, scan.accepted),
-                *(scan.set_aside, counts.new, counts.unchanged, counts.gone),
-                *(scan.format, json.dumps(dict(scan.left_out))),
+                *(scan.rejected, counts.new, counts.unchanged, counts.gone),
+                *(scan.format, json.dumps(dict(scan.skipped))),
             ],
         )
         tx.execute(
@@ -117,20 +118,20 @@ def _name(number: int) -> str:
     return f"staging_{number}"
 
 
-def _check_share(tx: Transaction, name: str, scan: StagedScan, max_rejected_share: float) -> None:
-    if not scan.rows_in or scan.set_aside / scan.rows_in <= max_rejected_share:
+def _check_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, max_rejected_share: float) -> None:
+    if not scan.rows_in or scan.rejected / scan.rows_in <= max_rejected_share:
         return
     reasons = tx.execute(
         f"SELECT reason, count(*) FROM {name}.rejected GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 3"
     ).fetchall()
     shown = ", ".join(f"{reason}: {count}" for reason, count in reasons)
     raise FindingsFileError(
-        f"{scan.source}: {scan.set_aside} of {scan.rows_in} rows cannot be used ({shown}); "
+        f"{scan.source}: {scan.rejected} of {scan.rows_in} rows cannot be used ({shown}); "
         "correct the file, or raise MAX_REJECTED_SHARE."
     )
 
 
-def _note_sources(tx: Transaction, ids: Mapping[int, str], paths: Mapping[int, str]) -> None:
+def _note_sources(tx: DuckDBPyConnection, ids: Mapping[int, str], paths: Mapping[int, str]) -> None:
     """Note which sources the scans have read, and since when they are known: that keeps their place in the order."""
     tx.execute(
         "CREATE OR REPLACE TEMP TABLE read_sources "
@@ -152,7 +153,7 @@ def _note_sources(tx: Transaction, ids: Mapping[int, str], paths: Mapping[int, s
         )
 
 
-def _note_replaced(tx: Transaction, paths: Sequence[str], standing: Sequence[int]) -> None:
+def _note_replaced(tx: DuckDBPyConnection, paths: Sequence[str], standing: Sequence[int]) -> None:
     """Note what stands no longer: other scans of the sources that were read, and earlier ones of the same paths."""
     tx.execute(
         """
@@ -168,7 +169,7 @@ def _note_replaced(tx: Transaction, paths: Sequence[str], standing: Sequence[int
     )
 
 
-def _count(tx: Transaction, ids: Mapping[int, str], standing: Sequence[int]) -> Ingested:
+def _count(tx: DuckDBPyConnection, ids: Mapping[int, str], standing: Sequence[int]) -> Ingested:
     """Compare the findings that stand from now on, of what was read, with those that stood before."""
     if not ids and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
         [(unchanged,)] = tx.execute(

@@ -1,4 +1,7 @@
-"""What a findings file is as a file: compressed or not, in which encoding; all but plain UTF-8 is copied to that."""
+"""Decode a findings file: unpack it if it is compressed, decide its encoding, and keep its text in plain UTF-8.
+
+The encoding is decided here and nowhere else. What the text means is not known here.
+"""
 
 import codecs
 import gzip
@@ -6,7 +9,9 @@ import re
 import shutil
 import stat
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from .errors import FindingsFileError
 
@@ -14,75 +19,102 @@ _CHUNK = 4 * 1024 * 1024
 MAX_UNPACKED_BYTES = 16 * 1024**3
 """A small gzip file can hold more than any disk; ten million findings are 2.5 GB."""
 
-GUESSED = "cp1252"
-"""What a text is taken for that is not UTF-8 and of which nothing tells its encoding."""
+FALLBACK_ENCODING = "cp1252"
+"""The encoding assumed for text that is not UTF-8 and does not show which other encoding it has."""
+
+JSON_BEGINNINGS = ("{", "[")
+"""The first characters of text that is meant as JSON."""
 
 _GZIP = b"\x1f\x8b"
+# UTF-32 comes first, because its little-endian mark begins with that of UTF-16.
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_OF_UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_UTF_8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
-def plain_utf_8(source: Path, folder: Path) -> Path:
-    """Give the path of the same text in plain UTF-8: the file itself, or a copy in the folder.
+@dataclass(frozen=True)
+class FileVersion:
+    """What changes when a file is replaced or written to."""
 
-    Raises FindingsFileError where it is no regular file, or cannot be read or decoded.
+    inode: int
+    modified_ns: int
+    size: int
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """A findings file and its text in plain UTF-8; every later step of the intake works on this value."""
+
+    source: Path
+    """The file that was given, which messages name."""
+
+    path: Path
+    """The same text in UTF-8, with or without a byte order mark: the file itself, or a copy."""
+
+    encoding: str
+    """The encoding that the file was written in."""
+
+    encoding_guessed: bool
+    """Whether nothing in the file shows that encoding."""
+
+    version: FileVersion
+    """The file's version before anything of it was read."""
+
+    def open(self, *, errors: str = "replace", newline: str | None = "") -> TextIO:
+        """Open the text without its byte order mark, by default with its line breaks as they are."""
+        return open(self.path, encoding="utf-8-sig", errors=errors, newline=newline)
+
+    @property
+    def beginning(self) -> str:
+        """The first characters, without leading blanks."""
+        return _beginning(self.path)
+
+
+def decode(source: Path, folder: Path) -> SourceText:
+    """Return the text of a findings file; a copy of it, if it needs one, is written to the folder.
+
+    Raise FindingsFileError if it is not a regular file, or cannot be read or decoded.
     """
     try:
         str(source).encode()
     except UnicodeEncodeError:
         raise FindingsFileError("The findings file's name is not UTF-8; rename it.") from None
     try:
-        # A pipe can be read only once, and opening one without a writer waits for ever.
+        # A pipe can be read only once, and opening one blocks until somebody writes to it.
         if stat.S_ISFIFO(source.stat().st_mode) or source.is_char_device() or source.is_socket():
             raise FindingsFileError(f"{source} is not a regular file; save it as a file and give its path.")
-        plain = _unpacked(source, folder)
-        encoding = _encoding_of(plain, source)
+        # Before the first byte is read: a change during any of the steps is then noticed.
+        version = version_of(source)
+        unpacked = _unpack(source, folder)
+        encoding = _encoding_shown(unpacked, source)
+        guessed = encoding is None and _is_windows_1252(unpacked)
     except FileNotFoundError:
         raise FindingsFileError(f"{source} does not exist; give the path of a findings file.") from None
     except IsADirectoryError:
         raise FindingsFileError(f"{source} is a folder; give the path of one CSV file.") from None
     except OSError as error:
         raise FindingsFileError(f"{source} cannot be read ({error.strerror}); give a file you may read.") from None
-    return plain if encoding is None else recoded(plain, folder, encoding, source)
+    if encoding is None and not guessed:
+        return SourceText(source, unpacked, "utf-8", encoding_guessed=False, version=version)
+    encoding = encoding or FALLBACK_ENCODING
+    return SourceText(source, _recode(unpacked, folder, encoding, source), encoding, guessed, version)
 
 
-def recoded(plain: Path, folder: Path, encoding: str, told: Path) -> Path:
-    """Copy a text into UTF-8; raises FindingsFileError where it is not in that encoding."""
-    copy = folder / "recoded.txt"
-    try:
-        with plain.open(encoding=encoding, newline="") as text, copy.open("w", encoding="utf-8", newline="") as file:
-            shutil.copyfileobj(text, file, _CHUNK)
-    except UnicodeError:
-        raise FindingsFileError(f"{told} is not text in {encoding}; save it again as CSV in UTF-8.") from None
-    return copy
+def version_of(source: Path) -> FileVersion:
+    """Return the version of a file as it is now."""
+    found = source.stat()
+    return FileVersion(found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-def is_windows_1252(plain: Path) -> bool:
-    """Say whether a text that is not UTF-8 is one of Windows: none of its bytes beyond ASCII are as UTF-8 has them.
-
-    A text that has characters of UTF-8 as well was damaged; its bad rows are set aside.
-    """
-    beyond_ascii = False
-    with plain.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            # A character that a chunk's end cuts through is only missed.
-            if _OF_UTF_8.search(chunk):
-                return False
-            beyond_ascii = beyond_ascii or _NOT_ASCII.search(chunk) is not None
-    return beyond_ascii
-
-
-def _unpacked(source: Path, folder: Path) -> Path:
-    with source.open("rb") as file:
+def _unpack(source: Path, folder: Path) -> Path:
+    with open(source, "rb") as file:
         if file.read(2) != _GZIP:
             return source
     copy = folder / "unpacked.txt"
     try:
-        with gzip.open(source, "rb") as packed, copy.open("wb") as target:
+        with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
             while chunk := packed.read(_CHUNK):
                 if target.tell() + len(chunk) > MAX_UNPACKED_BYTES:
                     limit = f"{MAX_UNPACKED_BYTES / 1024**3:.0f} GB"
@@ -93,20 +125,57 @@ def _unpacked(source: Path, folder: Path) -> Path:
     return copy
 
 
-def _encoding_of(plain: Path, told: Path) -> str | None:
-    """Give the encoding that the beginning of a file tells; None for UTF-8, with or without its mark."""
-    with plain.open("rb") as file:
+def _recode(path: Path, folder: Path, encoding: str, display_path: Path) -> Path:
+    """Copy a text into UTF-8; raise FindingsFileError if it is not in that encoding."""
+    copy = folder / "recoded.txt"
+    try:
+        with open(path, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(text, file, _CHUNK)
+    except UnicodeError:
+        raise FindingsFileError(f"{display_path} is not text in {encoding}; save it again as CSV in UTF-8.") from None
+    return copy
+
+
+def _encoding_shown(path: Path, display_path: Path) -> str | None:
+    """Return the encoding that a file's first bytes show; None for UTF-8 and for any other without zero bytes."""
+    with open(path, "rb") as file:
         head = file.read(64 * 1024)
     for mark, encoding in _BOMS.items():
         if head.startswith(mark):
             return encoding
-    # Text has no NUL; UTF-16 without its mark has one in every second place, for ASCII at least.
+    # Text has no NUL; UTF-16 without its mark has one in every second place, at least for ASCII.
     for half, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         ours, others = head[half::2], head[1 - half :: 2]
         if ours and ours.count(0) > len(ours) * 0.9 and others.count(0) == 0:
             return encoding
     if head.startswith(b"PK\x03\x04"):
-        raise FindingsFileError(f"{told} is a zip archive; unpack it and give the files in it.")
+        raise FindingsFileError(f"{display_path} is a zip archive; unpack it and give the files in it.")
     if b"\0" in head:
-        raise FindingsFileError(f"{told} is not a text file; export the findings as CSV or JSON in UTF-8.")
+        raise FindingsFileError(f"{display_path} is not a text file; export the findings as CSV or JSON in UTF-8.")
     return None
+
+
+def _is_windows_1252(path: Path) -> bool:
+    """Whether a text has bytes beyond ASCII, and none of them form a character of UTF-8.
+
+    A text that has UTF-8 characters as well is damaged UTF-8; its bad rows are rejected. JSON is UTF-8 by its
+    standard (RFC 8259, section 8.1), so it is never taken for Windows text.
+    """
+    if _beginning(path)[:1] in JSON_BEGINNINGS:
+        return False
+    beyond_ascii = False
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            # Most files are ASCII throughout, or have a UTF-8 character early on: the search costs next to nothing.
+            if chunk.isascii():
+                continue
+            # A character that the end of a chunk cuts in two is missed, which only matters if it is the only one.
+            if _UTF_8_CHARACTER.search(chunk):
+                return False
+            beyond_ascii = True
+    return beyond_ascii
+
+
+def _beginning(path: Path) -> str:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        return file.read(4096).lstrip()

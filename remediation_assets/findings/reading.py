@@ -1,7 +1,7 @@
-"""A findings file of any known format, parsed and validated in a staging database of its own.
+"""Stage a findings file of any known format: parsed and validated, in a database of its own.
 
-Nothing here touches the ledger: parsing takes as long as the file is large, the ledger's lock is
-held for milliseconds.
+Nothing here touches the ledger. Parsing takes longer the larger the file is; the ledger's lock is held for
+milliseconds.
 """
 
 import glob
@@ -15,22 +15,20 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 
-from .converting import Converted, convert_csv, convert_json, is_json, refuse_what_is_no_csv
+from .converting import CONVERTED_TABLE, Conversion, convert_csv, convert_json
 from .errors import FindingsFileChanged, FindingsFileError
-from .header import Table, checked, clean_name, read_any_table, read_header
-from .judging import Reason, Rules, judging, rule_values
-from .locating import Shape, locate_rejected_rows
-from .plain_text import GUESSED, is_windows_1252, plain_utf_8, recoded
+from .header import MAX_LINE_BYTES, Table, clean_name, require_our_columns, sniff
+from .judging import Reason, Rules, rule_parameters, validation_sql
+from .locating import locate_rejected_rows
+from .plain_text import SourceText, decode, version_of
 
 MEMORY_LIMIT = "400MB"
-"""What DuckDB may hold of a file while it is parsed and brought in; more goes to the disk."""
-
-MAX_LINE_BYTES = 16 * 1024 * 1024
+"""What DuckDB may hold of a file in memory while it is parsed and ingested; the rest goes to the disk."""
 
 
 @dataclass(frozen=True)
 class StagedScan:
-    """A parsed file: where its staging database is, and its counts."""
+    """A staged file: where its staging database is, and its counts."""
 
     path: Path
     source: str
@@ -38,139 +36,115 @@ class StagedScan:
     rules: str
     rows_in: int
     accepted: int
-    set_aside: int
+    rejected: int
     ignored_columns: tuple[str, ...]
     encoding_guessed: bool
-    """Whether it was taken for Windows-1252 because it is not UTF-8 and nothing in it tells."""
+    """Whether it was read as Windows-1252 because it is not UTF-8 and nothing in it shows its encoding."""
 
     format: str = "CSV"
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """How much of the file is no open finding, by the reason that the file itself tells."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """How much of the file is not an open finding, by the reason that the file itself gives."""
 
     notes: tuple[str, ...] = ()
-    """What a person should know of it, such as that the scanner had errors."""
+    """What a person should know of the file, for example that the scanner had errors."""
 
 
 def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
-    """Parse the file `source` into `staging`: `accepted` and `rejected`; the folder around it serves for copies.
+    """Stage a file as the views `accepted` and `rejected` of the new database `staging`.
 
-    Raises FindingsFileError where the file as a whole is not a findings file, and FindingsFileChanged
-    where it was written to meanwhile.
+    The folder around `staging` is used for copies of the text. Raise FindingsFileError if the file as a whole is not
+    a findings file, and FindingsFileChanged if it was written to in the meantime.
     """
-    plain = plain_utf_8(source, staging.parent)
-    before = _look_of(source)
-    if is_json(plain):
-        scan = _stage_converted(source, staging, rules, convert_json(plain, source, staging.parent, rules.origin))
+    # Each step happens once, in this order, on one text. Validation and line numbers work on our CSV alone, so
+    # everything else is converted into it first.
+    text = decode(source, staging.parent)
+    table = sniff(text)
+    if table is None:
+        scan = _stage_converted(text, staging, rules, convert_json(text, staging.parent, rules.origin))
+    elif table.missing_columns and rules.origin.mapping:
+        # A file that has our columns needs no mapping, even if one is given for the files beside it.
+        scan = _stage_converted(text, staging, rules, convert_csv(text, table, staging.parent, rules.origin))
     else:
-        refuse_what_is_no_csv(plain, source)
-        scan = _stage_csv(source, plain, staging, rules)
-    if _look_of(source) != before:
+        scan = _stage_csv(text, table, staging, rules)
+    if version_of(source) != text.version:
         raise FindingsFileChanged(f"{source} changed while it was read; read it again when it is complete.")
     return scan
 
 
-def _stage_csv(source: Path, plain: Path, staging: Path, rules: Rules) -> StagedScan:
-    table, plain, guessed = read_any_table(source, plain, staging.parent)
-    if rules.origin.mapping and table.missing:
-        if not guessed and is_windows_1252(plain):
-            plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
-        converted = convert_csv(plain, source, staging.parent, rules.origin, table)
-        return replace(_stage_converted(source, staging, rules, converted), encoding_guessed=guessed)
-    connection = _read(source, plain, staging, checked(source, table), rules)
-    if _has_broken_encoding(connection) and is_windows_1252(plain):
-        connection.close()
-        plain, guessed = recoded(plain, staging.parent, GUESSED, source), True
-        connection = _read(source, plain, staging, table, rules)
-    with connection:
-        _set_aside(connection)
-        shape = Shape(table.lines, len(table.header), table.delimiter, MAX_LINE_BYTES)
-        locate_rejected_rows(connection, plain, shape, source)
-        scan = _scan(connection, source, staging, rules)
-    ignored = tuple(name for name in table.header if clean_name(name) not in FINDING_COLUMNS)
-    return replace(scan, ignored_columns=ignored, encoding_guessed=guessed)
+def hash_of(source: Path) -> str:
+    """Return the SHA-256 of a file's content, as a scan records it."""
+    with open(source, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stage_converted(source: Path, staging: Path, rules: Rules, converted: Converted) -> StagedScan:
-    """Parse what a file of another format was converted into."""
-    with _read(source, converted.path, staging, read_header(source, converted.path), rules) as connection:
-        _set_aside(connection)
+def _stage_csv(text: SourceText, table: Table, staging: Path, rules: Rules) -> StagedScan:
+    """Stage a CSV with our columns."""
+    require_our_columns(text, table)
+    with _validate(text, text.path, table, staging, rules) as connection:
+        _split(connection)
+        locate_rejected_rows(connection, text, table)
+        return replace(_scan(connection, text, staging, rules), ignored_columns=table.ignored_columns)
+
+
+def _stage_converted(text: SourceText, staging: Path, rules: Rules, conversion: Conversion) -> StagedScan:
+    """Stage what a file of another format was converted into; the conversion knows the line of each row."""
+    with _validate(text, conversion.path, CONVERTED_TABLE, staging, rules) as connection:
+        _split(connection)
         connection.execute(
             "UPDATE rejected SET line_number = l.line FROM (SELECT unnest($lines::BIGINT[]) AS line,"
             " generate_subscripts($lines::BIGINT[], 1) AS row) l WHERE row_number = l.row",
-            {"lines": list(converted.lines)},
+            {"lines": list(conversion.lines)},
         )
-        for one in converted.set_aside:
+        for record in conversion.malformed:
             connection.execute(
-                "INSERT INTO rejected VALUES (NULL, NULL, ?, NULL, ?, ?)",
-                [one.line, f"{Reason.MALFORMED}: {one.reason}", one.raw],
+                "INSERT INTO rejected (line_number, reason, raw) VALUES (?, ?, ?)",
+                [record.line, f"{Reason.MALFORMED}: {record.reason}", record.raw],
             )
-        scan = _scan(connection, source, staging, rules)
-    return replace(scan, format=converted.format, left_out=converted.left_out, notes=converted.notes)
+        scan = _scan(connection, text, staging, rules)
+    return replace(scan, format=conversion.format, skipped=conversion.skipped, notes=conversion.notes)
 
 
-def _scan(connection: DuckDBPyConnection, source: Path, staging: Path, rules: Rules) -> StagedScan:
-    [(accepted, set_aside)] = connection.execute(
-        "SELECT (SELECT count(*) FROM judged WHERE reason IS NULL), (SELECT count(*) FROM rejected)"
-    ).fetchall()
-    return StagedScan(
-        path=staging,
-        source=str(source),
-        content_hash=hash_of(source),
-        rules=rules.fingerprint,
-        rows_in=accepted + set_aside,
-        accepted=accepted,
-        set_aside=set_aside,
-        ignored_columns=(),
-        encoding_guessed=False,
-    )
-
-
-def _read(source: Path, plain: Path, staging: Path, table: Table, rules: Rules) -> DuckDBPyConnection:
-    """Load every row, judged, into a new staging database; rows with a wrong number of fields into reject tables."""
+def _validate(text: SourceText, csv: Path, table: Table, staging: Path, rules: Rules) -> DuckDBPyConnection:
+    """Load every row, validated, into a new staging database; DuckDB keeps malformed rows in its reject tables."""
     staging.unlink(missing_ok=True)
     connection = duckdb.connect(str(staging), config={"memory_limit": MEMORY_LIMIT})
-    # It is read once and thrown away, so it is not worth the time that compressing it takes.
+    # It is read once and thrown away, so compressing it is not worth the time.
     connection.execute("SET force_compression = 'uncompressed'")
     # Positional names: a header may hold anything, and an identifier never comes from data.
     columns = {f"c{index}": "VARCHAR" for index in range(len(table.header))}
     by_name = {clean_name(name): f"c{index}" for index, name in enumerate(table.header)}
-    file = {
-        "path": _as_pattern(plain),
+    parameters = rule_parameters(rules) | {
+        "path": _as_pattern(csv),
         "columns": columns,
         "delimiter": table.delimiter,
         "max_line_size": MAX_LINE_BYTES,
         "buffer_size": 2 * MAX_LINE_BYTES,
     }
     try:
-        connection.execute(judging(by_name, list(columns)), file | rule_values(rules))
+        connection.execute(validation_sql(by_name, list(columns)), parameters)
     except duckdb.Error as error:
         connection.close()
         reason = str(error).splitlines()[0]
         raise FindingsFileError(
-            f"{source} cannot be read as CSV ({reason.rstrip('.')}); save it again as CSV in UTF-8."
+            f"{text.source} cannot be read as CSV ({reason.rstrip('.')}); save it again as CSV in UTF-8."
         ) from None
     return connection
 
 
-def _has_broken_encoding(connection: DuckDBPyConnection) -> bool:
-    found = connection.execute("SELECT 1 FROM reject_errors WHERE error_type = 'INVALID ENCODING' LIMIT 1")
-    return found.fetchone() is not None
+def _as_pattern(path: Path) -> str:
+    """Return the glob pattern that matches only this path, because DuckDB takes every path as a pattern."""
+    if "\\" in str(path) and glob.has_magic(str(path)):
+        raise FindingsFileError(f"{path} has a backslash and one of *?[ in its name; rename it.")
+    return glob.escape(str(path))
 
 
-def _as_pattern(source: Path) -> str:
-    """Give the glob pattern that only this path matches, for DuckDB takes any path as a pattern."""
-    if "\\" in str(source) and glob.has_magic(str(source)):
-        raise FindingsFileError(f"{source} has a backslash and one of *?[ in its name; rename it.")
-    return glob.escape(str(source))
-
-
-def _set_aside(connection: DuckDBPyConnection) -> None:
-    """Split what was read into `accepted` and `rejected`; the number of a row is its place in the file."""
+def _split(connection: DuckDBPyConnection) -> None:
+    """Split the validated rows into `accepted` and `rejected`; the number of a row is its place in the file."""
     names = ", ".join(FINDING_COLUMNS)
     connection.execute(
         f"""
         CREATE VIEW accepted AS
-        SELECT rowid + 1 AS row_number, finding_key, {names} FROM judged WHERE reason IS NULL
+        SELECT rowid + 1 AS row_number, finding_key, {names} FROM validated WHERE reason IS NULL
         """
     )
     connection.execute(
@@ -178,15 +152,14 @@ def _set_aside(connection: DuckDBPyConnection) -> None:
         CREATE TABLE rejected AS
         SELECT rowid + 1 AS row_number, NULL::BIGINT AS record_number, NULL::BIGINT AS line_number,
             json_extract_string(raw, '$.finding_id') AS finding_id, reason, raw
-        FROM judged WHERE reason IS NOT NULL
+        FROM validated WHERE reason IS NOT NULL
         """
     )
-    # What DuckDB calls a line counts records: a quoted line break is not a new one, a blank line is.
+    # What DuckDB calls a line is a record: a quoted line break does not start a new one, a blank line does.
     connection.execute(
         f"""
-        INSERT INTO rejected
-        SELECT NULL, line, NULL, NULL,
-            '{Reason.MALFORMED}: ' || lower(replace(CAST(any_value(error_type) AS VARCHAR), '_', ' ')),
+        INSERT INTO rejected (record_number, reason, raw)
+        SELECT line, '{Reason.MALFORMED}: ' || lower(replace(CAST(any_value(error_type) AS VARCHAR), '_', ' ')),
             ltrim(any_value(csv_line), chr(10) || chr(13))
         FROM reject_errors
         GROUP BY line
@@ -194,13 +167,18 @@ def _set_aside(connection: DuckDBPyConnection) -> None:
     )
 
 
-def _look_of(source: Path) -> tuple[int, int, int]:
-    """Give what shows that a file was replaced or written to."""
-    found = source.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def hash_of(source: Path) -> str:
-    """Give the SHA-256 of a file's content, as a scan records it."""
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _scan(connection: DuckDBPyConnection, text: SourceText, staging: Path, rules: Rules) -> StagedScan:
+    [(accepted, rejected)] = connection.execute(
+        "SELECT (SELECT count(*) FROM validated WHERE reason IS NULL), (SELECT count(*) FROM rejected)"
+    ).fetchall()
+    return StagedScan(
+        path=staging,
+        source=str(text.source),
+        content_hash=hash_of(text.source),
+        rules=rules.fingerprint,
+        rows_in=accepted + rejected,
+        accepted=accepted,
+        rejected=rejected,
+        ignored_columns=(),
+        encoding_guessed=text.encoding_guessed,
+    )

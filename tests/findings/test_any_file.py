@@ -82,7 +82,7 @@ def test_rows_in_any_order_and_columns_in_any_order_make_the_same_findings(
     assert scan.rows_in == len(table) == len(found["accepted"]) + len(found["rejected"])
     shuffled, columns = chance.sample(table, len(table)), chance.sample(COLUMNS, len(COLUMNS))
     again, found_again = staged(as_csv(shuffled, columns, delimiter))
-    assert (again.accepted, again.set_aside) == (scan.accepted, scan.set_aside)
+    assert (again.accepted, again.rejected) == (scan.accepted, scan.rejected)
     assert found_again["accepted"] == found["accepted"]
 
 
@@ -140,7 +140,7 @@ def test_merging_and_planning_lose_nothing_and_are_the_same_each_time(table: lis
                 ).fetchall()
                 [(duplicates,)] = tx.execute("SELECT count(*) FROM duplicate_findings").fetchall()
             [scan] = scanned.read
-            assert scan.rows_in == scan.accepted + scan.set_aside
+            assert scan.rows_in == scan.accepted + scan.rejected
             assert merged.accepted == scan.accepted == merged.kept + duplicates
             # Of two rows of one finding the one of higher severity stands.
             assert wrong == 0

@@ -59,7 +59,7 @@ def test_a_file_with_bad_rows_up_to_the_limit_is_read(
 ) -> None:
     mixed = [*rows(good), *(row(100 + number, severity="odd") for number in range(bad))]
     scan = ingest_file(ledger, write(tmp_path / "b.csv", mixed), max_rejected_share=limit)
-    assert (scan.accepted, scan.set_aside) == (good, bad)
+    assert (scan.accepted, scan.rejected) == (good, bad)
 
 
 def test_a_new_file_replaces_the_findings_of_its_own_sources_only(ledger: Ledger, tmp_path: Path) -> None:

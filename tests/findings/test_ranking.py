@@ -126,7 +126,7 @@ def test_no_findings_are_no_findings(ledger: Ledger, tmp_path: Path) -> None:
 
 def test_the_sample_holds_what_it_promises(ledger: Ledger) -> None:
     scan = ingest_file(ledger, SAMPLE)
-    assert (scan.rows_in, scan.accepted, scan.set_aside, scan.ignored_columns) == (20, 20, 0, ())
+    assert (scan.rows_in, scan.accepted, scan.rejected, scan.ignored_columns) == (20, 20, 0, ())
     with ledger.transaction() as tx:
         counts = normalize(tx)
         prioritize(tx, WEIGHTS)

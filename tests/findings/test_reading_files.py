@@ -91,7 +91,7 @@ def test_the_columns_that_are_needed_are_the_models() -> None:
 )
 def test_a_file_is_read_however_it_is_written(read: Callable[[str | bytes], StagedScan], content: str | bytes) -> None:
     scan = read(content)
-    assert (scan.rows_in, scan.accepted, scan.set_aside) == (1, 1, 0)
+    assert (scan.rows_in, scan.accepted, scan.rejected) == (1, 1, 0)
     assert accepted(scan) == [("F-1", "xss", "high", "https://git.example.com/acme/shop", 1)]
 
 
@@ -119,7 +119,7 @@ def test_extra_columns_are_named_and_not_read(tmp_path: Path) -> None:
 
 def test_a_file_with_a_header_alone_has_no_rows(read: Callable[[str], StagedScan]) -> None:
     scan = read(HEADER + "\n")
-    assert (scan.rows_in, scan.accepted, scan.set_aside) == (0, 0, 0)
+    assert (scan.rows_in, scan.accepted, scan.rejected) == (0, 0, 0)
 
 
 def test_a_field_may_be_long(read: Callable[[str], StagedScan]) -> None:
@@ -134,7 +134,7 @@ def test_a_field_beyond_all_measure_is_set_aside_or_an_error_with_a_sentence(
         scan = read(content)
     except FindingsFileError:
         return
-    assert (scan.accepted, scan.set_aside) == (1, 1)
+    assert (scan.accepted, scan.rejected) == (1, 1)
 
 
 def test_the_same_content_has_the_same_hash(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_text_is_read_in_the_encodings_that_people_have(
     read: Callable[[str | bytes], StagedScan], content: bytes
 ) -> None:
     scan = read(content)
-    assert (scan.accepted, scan.set_aside) == (2, 0)
+    assert (scan.accepted, scan.rejected) == (2, 0)
     with duckdb.connect(str(scan.path), read_only=True) as connection:
         titles = connection.execute("SELECT title FROM accepted ORDER BY row_number").fetchall()
     assert titles == [("Größe, 5 € “quoted”",), ("Finding 2",)]
@@ -179,7 +179,7 @@ def test_text_is_read_in_the_encodings_that_people_have(
 def test_other_delimiters_are_seen_from_the_header(read: Callable[[str | bytes], StagedScan], delimiter: str) -> None:
     rows_of_text = [HEADER.split(","), *(list(row(number).values()) for number in (1, 2))]
     scan = read("\n".join(delimiter.join(fields) for fields in rows_of_text) + f"\n{delimiter.join('abc')}\n")
-    assert (scan.accepted, scan.set_aside) == (2, 1)
+    assert (scan.accepted, scan.rejected) == (2, 1)
 
 
 def test_a_header_may_have_blanks_dashes_and_capitals(read: Callable[[str | bytes], StagedScan]) -> None:
@@ -207,12 +207,16 @@ def test_a_bad_byte_in_a_row_is_that_rows_matter_wherever_it_stands(
     texts = [line(number, title="Größe").encode() for number in range(1, 400)]
     texts[at - 1] = texts[at - 1].replace("ö".encode(), b"\xf6")
     scan = read((HEADER + "\n").encode() + b"".join(texts))
-    assert (scan.accepted, scan.set_aside, scan.encoding_guessed) == (398, 1, False)
+    assert (scan.accepted, scan.rejected, scan.encoding_guessed) == (398, 1, False)
 
 
 def test_an_encoding_that_was_guessed_is_told(read: Callable[[str | bytes], StagedScan]) -> None:
     assert read(TEXT.encode("cp1252")).encoding_guessed
     assert not read(TEXT.encode("utf-16")).encoding_guessed
+
+
+def test_json_is_never_taken_for_windows_text(read: Callable[[str | bytes], StagedScan]) -> None:
+    assert not read('[{"Target": "caf\xe9", "Results": []}]'.encode("cp1252")).encoding_guessed
 
 
 def test_a_refusal_names_the_file_that_was_given(tmp_path: Path) -> None:

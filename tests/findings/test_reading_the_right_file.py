@@ -63,7 +63,7 @@ def test_a_quote_in_an_unquoted_text_is_part_of_it(tmp_path: Path) -> None:
     source = samples.write(tmp_path / "f.csv", rows)
     source.write_text(source.read_text().replace("A weakness.", 'a 15" pipe', 1))
     scan = read(source)
-    assert (scan.accepted, scan.set_aside) == (2, 1)
+    assert (scan.accepted, scan.rejected) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_blank_first_line_is_told_of(tmp_path: Path) -> None:
 )
 def test_an_address_that_names_no_repository_is_set_aside(tmp_path: Path, url: str) -> None:
     scan = read(samples.write(tmp_path / "f.csv", [samples.row(1, repo_url=url), samples.row(2)]))
-    assert (scan.accepted, scan.set_aside) == (1, 1)
+    assert (scan.accepted, scan.rejected) == (1, 1)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

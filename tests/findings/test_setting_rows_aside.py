@@ -31,7 +31,7 @@ def judge(
             one for (one,) in connection.execute("SELECT finding_id FROM accepted ORDER BY row_number").fetchall()
         ]
         rejected = connection.execute("SELECT line_number, finding_id, reason FROM rejected ORDER BY ALL").fetchall()
-    assert (scan.rows_in, scan.accepted, scan.set_aside) == (
+    assert (scan.rows_in, scan.accepted, scan.rejected) == (
         len(accepted) + len(rejected),
         len(accepted),
         len(rejected),

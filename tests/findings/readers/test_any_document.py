@@ -70,7 +70,7 @@ def _nothing_is_lost(document: Any, reading: Reading) -> None:
     items = list(reader.read(document)) if reader else []
     rows = [item for item in items if not isinstance(item, LeftOut | Note)]
     assert reading.scan.rows_in == len(rows)
-    assert sum(reading.scan.left_out.values()) == sum(item.count for item in items if isinstance(item, LeftOut))
+    assert sum(reading.scan.skipped.values()) == sum(item.count for item in items if isinstance(item, LeftOut))
 
 
 def test_each_format_has_a_document_that_its_own_reader_alone_knows() -> None:
@@ -86,4 +86,4 @@ def test_hostile_texts_pass_as_texts(hostile: str) -> None:
     document = changed(document, (*result, "message"), {"text": hostile})
     document = changed(document, (*result, "ruleId"), hostile)
     reading = read_text(json.dumps(document))
-    assert (reading.scan.rows_in, reading.scan.left_out) == (2, {"suppressed": 1})
+    assert (reading.scan.rows_in, reading.scan.skipped) == (2, {"suppressed": 1})

@@ -46,7 +46,7 @@ def test_a_mapping_brings_columns_and_words_to_ours() -> None:
         ("7", "House scanner", "sql_injection", "critical", "src/db.py", 12, "CWE-89", "python"),
         ("8", "House scanner", "other", "low", "src/c.py", None, "CWE-327", "python"),
     ]
-    assert reading.scan.left_out == {"Status 'Resolved'": 1}
+    assert reading.scan.skipped == {"Status 'Resolved'": 1}
 
 
 def test_what_cannot_be_used_is_set_aside_with_its_line() -> None:
@@ -142,6 +142,13 @@ def test_a_proposed_mapping_can_be_used_as_it_is(tmp_path: Path) -> None:
     assert len(read_file(source, origin(mapping)).rows) == 2
 
 
+def test_a_mapping_is_proposed_for_csv_only(tmp_path: Path) -> None:
+    source = tmp_path / "scan.json"
+    source.write_text('{"version": "2.1.0", "runs": []}')
+    with pytest.raises(FindingsFileError, match="is JSON, which needs no mapping"):
+        proposed_mapping(source)
+
+
 def test_a_header_may_hold_anything_that_toml_would_take_for_its_own(tmp_path: Path) -> None:
     source, saved = tmp_path / "odd.csv", tmp_path / "columns.toml"
     source.write_text('"severity","ti""tle","title","a\n[only]","file"\nhigh,a,b,c,d\n')
@@ -178,6 +185,6 @@ def test_exports_of_other_tools_are_read_by_what_is_proposed(
     reading = read_file(source, origin(mapping))
     with source.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert reading.scan.rows_in + sum(reading.scan.left_out.values()) == len(rows)
+    assert reading.scan.rows_in + sum(reading.scan.skipped.values()) == len(rows)
     if count is not None:
-        assert (len(reading.rows), dict(reading.scan.left_out), len(reading.rejected)) == (count, left_out, set_aside)
+        assert (len(reading.rows), dict(reading.scan.skipped), len(reading.rejected)) == (count, left_out, set_aside)

@@ -82,7 +82,7 @@ def test_one_run_of_semgrep_is_the_same_findings_in_both_of_its_formats(printed:
         "finding_key",
     )
     assert ours.all(*fields) == theirs.all(*fields)
-    assert ours.scan.left_out == theirs.scan.left_out == {"suppressed": 1}
+    assert ours.scan.skipped == theirs.scan.skipped == {"suppressed": 1}
     assert len(ours.keys) == 3
 
 
@@ -157,7 +157,7 @@ def test_trivy_tells_vulnerabilities_misconfigurations_and_secrets() -> None:
         ("other", "critical", "Dockerfile", 4, None),
         ("hardcoded_secret", "critical", "config/prod.env", 3, None),
     ]
-    assert reading.scan.left_out == {"licenses": 2, "of status PASS": 1}
+    assert reading.scan.skipped == {"licenses": 2, "of status PASS": 1}
     assert "AKIA" not in json.dumps(reading.rows, default=str)
 
 
@@ -196,7 +196,7 @@ def test_an_issue_of_snyk_on_many_paths_is_one_finding() -> None:
         ("SNYK-JS-2", "critical", "pkg:npm/lodash", None),
     ]
     assert "3 paths lead to the package" in reading.rows[0]["description"]
-    assert reading.scan.left_out == {"licenses": 1, "suppressed": 1}
+    assert reading.scan.skipped == {"licenses": 1, "suppressed": 1}
 
 
 def test_applications_in_a_container_are_projects_of_it() -> None:
@@ -303,7 +303,7 @@ def test_open_alerts_of_github_are_read_and_closed_ones_counted() -> None:
     assert reading.all(*names) == [
         ("code-scanning-0", "xss", "medium", "https://github.com/acme/web", 9, "javascript", "CWE-79")
     ]
-    assert reading.scan.left_out == {"auto dismissed": 1, "dismissed": 2, "fixed": 1}
+    assert reading.scan.skipped == {"auto dismissed": 1, "dismissed": 2, "fixed": 1}
 
 
 def test_an_alert_keeps_its_key_while_its_line_moves() -> None:

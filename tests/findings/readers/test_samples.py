@@ -99,7 +99,7 @@ def test_severities_and_categories_are_those_of_the_file(name: str, category: st
 
 
 def test_what_a_file_suppresses_is_counted() -> None:
-    assert read_file(SAMPLES / "sarif/with-suppressions.sarif", ANYWHERE).scan.left_out == {"suppressed": 3}
+    assert read_file(SAMPLES / "sarif/with-suppressions.sarif", ANYWHERE).scan.skipped == {"suppressed": 3}
 
 
 def test_paths_of_another_machine_need_to_be_told_their_root() -> None:

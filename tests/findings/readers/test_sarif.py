@@ -121,7 +121,7 @@ def test_a_category_is_never_guessed_from_words() -> None:
 )
 def test_what_is_no_finding_is_left_out_and_counted(more: dict[str, Any], reason: str) -> None:
     reading = read(log(result(), result(**more), result(**more)))
-    assert (len(reading.rows), reading.scan.left_out) == (1, {reason: 2})
+    assert (len(reading.rows), reading.scan.skipped) == (1, {reason: 2})
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_secrets_are_not_quoted() -> None:
     tool = {"driver": {"name": "Trivy", "rules": [rule, {"id": "GPL", "name": "License"}]}}
     reading = read(log(result("key", message=match), result("GPL"), tool=tool))
     assert reading.all("category", "title") == [("hardcoded_secret", "A key")]
-    assert reading.scan.left_out == {"licenses": 1}
+    assert reading.scan.skipped == {"licenses": 1}
     hard_coded = result(message={"text": 'The value "hunter2" is used as a password'}, properties={"cwe": 798})
     for one in (reading, read(log(hard_coded))):
         assert "hunter2" not in json.dumps([one.rows, one.rejected], default=str)
