@@ -17,10 +17,10 @@ from remediation_assets.ledger.schema import FINDING_COLUMNS
 
 from .errors import FindingsFileError
 from .header import Table
-from .origin import Origin
+from .origin import SourceContext
 from .plain_text import SourceText
-from .readers import READERS, mapped_csv, reader_for
-from .readers.row import Item, LeftOut, Note, Row, Unreadable
+from .readers import FORMATS, format_of, mapped_csv
+from .readers.row import Item, Note, Row, Skipped, Unreadable
 
 LONGEST_TEXT = 100_000
 """Characters of one text that are kept; nobody reads more, and a prompt takes a fraction of it."""
@@ -52,7 +52,7 @@ class Conversion:
     notes: tuple[str, ...]
 
 
-def convert_json(text: SourceText, folder: Path, origin: Origin) -> Conversion:
+def convert_json(text: SourceText, folder: Path, context: SourceContext) -> Conversion:
     """Convert JSON, of one document or several; raise FindingsFileError if no format fits or something is missing."""
     # Pages of an API may stand one after the other or, as `gh api --slurp` writes them, in a list.
     documents = [page for one in _documents(text) for page in (one if _is_pages(one) else [one])]
@@ -63,14 +63,14 @@ def convert_json(text: SourceText, folder: Path, origin: Origin) -> Conversion:
             # GitHub answers with an empty list if there is no alert, and on the last page of many.
             if document == []:
                 continue
-            reader = reader_for(document)
-            if reader is None:
+            found = format_of(document)
+            if found is None:
                 raise Unreadable(f"is JSON that no reader knows ({_outline(document)}); {_expected()}")
-            formats[reader.name] = None
-            for item in reader.read(document):
+            formats[found.name] = None
+            for item in found.read(document):
                 yield item, None
 
-    writer = _Writer(text.source, folder, origin)
+    writer = _Writer(text.source, folder, context)
     try:
         writer.write(items())
     except RecursionError:
@@ -79,12 +79,12 @@ def convert_json(text: SourceText, folder: Path, origin: Origin) -> Conversion:
     return writer.conversion(", ".join(formats) or "an empty list")
 
 
-def convert_csv(text: SourceText, table: Table, folder: Path, origin: Origin) -> Conversion:
+def convert_csv(text: SourceText, table: Table, folder: Path, context: SourceContext) -> Conversion:
     """Convert a CSV with other columns by the mapping; raise FindingsFileError if the mapping does not fit."""
     malformed: list[MalformedRecord] = []
 
     def items() -> Iterator[tuple[Item, int | None]]:
-        mapping = mapped_csv.validated_mapping(origin.mapping, table.header)
+        mapping = mapped_csv.validated_mapping(context.mapping, table.header)
         with text.open() as file:
             for record in mapped_csv.records(file, table.header, table.delimiter):
                 if record.malformed:
@@ -93,7 +93,7 @@ def convert_csv(text: SourceText, table: Table, folder: Path, origin: Origin) ->
                     yield mapped_csv.row_of(record, mapping), record.line
 
     # If a column names the repository, a row without one is rejected by itself, as with any other field.
-    writer = _Writer(text.source, folder, origin, repository_optional="repo_url" in origin.mapping.get("columns", {}))
+    writer = _Writer(text.source, folder, context, repository_optional="repo_url" in context.mapping.get("columns", {}))
     writer.write(items())
     return writer.conversion("mapped CSV", malformed)
 
@@ -101,11 +101,13 @@ def convert_csv(text: SourceText, table: Table, folder: Path, origin: Origin) ->
 class _Writer:
     """Writes rows into our CSV and counts the rest."""
 
-    def __init__(self, display_path: Path, folder: Path, origin: Origin, *, repository_optional: bool = False) -> None:
+    def __init__(
+        self, display_path: Path, folder: Path, context: SourceContext, *, repository_optional: bool = False
+    ) -> None:
         self._display_path = display_path
         self._path = folder / "converted.csv"
-        self._origin = origin
-        self._repository_optional = repository_optional or bool(origin.services)
+        self._context = context
+        self._repository_optional = repository_optional or bool(context.services)
         self._lines: list[int | None] = []
         self._skipped: Counter[str] = Counter()
         self._notes: list[str] = []
@@ -122,7 +124,7 @@ class _Writer:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(FINDING_COLUMNS)
             for item, line in items:
-                if isinstance(item, LeftOut):
+                if isinstance(item, Skipped):
                     self._skipped[item.reason] += item.count
                 elif isinstance(item, Note):
                     self._notes.append(item.sentence)
@@ -136,7 +138,7 @@ class _Writer:
         return Conversion(self._path, name, tuple(self._lines), tuple(malformed), skipped, tuple(self._notes))
 
     def _values(self, row: Row) -> list[str]:
-        resolved: dict[str, Any] = dict(self._origin.placed(row))
+        resolved: dict[str, Any] = dict(self._context.resolve(row))
         if not resolved.get("repo_url") and not self._repository_optional:
             raise FindingsFileError(
                 f"{self._display_path} does not tell the repository of its findings; give --repo-url "
@@ -191,4 +193,4 @@ def _outline(document: Any) -> str:
 
 
 def _expected() -> str:
-    return f"expected {', '.join(reader.name for reader in READERS[:-1])} or {READERS[-1].name}"
+    return f"expected {', '.join(one.name for one in FORMATS[:-1])} or {FORMATS[-1].name}"

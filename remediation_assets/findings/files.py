@@ -1,4 +1,7 @@
-"""Which files are meant: a file is itself, a folder every findings file in it."""
+"""Find the files to read: a path of a file is that file, a path of a folder every findings file in it.
+
+What is in the files does not matter here.
+"""
 
 import os
 from collections.abc import Sequence
@@ -10,14 +13,18 @@ _SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv", "json", "jsonl",
 
 
 def absolute(path: str | Path) -> Path:
-    """Give a path as it is meant from wherever it is read later, its `~` put in."""
+    """Return an absolute path with its `~` expanded, which means the same in every process."""
     return Path(os.path.expanduser(path)).absolute()
 
 
-def findings_files(given: Sequence[Path]) -> list[Path]:
-    """Give the files that some paths mean, each once, those of a folder by name; raises FindingsFileError for none."""
+def findings_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files, each once and those of a folder sorted by name.
+
+    Raise FindingsFileError if a folder has none or cannot be read.
+    """
+    # A dict, because it keeps the order of the paths and each file once.
     found: dict[Path, None] = {}
-    for path in given:
+    for path in paths:
         if not path.is_dir():
             found[path] = None
             continue

@@ -1,12 +1,13 @@
 """What makes two rows the same finding: the SQL expression of `finding_key`.
 
-The key covers repository, service, category and file, and then the tool's fingerprint where there
-is one; else line, dependency and fixed version, the rule for category `other`, and the title where
-line and dependency are both empty.
+The key covers repository, service, category and file, and then the tool's fingerprint if there is one. Without one it
+covers line, dependency and fixed version, the rule for category `other`, and the title if line and dependency are both
+empty.
 """
 
 from remediation_assets.models import FindingCategory
 
+# A change here gives every finding another key: what is known of the old ones is then no longer found.
 _PLACE = "repo_url, service_name, category, file_path"
 
 FINDING_KEY_SQL = f"""

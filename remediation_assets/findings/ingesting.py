@@ -1,4 +1,7 @@
-"""Staged scans into the ledger: together they replace the current findings of their own sources, no others."""
+"""Ingest staged scans into the ledger: together they replace the current findings of their own sources, no others.
+
+A source is a scanner and a repository.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,21 +18,23 @@ from .reading import MEMORY_LIMIT, StagedScan
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """What became of the files that were read together.
+class IngestResult:
+    """The new scans, and how the findings of the sources that were read have changed.
 
-    Rows in = accepted + set aside. The findings of their sources are new, unchanged or gone against
-    what was known of these sources before.
+    A finding is new, unchanged, or closed: no longer reported.
     """
 
     scan_ids: tuple[int, ...]
     new: int
     unchanged: int
-    gone: int
+    closed: int
 
 
-def current_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: str) -> int | None:
-    """Give the scan that has read this content from this path by these rules, if all that it found still stands."""
+def unchanged_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: str) -> int | None:
+    """Return the scan that read this content from this path by these rules; None if there is none.
+
+    It only counts if all that it found is still current, its rejected rows included.
+    """
     row = tx.execute(
         """
         SELECT scan_id FROM scans c
@@ -45,8 +50,8 @@ def current_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: 
     return int(row[0]) if row else None
 
 
-def attached(scans: Sequence[StagedScan]) -> dict[str, Path]:
-    """Give the names under which `ingest` wants the staging databases attached."""
+def staging_databases(scans: Sequence[StagedScan]) -> dict[str, Path]:
+    """Return the staging databases by the names under which `ingest` expects them to be attached."""
     return {_name(number): scan.path for number, scan in enumerate(scans)}
 
 
@@ -54,62 +59,43 @@ def ingest(
     tx: DuckDBPyConnection,
     scans: Sequence[StagedScan],
     *,
-    standing: Sequence[int] = (),
+    unchanged: Sequence[int] = (),
     max_rejected_share: float,
     now: datetime,
-) -> Ingested:
-    """Bring scans that are `attached` into the ledger, beside those `standing` that were read together with them.
+) -> IngestResult:
+    """Bring scans whose `staging_databases` are attached into the ledger.
 
-    A source is a scanner and a repository. What other files brought for the same sources is replaced, and
-    so is all that the same paths brought before. Raises FindingsFileError, writing nothing, where more than
-    `max_rejected_share` of the rows of a file had to be set aside.
+    `unchanged` are the earlier scans of files that were requested together with them. What other files brought for
+    the same sources is replaced, and so is all that the same paths brought before. Raise FindingsFileError, writing
+    nothing, if more than `max_rejected_share` of the rows of a file were rejected.
     """
+    # Every file is checked before the first write: a refusal then leaves all of them as they were.
     for number, scan in enumerate(scans):
-        _check_share(tx, _name(number), scan, max_rejected_share)
+        _check_rejected_share(tx, _name(number), scan, max_rejected_share)
     [(newest,)] = tx.execute("SELECT coalesce(max(scan_id), 0) FROM scans").fetchall()
-    ids = {newest + 1 + number: _name(number) for number in range(len(scans))}
-    paths = dict(zip(ids, (scan.source for scan in scans), strict=True))
-    _note_sources(tx, ids, paths)
-    _note_replaced(tx, list(paths.values()), standing)
-    counts = _count(tx, ids, standing)
+    names = {newest + 1 + number: _name(number) for number in range(len(scans))}
+    paths = dict(zip(names, (scan.source for scan in scans), strict=True))
+    # Counting compares the new rows with the current ones, so it comes before the sources are replaced.
+    _find_read_sources(tx, names, paths)
+    _find_replaced_sources(tx, list(paths.values()), unchanged)
+    counts = _count_changes(tx, names, unchanged)
     tx.execute("DELETE FROM sources WHERE (scanner, repo_url, scan_id) IN (FROM replaced_sources)")
-    tx.execute("INSERT INTO sources SELECT scanner, repo_url, scan_id, first_scan_id FROM read_sources")
-    tx.execute("UPDATE scans SET last_read_at = ? WHERE list_contains(?, scan_id)", [now, list(standing)])
-    if not scans and not counts.gone:
+    tx.execute(
+        """
+        INSERT INTO sources (scanner, repo_url, scan_id, first_scan_id)
+        SELECT scanner, repo_url, scan_id, first_scan_id FROM read_sources
+        """
+    )
+    tx.execute("UPDATE scans SET last_read_at = ? WHERE list_contains(?, scan_id)", [now, list(unchanged)])
+    if not scans and not counts.closed:
         return counts
-    # Each row has its number, so the order in which they are written is free, and all cores may write. What is
-    # copied need not stay in memory.
+    # Each row has its number, so they may be written in any order, by all cores. Rows that are copied need not stay
+    # in memory.
     tx.execute("SET preserve_insertion_order = false")
     tx.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    columns = ", ".join(FINDING_COLUMNS)
-    for (scan_id, name), scan in zip(ids.items(), scans, strict=True):
-        tx.execute(
-            """
-            INSERT INTO scans (scan_id, source, content_hash, rules, ingested_at, last_read_at, rows_in, accepted,
-                set_aside, new_findings, unchanged_findings, gone_findings, format, left_out)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            [
-                *(scan_id, scan.source, scan.content_hash, scan.rules, now, now, scan.rows_in, scan.accepted),
-                *(scan.rejected, counts.new, counts.unchanged, counts.gone),
-                *(scan.format, json.dumps(dict(scan.skipped))),
-            ],
-        )
-        tx.execute(
-            f"""
-            INSERT INTO finding_rows (scan_id, row_number, finding_key, {columns})
-            SELECT ?, row_number, finding_key, {columns} FROM {name}.accepted
-            """,
-            [scan_id],
-        )
-        tx.execute("DELETE FROM rejected_findings WHERE source = ?", [scan.source])
-        tx.execute(
-            f"""
-            INSERT INTO rejected_findings
-            SELECT ?, ?, line_number, finding_id, reason, raw FROM {name}.rejected ORDER BY line_number
-            """,
-            [scan_id, scan.source],
-        )
+    for (scan_id, name), scan in zip(names.items(), scans, strict=True):
+        _write_scan(tx, scan_id, scan, counts, now)
+        _copy_rows(tx, scan_id, scan, name)
     tx.execute("UPDATE state SET findings_version = findings_version + 1")
     return counts
 
@@ -118,7 +104,7 @@ def _name(number: int) -> str:
     return f"staging_{number}"
 
 
-def _check_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, max_rejected_share: float) -> None:
+def _check_rejected_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, max_rejected_share: float) -> None:
     if not scan.rows_in or scan.rejected / scan.rows_in <= max_rejected_share:
         return
     reasons = tx.execute(
@@ -131,18 +117,18 @@ def _check_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, max_reject
     )
 
 
-def _note_sources(tx: DuckDBPyConnection, ids: Mapping[int, str], paths: Mapping[int, str]) -> None:
-    """Note which sources the scans have read, and since when they are known: that keeps their place in the order."""
+def _find_read_sources(tx: DuckDBPyConnection, names: Mapping[int, str], paths: Mapping[int, str]) -> None:
+    """Find the sources in the scans, with the scan that each was first seen in, which keeps its place in the order."""
     tx.execute(
         "CREATE OR REPLACE TEMP TABLE read_sources "
         "(scanner VARCHAR, repo_url VARCHAR, scan_id INTEGER, first_scan_id INTEGER)"
     )
-    for scan_id, name in ids.items():
+    for scan_id, name in names.items():
         tx.execute(
             f"""
-            INSERT INTO read_sources
+            INSERT INTO read_sources (scanner, repo_url, scan_id, first_scan_id)
             SELECT a.scanner, a.repo_url, $scan, coalesce(
-                -- In this file before, or else in whichever.
+                -- First in this file, or else in any.
                 min(s.first_scan_id) FILTER (c.source = $path), min(s.first_scan_id), $scan)
             FROM (SELECT DISTINCT scanner, repo_url FROM {name}.accepted) a
             LEFT JOIN sources s ON s.scanner = a.scanner AND s.repo_url = a.repo_url
@@ -153,48 +139,91 @@ def _note_sources(tx: DuckDBPyConnection, ids: Mapping[int, str], paths: Mapping
         )
 
 
-def _note_replaced(tx: DuckDBPyConnection, paths: Sequence[str], standing: Sequence[int]) -> None:
-    """Note what stands no longer: other scans of the sources that were read, and earlier ones of the same paths."""
+def _find_replaced_sources(tx: DuckDBPyConnection, paths: Sequence[str], unchanged: Sequence[int]) -> None:
+    """Find what is replaced: other scans of the sources that were read, and earlier scans of the same paths."""
     tx.execute(
         """
         CREATE OR REPLACE TEMP TABLE replaced_sources AS
         SELECT s.scanner, s.repo_url, s.scan_id FROM sources s JOIN scans c USING (scan_id)
-        WHERE NOT list_contains($standing, s.scan_id) AND (
+        WHERE NOT list_contains($unchanged, s.scan_id) AND (
             list_contains($paths, c.source)
             OR (s.scanner, s.repo_url) IN (SELECT (scanner, repo_url) FROM read_sources)
             OR (s.scanner, s.repo_url) IN (
-                SELECT (o.scanner, o.repo_url) FROM sources o WHERE list_contains($standing, o.scan_id)))
+                SELECT (o.scanner, o.repo_url) FROM sources o WHERE list_contains($unchanged, o.scan_id)))
         """,
-        {"standing": list(standing), "paths": list(paths)},
+        {"unchanged": list(unchanged), "paths": list(paths)},
     )
 
 
-def _count(tx: DuckDBPyConnection, ids: Mapping[int, str], standing: Sequence[int]) -> Ingested:
-    """Compare the findings that stand from now on, of what was read, with those that stood before."""
-    if not ids and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
-        [(unchanged,)] = tx.execute(
-            "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(standing)]
+def _count_changes(tx: DuckDBPyConnection, names: Mapping[int, str], unchanged: Sequence[int]) -> IngestResult:
+    """Compare the findings that will be current, of the sources that were read, with those that are."""
+    if not names and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
+        [(count,)] = tx.execute(
+            "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(unchanged)]
         ).fetchall()
-        return Ingested((), 0, unchanged, 0)
+        return IngestResult((), new=0, unchanged=count, closed=0)
     read = " UNION ALL ".join(
         [
             "SELECT finding_key FROM finding_rows SEMI JOIN sources USING (scanner, repo_url, scan_id) "
-            "WHERE list_contains($standing, scan_id)",
-            *(f"SELECT finding_key FROM {name}.accepted" for name in ids.values()),
+            "WHERE list_contains($unchanged, scan_id)",
+            *(f"SELECT finding_key FROM {name}.accepted" for name in names.values()),
         ]
     )
-    [(new, unchanged, gone)] = tx.execute(
+    [(new, same, closed)] = tx.execute(
         f"""
-        WITH had AS (
+        WITH before AS (
             SELECT DISTINCT finding_key FROM findings
-            WHERE list_contains($standing, scan_id)
+            WHERE list_contains($unchanged, scan_id)
                 OR (scanner, repo_url, scan_id) IN (SELECT (scanner, repo_url, scan_id) FROM replaced_sources)),
-        have AS (SELECT DISTINCT finding_key FROM ({read}))
-        SELECT count(*) FILTER (had.finding_key IS NULL),
-            count(*) FILTER (had.finding_key IS NOT NULL AND have.finding_key IS NOT NULL),
-            count(*) FILTER (have.finding_key IS NULL)
-        FROM have FULL JOIN had ON had.finding_key = have.finding_key
+        after AS (SELECT DISTINCT finding_key FROM ({read}))
+        SELECT count(*) FILTER (before.finding_key IS NULL),
+            count(*) FILTER (before.finding_key IS NOT NULL AND after.finding_key IS NOT NULL),
+            count(*) FILTER (after.finding_key IS NULL)
+        FROM after FULL JOIN before ON before.finding_key = after.finding_key
         """,
-        {"standing": list(standing)},
+        {"unchanged": list(unchanged)},
     ).fetchall()
-    return Ingested(tuple(ids), new, unchanged, gone)
+    return IngestResult(tuple(names), new=new, unchanged=same, closed=closed)
+
+
+def _write_scan(tx: DuckDBPyConnection, scan_id: int, scan: StagedScan, counts: IngestResult, now: datetime) -> None:
+    values = {
+        "scan_id": scan_id,
+        "source": scan.source,
+        "content_hash": scan.content_hash,
+        "rules": scan.rules,
+        "ingested_at": now,
+        "last_read_at": now,
+        "rows_in": scan.rows_in,
+        "accepted": scan.accepted,
+        "set_aside": scan.rejected,
+        "new_findings": counts.new,
+        "unchanged_findings": counts.unchanged,
+        "gone_findings": counts.closed,
+        "format": scan.format,
+        "left_out": json.dumps(dict(scan.skipped)),
+    }
+    tx.execute(
+        f"INSERT INTO scans ({', '.join(values)}) VALUES ({', '.join(f'${name}' for name in values)})",
+        values,
+    )
+
+
+def _copy_rows(tx: DuckDBPyConnection, scan_id: int, scan: StagedScan, name: str) -> None:
+    columns = ", ".join(FINDING_COLUMNS)
+    tx.execute(
+        f"""
+        INSERT INTO finding_rows (scan_id, row_number, finding_key, {columns})
+        SELECT ?, row_number, finding_key, {columns} FROM {name}.accepted
+        """,
+        [scan_id],
+    )
+    # A path has the rejected rows of its last scan only.
+    tx.execute("DELETE FROM rejected_findings WHERE source = ?", [scan.source])
+    tx.execute(
+        f"""
+        INSERT INTO rejected_findings (scan_id, source, line_number, finding_id, reason, raw)
+        SELECT ?, ?, line_number, finding_id, reason, raw FROM {name}.rejected ORDER BY line_number
+        """,
+        [scan_id, scan.source],
+    )

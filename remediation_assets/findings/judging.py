@@ -15,7 +15,7 @@ from remediation_assets.models import FindingCategory, Severity
 
 from .header import MUST_BE_FILLED
 from .identity import FINDING_KEY_SQL
-from .origin import Origin
+from .origin import SourceContext
 
 RULES_VERSION = 2
 """Increase it when the same file gives other rows than before; files that were read are then read again."""
@@ -50,13 +50,13 @@ class Rules:
 
     allow_reserved_hosts: bool
     allowed_hosts: tuple[str, ...] = ()
-    origin: Origin = field(default_factory=Origin)
+    source_context: SourceContext = field(default_factory=SourceContext)
 
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the rules; a file that was read by other rules is read again."""
         written = json.dumps(
-            [RULES_VERSION, self.allow_reserved_hosts, sorted(self.allowed_hosts), self.origin.fingerprint]
+            [RULES_VERSION, self.allow_reserved_hosts, sorted(self.allowed_hosts), self.source_context.fingerprint]
         )
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 

@@ -1,4 +1,7 @@
-"""Where findings come from, for files that do not tell it: repository, service, what stands before their paths."""
+"""The source context: what a person says about files that do not name their repository, service or root.
+
+Also the scan request, which says it together with the files to read. Both are read from options and TOML files here.
+"""
 
 import hashlib
 import json
@@ -6,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import FindingsFileError
 from .normalizing.paths import repository_address, repository_path
@@ -15,9 +18,9 @@ from .readers.row import Row
 
 @dataclass(frozen=True)
 class Service:
-    """A part of the code under its own name: the files below `path`, of one repository or of any.
+    """A part of the code with a name of its own: the files below `path`, of one repository or of any.
 
-    `root` is where that repository lay when it was scanned, for files that tell whole paths.
+    `root` is where that repository was checked out for the scan, for files with absolute paths.
     """
 
     name: str
@@ -26,53 +29,67 @@ class Service:
     root: str = ""
 
 
+class _Match(NamedTuple):
+    """A service that a row belongs to, and the row's path in the repository; the highest rank wins."""
+
+    rank: tuple[int, int]
+    service: Service
+    path: str
+
+
 @dataclass(frozen=True)
-class Origin:
-    """What a person says of the files that are read; it fills in what a file itself does not tell."""
+class SourceContext:
+    """What a person says about the files that are read; it fills in what a file itself does not say."""
 
     repo_url: str = ""
     service: str = ""
     root: str = ""
     services: tuple[Service, ...] = ()
     mapping: Mapping[str, Any] = field(default_factory=dict)
-    """Which column of a CSV file holds which field, as `mapped_csv` takes it."""
+    """The column of a CSV file that holds each field, in the form that the format module `mapped_csv` expects."""
 
     @property
     def fingerprint(self) -> str:
-        """Tell this from other sayings: a file that was read by others is read again."""
+        """Fingerprint of the source context; a file that was read with another one is read again."""
         services = [[one.name, one.path, one.repo_url, one.root] for one in self.services]
         written = json.dumps([self.repo_url, self.service, self.root, services, self.mapping], sort_keys=True)
         return hashlib.sha256(written.encode()).hexdigest()[:12]
 
-    def placed(self, row: Row) -> Row:
-        """Give a row with its path as one in the repository, and with repository and service where they are known.
+    def resolve(self, row: Row) -> Row:
+        """Return a row with its path in the repository, and with repository and service as far as they are known.
 
-        A service whose path is longest stands; without any its name is that of the repository.
+        What the file says about a row goes before the source context. Without any service the service is named after
+        the repository.
         """
         path = row.get("file_path") or ""
-        told = repository_address(row.get("repo_url") or "")
-        best: tuple[tuple[int, int], Service, str] | None = None
-        for service in self.services:
-            below = repository_path(path, [root for root in (service.root, self.root) if root])
-            is_there = not service.root or below != repository_path(path)
-            if told and service.repo_url and _bare(told) != _bare(service.repo_url):
-                continue
-            if is_there and _is_below(below, service.path):
-                rank = (len(service.root), len(service.path.strip("/")))
-                if best is None or rank > best[0]:
-                    best = (rank, service, below)
-        service_name = best[1].name if best else self.service
-        repo_url = told or repository_address((best[1].repo_url if best else "") or self.repo_url)
+        address = repository_address(row.get("repo_url") or "")
+        match = self._service_of(path, address)
+        service_name = match.service.name if match else self.service
+        repo_url = address or repository_address((match.service.repo_url if match else "") or self.repo_url)
         return row | Row(
-            file_path=best[2] if best else repository_path(path, [self.root] if self.root else []),
+            file_path=match.path if match else repository_path(path, [self.root] if self.root else []),
             repo_url=repo_url or None,
             service_name=row.get("service_name") or service_name or _bare(repo_url).rpartition("/")[2] or None,
         )
 
+    def _service_of(self, path: str, address: str) -> _Match | None:
+        """Return the service with the longest root, and among those with the longest path, that holds a path."""
+        best: _Match | None = None
+        for service in self.services:
+            if address and service.repo_url and _bare(address) != _bare(service.repo_url):
+                continue
+            below = repository_path(path, [root for root in (service.root, self.root) if root])
+            is_below_root = not service.root or below != repository_path(path)
+            if is_below_root and _is_below(below, service.path):
+                rank = (len(service.root), len(service.path.strip("/")))
+                if best is None or rank > best.rank:
+                    best = _Match(rank, service, below)
+        return best
+
 
 @dataclass(frozen=True)
-class Given:
-    """What a person gave to be read: files and folders, and what they say of them.
+class ScanRequest:
+    """What a person asks to be read: files and folders, and the options of their source context.
 
     `services` and `columns` are paths of TOML files: one of services, one of a mapping from columns.
     """
@@ -84,9 +101,9 @@ class Given:
     services: str = ""
     columns: str = ""
 
-    def origin(self) -> Origin:
-        """Load the files that were named; raises FindingsFileError for one that cannot be used."""
-        return Origin(
+    def source_context(self) -> SourceContext:
+        """Load the files that are named; raise FindingsFileError for one that cannot be used."""
+        return SourceContext(
             repo_url=self.repo_url,
             service=self.service,
             root=self.root,
@@ -94,23 +111,23 @@ class Given:
             mapping=read_toml(Path(self.columns)) if self.columns else {},
         )
 
-    def written(self) -> str:
-        """Give this as a text, to be read the next time where nothing is given."""
+    def to_text(self) -> str:
+        """Return the request as text, which the ledger keeps for the next run that names no file."""
         return json.dumps(asdict(self) | {"paths": [str(path) for path in self.paths]})
 
     @classmethod
-    def from_written(cls, written: str) -> "Given":
-        """Give back what was written; ledgers of before hold the paths alone, one a line."""
-        if not written.startswith("{"):
-            return cls(tuple(Path(line) for line in written.split("\n") if line))
-        told = json.loads(written)
-        return cls(**told | {"paths": tuple(map(Path, told["paths"]))})
+    def from_text(cls, text: str) -> "ScanRequest":
+        """Return the request that was kept as text; older ledgers hold only the paths, one a line."""
+        if not text.startswith("{"):
+            return cls(tuple(Path(line) for line in text.split("\n") if line))
+        values = json.loads(text)
+        return cls(**values | {"paths": tuple(map(Path, values["paths"]))})
 
 
 def load_services(path: Path) -> tuple[Service, ...]:
-    """Read a services file; raises FindingsFileError for one that cannot be used.
+    """Read a services file; raise FindingsFileError if it cannot be used.
 
-    It is TOML: a table `[[service]]` for each, with `name` and as needed `path`, `repo_url`, `root`.
+    It is TOML with a table `[[service]]` for each service: `name`, and if needed `path`, `repo_url`, `root`.
     """
     content = read_toml(path)
     unknown = sorted(set(content) - {"service"})
@@ -128,7 +145,7 @@ def load_services(path: Path) -> tuple[Service, ...]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raises FindingsFileError for one that cannot be read."""
+    """Read a TOML file; raise FindingsFileError if it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

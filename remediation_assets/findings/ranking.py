@@ -1,10 +1,14 @@
-"""Merging rows that are one finding, and ranking what is kept: set-based SQL on the ledger."""
+"""Merge rows that are one finding, and rank what is kept: set-based SQL on the ledger.
+
+What makes two rows one finding is in `identity`; how findings are cut into waves is in `planning`.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from remediation_assets.ledger.transaction import Transaction
+from duckdb import DuckDBPyConnection
+
 from remediation_assets.models import FindingCategory, Severity
 
 SEVERITY_WEIGHTS = {Severity.CRITICAL: 40, Severity.HIGH: 30, Severity.MEDIUM: 15, Severity.LOW: 5}
@@ -22,22 +26,23 @@ CATEGORY_WEIGHTS = {
 
 
 @dataclass(frozen=True)
-class Merged:
-    """How many rows there were and what became of them: accepted = kept + merged."""
+class MergeCounts:
+    """How many rows there were and how many were kept."""
 
     accepted: int
     kept: int
 
     @property
     def merged(self) -> int:
-        """Count the rows that another one stands for."""
+        """How many rows were merged into another one."""
         return self.accepted - self.kept
 
 
-def normalize(tx: Transaction) -> Merged:
-    """Keep one row of each key: the highest severity, between equals the earliest. Order is kept.
+def normalize(tx: DuckDBPyConnection) -> MergeCounts:
+    """Keep one row of each finding key: the one with the highest severity, the earliest among equals.
 
-    The order is that of the file, and of when a source was first read: reading it again moves nothing.
+    The order of rows is kept: by when their source was first read, then as in the file. Reading a source again moves
+    nothing.
     """
     [(is_current,)] = tx.execute("SELECT merged_version IS NOT DISTINCT FROM findings_version FROM state").fetchall()
     if not is_current:
@@ -45,29 +50,31 @@ def normalize(tx: Transaction) -> Merged:
     [(accepted, kept)] = tx.execute(
         "SELECT (SELECT count(*) FROM findings), (SELECT count(*) FROM kept_findings)"
     ).fetchall()
-    return Merged(accepted, kept)
+    return MergeCounts(accepted, kept)
 
 
-def _merge(tx: Transaction) -> None:
+def _merge(tx: DuckDBPyConnection) -> None:
     ranks = " ".join(f"WHEN '{severity}' THEN {rank}" for rank, severity in enumerate(Severity))
     tx.execute("DELETE FROM kept_findings")
     tx.execute(
         f"""
-        INSERT INTO kept_findings
+        INSERT INTO kept_findings (finding_key, scan_id, row_number, position)
         WITH placed AS (
-            -- Where a row stands, as one number, for those are compared and sorted fastest: up to 2 ** 20 scans of
-            -- 2 ** 40 rows.
+            -- The place of a row as one number, because those are compared and sorted fastest: room for 2 ** 20 scans
+            -- of 2 ** 40 rows.
             SELECT f.finding_key, f.scan_id, f.severity, (s.first_scan_id::BIGINT << 40) + f.row_number AS place
             FROM finding_rows f
             JOIN sources s ON s.scanner = f.scanner AND s.repo_url = f.repo_url AND s.scan_id = f.scan_id),
-        standing AS (
+        kept AS (
+            -- The severity goes above the place, so that one minimum finds the row to keep.
             SELECT finding_key, arg_min(scan_id, rank) AS scan_id, min(rank) & ((1::BIGINT << 60) - 1) AS place
             FROM (SELECT *, (CASE severity {ranks} END::BIGINT << 60) + place AS rank FROM placed)
             GROUP BY finding_key)
         SELECT finding_key, scan_id, place & ((1::BIGINT << 40) - 1), row_number() OVER (ORDER BY place)
-        FROM standing
+        FROM kept
         """
     )
+    # Rows of replaced scans go only now: until here `kept_findings` pointed to some of them.
     tx.execute(
         """
         DELETE FROM finding_rows
@@ -78,26 +85,28 @@ def _merge(tx: Transaction) -> None:
     tx.execute("UPDATE state SET merged_version = findings_version")
 
 
-def prioritize(tx: Transaction, service_weights: Mapping[str, float]) -> int:
-    """Score every kept finding and rank them, best first; equal scores keep file order. Return the count.
+def prioritize(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> int:
+    """Score every kept finding, rank them with the highest score first, and return their count.
 
-    Score = severity weight + category weight + service weight; `default` weighs all other services.
+    Score = severity weight + category weight + service weight; `default` is the weight of all other services. Equal
+    scores keep the order of the rows.
     """
+    # Ranking again is skipped while neither the findings nor the weights have changed.
     weights = json.dumps([SEVERITY_WEIGHTS, CATEGORY_WEIGHTS, dict(service_weights)], sort_keys=True)
     [(ranked_as, version)] = tx.execute("SELECT ranked_as, merged_version FROM state").fetchall()
-    now = f"{version} {weights}"
-    if ranked_as != now:
+    current = f"{version} {weights}"
+    if ranked_as != current:
         _rank(tx, service_weights)
-        tx.execute("UPDATE state SET ranked_as = ?", [now])
+        tx.execute("UPDATE state SET ranked_as = ?", [current])
     [(count,)] = tx.execute("SELECT count(*) FROM finding_scores").fetchall()
     return int(count)
 
 
-def _rank(tx: Transaction, service_weights: Mapping[str, float]) -> None:
+def _rank(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> None:
     tx.execute("DELETE FROM finding_scores")
     tx.execute(
         f"""
-        INSERT INTO finding_scores
+        INSERT INTO finding_scores (finding_key, priority_score, priority_rank)
         WITH weights AS (SELECT unnest($services) AS service_name, unnest($points) AS points),
         scored AS (
             SELECT finding_key, position,

@@ -60,10 +60,10 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
     text = decode(source, staging.parent)
     table = sniff(text)
     if table is None:
-        scan = _stage_converted(text, staging, rules, convert_json(text, staging.parent, rules.origin))
-    elif table.missing_columns and rules.origin.mapping:
+        scan = _stage_converted(text, staging, rules, convert_json(text, staging.parent, rules.source_context))
+    elif table.missing_columns and rules.source_context.mapping:
         # A file that has our columns needs no mapping, even if one is given for the files beside it.
-        scan = _stage_converted(text, staging, rules, convert_csv(text, table, staging.parent, rules.origin))
+        scan = _stage_converted(text, staging, rules, convert_csv(text, table, staging.parent, rules.source_context))
     else:
         scan = _stage_csv(text, table, staging, rules)
     if version_of(source) != text.version:

@@ -32,7 +32,7 @@ import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Given
+from remediation_assets.findings.origin import ScanRequest
 from remediation_assets.findings.scanning import scan_files
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
@@ -40,9 +40,9 @@ from tests.benchmarks.findings_steps import peak_mb
 ledger = open_ledger(load_settings())
 ledger.verify()
 begun = time.perf_counter()
-given = Given((Path(sys.argv[1]),), repo_url="https://github.com/acme/shop")
+given = ScanRequest((Path(sys.argv[1]),), repo_url="https://github.com/acme/shop")
 scanned = scan_files(ledger, given, Rules(True), max_rejected_share=0.5, now=datetime.now(UTC))
-assert sum(scan.accepted for scan in scanned.read) == int(sys.argv[2])
+assert sum(scan.accepted for scan in scanned.new_scans) == int(sys.argv[2])
 print(json.dumps({"seconds": time.perf_counter() - begun, "peak MB": peak_mb()}))
 """
 

@@ -9,7 +9,7 @@ from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.simulator.transport import SimulatorTransport
 from remediation_assets.devin.simulator.world import World
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Given
+from remediation_assets.findings.origin import ScanRequest
 from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.scanning import scan_files
 from remediation_assets.ledger.ledger import Ledger
@@ -33,7 +33,7 @@ def sample_run(folder: Path) -> Ledger:
     """Give the published ledger of a run that ends at the gate of the wave that fails, with two reviews."""
     settings = Settings(_env_file=None, remediation_data_dir=str(folder), wave_size=5, poll_interval_seconds=20)
     ledger, clock = open_ledger(settings), Clock()
-    given = Given((CHECKOUT / "sample_data" / "findings.csv",))
+    given = ScanRequest((CHECKOUT / "sample_data" / "findings.csv",))
     scan_files(ledger, given, Rules(allow_reserved_hosts=True), max_rejected_share=0.5, now=clock())
     with ledger.transaction() as tx:
         normalize(tx)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Given
+from remediation_assets.findings.origin import ScanRequest
 from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.reading import StagedScan, stage
 from remediation_assets.findings.scanning import scan_files
@@ -125,7 +125,7 @@ def test_merging_and_planning_lose_nothing_and_are_the_same_each_time(table: lis
             source = Path(name) / "findings.csv"
             source.write_bytes(as_csv(table, COLUMNS))
             ledger = Ledger(Path(name) / "data", Stamp("mock", "simulator", ""), publish_interval=3600)
-            scanned = scan_files(ledger, Given((source,)), RULES, max_rejected_share=1.0, now=NOON)
+            scanned = scan_files(ledger, ScanRequest((source,)), RULES, max_rejected_share=1.0, now=NOON)
             with ledger.transaction() as tx:
                 merged = normalize(tx)
                 prioritize(tx, {"default": 10.0})
@@ -139,7 +139,7 @@ def test_merging_and_planning_lose_nothing_and_are_the_same_each_time(table: lis
                     {"severities": [str(severity) for severity in Severity]},
                 ).fetchall()
                 [(duplicates,)] = tx.execute("SELECT count(*) FROM duplicate_findings").fetchall()
-            [scan] = scanned.read
+            [scan] = scanned.new_scans
             assert scan.rows_in == scan.accepted + scan.rejected
             assert merged.accepted == scan.accepted == merged.kept + duplicates
             # Of two rows of one finding the one of higher severity stands.

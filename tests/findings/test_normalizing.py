@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation_assets.findings.normalizing.categories import categorize, cwe_numbers
-from remediation_assets.findings.normalizing.packages import package_name, versions_told, without_version
+from remediation_assets.findings.normalizing.packages import join_versions, package_name, without_version
 from remediation_assets.findings.normalizing.paths import path_of_uri, repository_address, repository_path
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 
@@ -125,9 +125,9 @@ def test_a_package_url_loses_its_version() -> None:
 
 
 def test_versions_are_told_in_order() -> None:
-    assert versions_told(["3.10.0", "3.9.1", "3.9.1", "2.0"]) == "2.0, 3.9.1, 3.10.0"
-    assert versions_told([]) is None
-    assert versions_told(["9" * 5000, "1"]) == "1, " + "9" * 5000
+    assert join_versions(["3.10.0", "3.9.1", "3.9.1", "2.0"]) == "2.0, 3.9.1, 3.10.0"
+    assert join_versions([]) is None
+    assert join_versions(["9" * 5000, "1"]) == "1, " + "9" * 5000
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.origin import Given, Origin, Service, load_services
+from remediation_assets.findings.origin import ScanRequest, Service, SourceContext, load_services
 from remediation_assets.findings.readers.row import Row
 
 SERVICES = """
@@ -71,24 +71,30 @@ def services(tmp_path: Path) -> tuple[Service, ...]:
 def test_the_longest_path_names_the_service(
     services: tuple[Service, ...], row: Row, placed: tuple[str, str, str]
 ) -> None:
-    found = Origin(repo_url="https://github.com/acme/mono", services=services).placed(row)
+    found = SourceContext(repo_url="https://github.com/acme/mono", services=services).resolve(row)
     assert (found["service_name"], found["repo_url"], found["file_path"]) == placed
 
 
 def test_without_a_service_its_name_is_that_of_the_repository() -> None:
-    found = Origin(repo_url="https://github.com/acme/shop.git/").placed(Row(file_path="a"))
+    found = SourceContext(repo_url="https://github.com/acme/shop.git/").resolve(Row(file_path="a"))
     assert found["service_name"] == "shop"
-    assert Origin().placed(Row(file_path="a"))["service_name"] is None
+    assert SourceContext().resolve(Row(file_path="a"))["service_name"] is None
 
 
 def test_what_was_given_is_kept_and_given_back() -> None:
-    given = Given((Path("/a b/c.sarif"), Path("/d")), "https://github.com/acme/shop", service="s", root="/r")
-    assert Given.from_written(given.written()) == given
-    assert Given.from_written("/a.csv\n/b.csv") == Given((Path("/a.csv"), Path("/b.csv")))
+    given = ScanRequest((Path("/a b/c.sarif"), Path("/d")), "https://github.com/acme/shop", service="s", root="/r")
+    assert ScanRequest.from_text(given.to_text()) == given
+    assert ScanRequest.from_text("/a.csv\n/b.csv") == ScanRequest((Path("/a.csv"), Path("/b.csv")))
 
 
 def test_another_origin_is_read_anew() -> None:
-    told = [Origin(), Origin(repo_url="a"), Origin(service="a"), Origin(root="a"), Origin(services=(Service("a"),))]
+    told = [
+        SourceContext(),
+        SourceContext(repo_url="a"),
+        SourceContext(service="a"),
+        SourceContext(root="a"),
+        SourceContext(services=(Service("a"),)),
+    ]
     assert len({one.fingerprint for one in told}) == len(told)
 
 

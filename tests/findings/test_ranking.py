@@ -8,7 +8,7 @@ import pytest
 from remediation_assets.findings.ranking import (
     CATEGORY_WEIGHTS,
     SEVERITY_WEIGHTS,
-    Merged,
+    MergeCounts,
     normalize,
     prioritize,
 )
@@ -21,7 +21,7 @@ SAMPLE = Path(__file__).parents[2] / "sample_data" / "findings.csv"
 WEIGHTS = {"payment-service": 20.0, "user-service": 15.0, "catalog-service": 10.0, "default": 10.0}
 
 
-def kept(ledger: Ledger, tmp_path: Path, fields: list[dict[str, str]]) -> tuple[Merged, list[str]]:
+def kept(ledger: Ledger, tmp_path: Path, fields: list[dict[str, str]]) -> tuple[MergeCounts, list[str]]:
     ingest_file(ledger, write(tmp_path / "findings.csv", fields))
     with ledger.transaction() as tx:
         counts = normalize(tx)
@@ -120,7 +120,7 @@ def test_no_findings_are_no_findings(ledger: Ledger, tmp_path: Path) -> None:
     source.write_text(",".join(row(1)) + "\n")
     ingest_file(ledger, source)
     with ledger.transaction() as tx:
-        assert normalize(tx) == Merged(accepted=0, kept=0)
+        assert normalize(tx) == MergeCounts(accepted=0, kept=0)
         assert prioritize(tx, WEIGHTS) == 0
 
 

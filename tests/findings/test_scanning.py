@@ -9,22 +9,22 @@ import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Given
+from remediation_assets.findings.origin import ScanRequest
 from remediation_assets.findings.ranking import normalize
-from remediation_assets.findings.scanning import Scanned, read_last, scan_files
+from remediation_assets.findings.scanning import ScanResult, last_request, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from tests.support.clock import NOON
 from tests.support.samples import row, rows, write
 
-Scan = Callable[..., Scanned]
+Scan = Callable[..., ScanResult]
 
 
 @pytest.fixture
 def scan(ledger: Ledger) -> Scan:
     """Read files, then merge, as the pipeline does."""
 
-    def read(*given: Path, rules: Rules | None = None) -> Scanned:
-        scanned = scan_files(ledger, Given(given), rules or Rules(True), max_rejected_share=0.5, now=NOON)
+    def read(*given: Path, rules: Rules | None = None) -> ScanResult:
+        scanned = scan_files(ledger, ScanRequest(given), rules or Rules(True), max_rejected_share=0.5, now=NOON)
         with ledger.transaction() as tx:
             normalize(tx)
         return scanned
@@ -41,8 +41,8 @@ def ids(ledger: Ledger) -> list[str]:
     return [one for (one,) in query(ledger, "SELECT finding_id FROM normalized_findings ORDER BY position")]
 
 
-def changes(scanned: Scanned) -> tuple[int, int, int]:
-    return scanned.changes.new, scanned.changes.unchanged, scanned.changes.gone
+def changes(scanned: ScanResult) -> tuple[int, int, int]:
+    return scanned.changes.new, scanned.changes.unchanged, scanned.changes.closed
 
 
 def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
@@ -51,14 +51,14 @@ def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger
     everything = "SELECT * FROM finding_rows ORDER BY ALL"
     before, scans = query(ledger, everything), query(ledger, "SELECT * FROM scans")
     again = scan(source)
-    assert (again.read, again.standing, changes(again)) == ((), (1,), (0, 5, 0))
+    assert (again.new_scans, again.unchanged_scans, changes(again)) == ((), (1,), (0, 5, 0))
     assert query(ledger, everything) == before
     assert query(ledger, "SELECT * FROM scans") == scans
     # Under another name it is another file, with the same findings.
     copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
     assert changes(scan(copied)) == (0, 5, 0)
     with ledger.transaction() as tx:
-        assert read_last(tx) == Given((copied,))
+        assert last_request(tx) == ScanRequest((copied,))
 
 
 def test_a_content_that_comes_back_is_read_again(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_other_rules_read_the_same_content_again(scan: Scan, tmp_path: Path) -> 
     source = write(tmp_path / "a.csv", [row(1), row(2, repo_url="https://git.corp.dev/acme/shop")])
     scan(source)
     again = scan(source, rules=Rules(True, ("git.corp.dev",)))
-    assert [one.accepted for one in again.read] == [1]
+    assert [one.accepted for one in again.new_scans] == [1]
     # What these rules do not allow stands no longer.
     assert changes(again) == (0, 1, 1)
 
@@ -112,7 +112,7 @@ def test_two_files_of_one_content_are_two_scans_each_time(ledger: Ledger, scan: 
     for name in ("a.csv", "b.csv"):
         write(tmp_path / name, rows(2))
     scan(tmp_path)
-    assert scan(tmp_path).standing == (1, 2)
+    assert scan(tmp_path).unchanged_scans == (1, 2)
     write(tmp_path / "c.csv", [row(9)])
     scan(tmp_path)
     assert query(ledger, "SELECT count(*) FROM findings") == [(5,)]
@@ -124,7 +124,7 @@ def test_when_a_file_was_read_last_is_known_although_it_changes_nothing(
     source = write(tmp_path / "a.csv", rows(2))
     scan(source)
     later = NOON + timedelta(hours=1)
-    scan_files(ledger, Given((source,)), Rules(True), max_rejected_share=0.5, now=later)
+    scan_files(ledger, ScanRequest((source,)), Rules(True), max_rejected_share=0.5, now=later)
     assert query(ledger, "SELECT ingested_at, last_read_at FROM scans") == [(NOON, later)]
 
 
@@ -137,14 +137,14 @@ def test_files_that_are_read_together_do_not_replace_each_other(ledger: Ledger, 
     write(tmp_path / "b.csv", [row(2), row(3)])
     write(tmp_path / "a.csv", [row(1), row(2)])
     scanned = scan(tmp_path)
-    assert [Path(one.source).name for one in scanned.read] == ["a.csv", "b.csv"]
+    assert [Path(one.source).name for one in scanned.new_scans] == ["a.csv", "b.csv"]
     assert changes(scanned) == (3, 0, 0)
     assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3"]
     assert query(ledger, "SELECT count(*) FROM duplicate_findings") == [(1,)]
     # One of them has changed: the other stands, and is not read again.
     write(tmp_path / "b.csv", [row(3), row(4)])
     again = scan(tmp_path)
-    assert ([Path(one.source).name for one in again.read], again.standing) == (["b.csv"], (1,))
+    assert ([Path(one.source).name for one in again.new_scans], again.unchanged_scans) == (["b.csv"], (1,))
     assert changes(again) == (1, 3, 0)
     assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3", "F-4"]
     # Alone, it replaces both, for they are of one source.
@@ -157,9 +157,9 @@ def test_a_folder_is_its_findings_files_by_name(ledger: Ledger, scan: Scan, tmp_
     write(tmp_path / "1.csv", [row(1)])
     (tmp_path / "notes.txt").write_text("nothing for us")
     (tmp_path / "more.csv").mkdir()
-    assert [Path(one.source).name for one in scan(tmp_path).read] == ["1.csv", "2.CSV"]
+    assert [Path(one.source).name for one in scan(tmp_path).new_scans] == ["1.csv", "2.CSV"]
     with ledger.transaction() as tx:
-        assert read_last(tx) == Given((tmp_path,))
+        assert last_request(tx) == ScanRequest((tmp_path,))
 
 
 def test_a_folder_without_findings_files_says_what_was_expected(scan: Scan, tmp_path: Path) -> None:
@@ -180,4 +180,4 @@ def test_one_bad_file_among_several_leaves_everything_as_it_was(ledger: Ledger, 
 
 def test_a_file_given_twice_is_read_once(scan: Scan, tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", rows(2))
-    assert len(scan(source, source).read) == 1
+    assert len(scan(source, source).new_scans) == 1

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from remediation_assets.findings.ingesting import attached, ingest
+from remediation_assets.findings.ingesting import ingest, staging_databases
 from remediation_assets.findings.judging import Rules
 from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.reading import StagedScan, stage
@@ -51,7 +51,7 @@ def ingest_file(ledger: Ledger, source: Path, *, max_rejected_share: float = 0.5
     """Read a file that the ledger may know already as if it did not."""
     with ledger.staging() as folder:
         scan = stage(source, folder / "staging.duckdb", Rules(allow_reserved_hosts=True))
-        with ledger.transaction(attach=attached([scan])) as tx:
+        with ledger.transaction(attach=staging_databases([scan])) as tx:
             ingest(tx, [scan], max_rejected_share=max_rejected_share, now=NOON)
     return scan
 

@@ -10,12 +10,11 @@ from typing import Any
 import duckdb
 
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Origin
+from remediation_assets.findings.origin import SourceContext
 from remediation_assets.findings.reading import StagedScan, stage
-from tests.support.processes import CHECKOUT
 
-SHOP = Origin(repo_url="https://github.com/acme/shop", service="shop")
-SAMPLES = CHECKOUT.parent / "shared" / "samples"
+SHOP = SourceContext(repo_url="https://github.com/acme/shop", service="shop")
+SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,29 @@ class Reading:
         return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in self.rows]
 
 
-def read_file(source: Path, origin: Origin = SHOP) -> Reading:
+def read_file(source: Path, origin: SourceContext = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
-        scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, origin=origin))
+        scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, source_context=origin))
         with duckdb.connect(str(scan.path), read_only=True) as connection:
-            rows, rejected = (_records(connection, table) for table in ("accepted", "rejected"))
+            rows, rejected = (
+                connection.execute(f"SELECT * FROM {table} ORDER BY row_number").df().astype(object)
+                for table in ("accepted", "rejected")
+            )
     assert scan.rows_in == len(rows) + len(rejected)
-    return Reading(scan, rows, rejected)
+    return Reading(
+        scan,
+        *(table.where(table.notna(), None).to_dict("records") for table in (rows, rejected)),  # type: ignore[arg-type]
+    )
 
 
-def _records(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
-    found = connection.execute(f"SELECT * FROM {table} ORDER BY row_number")
-    names = [name for name, *_ in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def read_text(content: str | bytes, origin: Origin = SHOP) -> Reading:
+def read_text(content: str | bytes, origin: SourceContext = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "file"
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
         return read_file(source, origin)
 
 
-def read(document: Any, origin: Origin = SHOP) -> Reading:
+def read(document: Any, origin: SourceContext = SHOP) -> Reading:
     return read_text(json.dumps(document), origin)
 
 

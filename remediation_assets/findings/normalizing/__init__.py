@@ -1,1 +1,4 @@
-"""The words of scanners into ours: severities, categories, packages, languages, paths. Tables and pure functions."""
+"""Translate the scanners' vocabulary into ours: severity, category, package, path, language.
+
+Tables and pure functions, which know no format and no file.
+"""

@@ -1,7 +1,7 @@
-"""Which of our categories a finding has: by its CWE numbers, else by its rule's id; never guessed from free text.
+"""Find the category of a finding: by its CWE numbers, or else by its rule's id; never guessed from free text.
 
-The categories choose the playbook, so only what such a playbook fixes is in the table: a weakness
-beside it (CWE-327, a broken cipher, is not missing encryption) is `other`.
+The category chooses the playbook, so the tables have only what such a playbook fixes: a related weakness (CWE-327, a
+broken cipher, is not missing encryption) is `other`.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from remediation_assets.models import FindingCategory
 
-# In the order in which they decide where a rule names several: CodeQL's clear-text logging names CWE-312 and CWE-532.
+# If a rule names several, the first of this order decides: CodeQL's clear-text logging names CWE-312 and CWE-532.
 _BY_CWE: dict[FindingCategory, tuple[int, ...]] = {
     FindingCategory.SQL_INJECTION: (89, 564),
     FindingCategory.XSS: (79, 80, 81, 82, 83, 84, 85, 86, 87),
@@ -21,7 +21,7 @@ _BY_CWE: dict[FindingCategory, tuple[int, ...]] = {
     FindingCategory.DEPENDENCY_VULNERABILITY: (937, 1035, 1104, 1395),
 }
 
-# For tools that name no CWE. A rule's id in full, or its last part behind a slash: `py/sql-injection`.
+# For tools that name no CWE: a rule's whole id, or its part after the last slash, as in `py/sql-injection`.
 _BY_RULE: dict[FindingCategory, str] = {
     FindingCategory.SQL_INJECTION: """
         sql-injection sqli unsafe-sql-injection sql-injection-more-complex-queries
@@ -45,16 +45,16 @@ _BY_RULE: dict[FindingCategory, str] = {
     FindingCategory.DEPENDENCY_VULNERABILITY: "",
 }
 
-# All that these tools find is of one category.
+# Everything that these tools find has one category.
 _BY_TOOL = {
     "gitleaks": FindingCategory.HARDCODED_SECRET,
     "trufflehog": FindingCategory.HARDCODED_SECRET,
     "detect-secrets": FindingCategory.HARDCODED_SECRET,
 }
 
-# What is wrong with a dependency is fixed by another version of it, whichever weakness it is.
-_OF_DEPENDENCIES = {"dependabot", "osv-scanner", "grype", "dependency-check", "snyk open source", "snyk container"}
-_OF_DEPENDENCIES |= {"ospackagevulnerability", "languagespecificpackagevulnerability"}  # rules of Trivy
+# A weakness of a dependency, whatever it is, is fixed by another version of the dependency.
+_DEPENDENCY_TOOLS = {"dependabot", "osv-scanner", "grype", "dependency-check", "snyk open source", "snyk container"}
+_DEPENDENCY_TOOLS |= {"ospackagevulnerability", "languagespecificpackagevulnerability"}  # rules of Trivy
 
 _NUMBERS = {number: category for category, numbers in _BY_CWE.items() for number in numbers}
 _RULES = {rule.lower(): category for category, rules in _BY_RULE.items() for rule in rules.split()}
@@ -62,15 +62,15 @@ _CWE = re.compile(r"(?:^|[^A-Za-z])cwe[-_ :/]?0*(\d{1,5})(?!\d)", re.IGNORECASE)
 
 
 def cwe_numbers(values: Iterable[object], *, bare: bool = False) -> list[int]:
-    """Give the CWE numbers that some labels name: `external/cwe/cwe-089`, `CWE-89: SQL Injection`.
+    """Return the CWE numbers in some labels, such as `external/cwe/cwe-089` or `CWE-89: SQL Injection`.
 
-    Numbers alone, such as `89`, only where they are `bare`: where nothing but a CWE can be meant.
+    A number alone, such as `89`, counts only if `bare`: if the label can mean nothing but a CWE.
     """
     found: dict[int, None] = {}
     for value in values:
         text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        alone = bare and re.fullmatch(r"[0-9]{1,5}(?:[,; ]+[0-9]{1,5})*", text)
-        numbers = re.findall(r"[0-9]+", text) if alone else _CWE.findall(text)
+        is_bare = bare and re.fullmatch(r"[0-9]{1,5}(?:[,; ]+[0-9]{1,5})*", text)
+        numbers = re.findall(r"[0-9]+", text) if is_bare else _CWE.findall(text)
         found |= dict.fromkeys(int(number) for number in numbers if int(number))
     return list(found)
 
@@ -78,10 +78,10 @@ def cwe_numbers(values: Iterable[object], *, bare: bool = False) -> list[int]:
 def categorize(
     cwes: Iterable[int], *, rule_id: str | None = None, rule_name: str | None = None, tool: str = ""
 ) -> tuple[FindingCategory, str | None]:
-    """Give a finding's category and the CWE to show with it, the one that decided or else the first."""
+    """Return a finding's category and the CWE to show with it: the one that decided, or else the first."""
     numbers = list(cwes)
     shown = f"CWE-{numbers[0]}" if numbers else None
-    if {tool.lower(), (rule_name or "").lower()} & _OF_DEPENDENCIES:
+    if {tool.lower(), (rule_name or "").lower()} & _DEPENDENCY_TOOLS:
         return FindingCategory.DEPENDENCY_VULNERABILITY, shown
     deciding = [number for number in numbers if number in _NUMBERS]
     order = list(_BY_CWE)

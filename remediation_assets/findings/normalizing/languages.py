@@ -1,4 +1,7 @@
-"""Which language a finding's code is in, from its file or its package's ecosystem."""
+"""Find the language of a finding's code, by its file or by its package's ecosystem.
+
+The names of ecosystems are in `packages`.
+"""
 
 from pathlib import PurePosixPath
 
@@ -51,10 +54,10 @@ _BY_PACKAGE_TYPE = {
 
 
 def language_of_path(path: str) -> str | None:
-    """Give the language of a file by its name; None for one that tells none."""
+    """Return the language of a file by its suffix, or None if the suffix is not known."""
     return _SUFFIXES.get(PurePosixPath(path).suffix.lower().lstrip("."))
 
 
 def language_of_package(kind: str) -> str | None:
-    """Give the language of the packages of a type, as package URLs name it."""
+    """Return the language of packages of a type, as package URLs name it."""
     return _BY_PACKAGE_TYPE.get(kind)

@@ -1,4 +1,4 @@
-"""Dependencies named by their package URL, the same for every scanner: `pkg:npm/lodash`.
+"""Name a dependency by its package URL, `pkg:npm/lodash`, so that it is the same for every scanner.
 
 Without the version, which has columns of its own. See https://github.com/package-url/purl-spec.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from packageurl import PackageURL
 
-# What scanners call ecosystems, in small letters, and the type of package URLs for it.
+# The types of package URLs, and the names that scanners have for such an ecosystem, in lower case.
 _TYPES = {
     "pypi": "pypi python pip pipenv poetry uv pip_requirements",
     "npm": "npm yarn pnpm node node-pkg nodejs javascript bun",
@@ -32,13 +32,13 @@ _BY_ECOSYSTEM = {word: kind for kind, words in _TYPES.items() for word in words.
 
 
 def package_type(ecosystem: object) -> str | None:
-    """Give the package URL type for what a scanner calls an ecosystem: `deb` for `Debian:11`."""
+    """Return the package URL type of an ecosystem as a scanner names it: `deb` for `Debian:11`."""
     word = ecosystem.partition(":")[0].strip().lower() if isinstance(ecosystem, str) else ""
     return _BY_ECOSYSTEM.get(word.replace(" ", "-")) or _BY_ECOSYSTEM.get(word.replace(" ", ""))
 
 
 def package_name(ecosystem: object, name: str, *, vendor: str | None = None) -> str:
-    """Give a package's URL without its version; the name alone where its ecosystem is not known."""
+    """Return a package's URL without its version, or the name alone if its ecosystem is not known."""
     kind = package_type(ecosystem)
     if not kind or not name.strip():
         return name.strip()
@@ -50,7 +50,7 @@ def package_name(ecosystem: object, name: str, *, vendor: str | None = None) -> 
 
 
 def without_version(purl: object) -> str | None:
-    """Give a package URL without version, qualifiers and subpath; None for what is none."""
+    """Return a package URL without version, qualifiers and subpath, or None if the value is not a package URL."""
     try:
         parsed = PackageURL.from_string(purl) if isinstance(purl, str) else None
     except ValueError:
@@ -59,17 +59,20 @@ def without_version(purl: object) -> str | None:
 
 
 def _split(kind: str, name: str) -> tuple[str | None, str]:
-    """Part a name as its ecosystem writes it: `group:artifact`, `@scope/name`, `vendor/name`, a Go module's path."""
+    """Split a name as its ecosystem writes it: `group:artifact`, `@scope/name`, `vendor/name`, a Go module's path."""
     separator = ":" if kind == "maven" and ":" in name else "/"
     namespace, _, plain = name.rpartition(separator)
     return namespace or None, plain
 
 
-def versions_told(versions: Iterable[str]) -> str | None:
-    """Write several versions as one text, each once and in order, however a file orders them; None for none."""
+def join_versions(versions: Iterable[str]) -> str | None:
+    """Return versions as one text, each once, or None if there are none.
+
+    They are sorted, because the text is part of the finding key and a file may list them in any order.
+    """
 
     def by_numbers(version: str) -> list[tuple[int, str]]:
-        # A number is larger the more digits it has; a word stands before any number.
+        # Numbers compare by their count of digits first: Python converts none of more than 4300. A word comes first.
         parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"(\d+)", version) if part)
         return [(len(part), part) if not part or part.isdecimal() else (-1, part) for part in parts]
 

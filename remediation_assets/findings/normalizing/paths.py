@@ -1,6 +1,6 @@
-"""Paths of scanners into paths in the repository: with forward slashes, from its root on.
+"""Turn scanners' paths into paths in the repository: with forward slashes, relative to its root.
 
-A path that cannot be made one is given back as it is; the judging of rows then sets it aside.
+A path that cannot be turned into one is returned as it is; validation then rejects its row.
 """
 
 import posixpath
@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 # An address, or the source of a module: `https://...`, `git::...`.
-_ELSEWHERE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:(?:/|:)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:(?:/|:)", re.IGNORECASE)
 
 _DRIVE = re.compile(r"^/?([A-Za-z]):(?=/|$)")
 
 
 def path_of_uri(uri: str) -> str:
-    """Give the path that a `file:` URI or a relative reference names (RFC 3986); other text as it is."""
+    """Return the path that a `file:` URI or a relative reference names (RFC 3986); other text as it is."""
     if re.match(r"^[A-Za-z]:[\\/]", uri):
         return uri.replace("\\", "/")
-    if _ELSEWHERE.match(uri):
+    if _ADDRESS.match(uri):
         return uri
-    # What stands behind `#` or `?` belongs to the name: files have neither fragment nor query.
+    # A `#` or `?` and what follows belong to the name: files have neither fragment nor query.
     if not uri.lower().startswith("file:"):
         return unquote(uri)
     path = unquote(uri[len("file:") :])
@@ -31,11 +31,11 @@ def path_of_uri(uri: str) -> str:
 
 
 def repository_path(path: str, roots: Iterable[str] = ()) -> str:
-    """Give a path as one in the repository, without what stands before it where one of the roots does."""
+    """Return a path relative to the first of the roots that it is below, or else as it is, in normal form."""
     plain = _with_drive(path.strip().replace("\\", "/"))
     if plain.lower().startswith("file:"):
         plain = path_of_uri(plain)
-    if _ELSEWHERE.match(plain):
+    if _ADDRESS.match(plain):
         return plain
     for root in roots:
         below = _below(plain, _with_drive(path_of_uri(root.replace("\\", "/"))))
@@ -44,14 +44,14 @@ def repository_path(path: str, roots: Iterable[str] = ()) -> str:
             break
     if not plain:
         return plain
-    # Only dots that stay inside are resolved; `..` before anything else leads out and is kept, to be seen.
+    # Dots are resolved, except for a leading `..`: it leads out of the repository, and validation rejects it.
     normal = posixpath.normpath(plain)
     return normal if not normal.startswith("//") else plain
 
 
-def repository_address(told: str) -> str:
-    """Give a repository's https address without user and password; also from one that git uses over ssh."""
-    plain = told.strip()
+def repository_address(address: str) -> str:
+    """Return a repository's https address without user and password, also for an address that git uses over ssh."""
+    plain = address.strip()
     ssh = re.fullmatch(r"(?:ssh://)?[A-Za-z0-9._-]+@([^:/@]+)(?::\d+)?[:/](.+?)(?:\.git)?/?", plain)
     if ssh:
         return f"https://{ssh[1]}/{ssh[2].lstrip('/')}"
@@ -59,11 +59,12 @@ def repository_address(told: str) -> str:
 
 
 def _with_drive(path: str) -> str:
-    """Write a drive as `C:` without the slash that URIs put before it."""
+    """Return a path with its drive written as `C:`, without the slash that URIs put before it."""
     return _DRIVE.sub(lambda found: f"{found[1].upper()}:", path)
 
 
 def _below(path: str, root: str) -> str | None:
+    """Return a path relative to a root, or None if it is not below it."""
     base = posixpath.normpath(root) if root else ""
     if not base:
         return None

@@ -1,14 +1,14 @@
-"""Every scanner's scale of severity into ours.
+"""Translate every scanner's scale of severity into ours.
 
 | ours     | CVSS score | words                                                                     |
 |----------|------------|---------------------------------------------------------------------------|
 | critical | 9.0 - 10   | critical, very high, blocker                                              |
 | high     | 7.0 - 8.9  | high, error, important, severe, major                                     |
-| medium   | 4.0 - 6.9  | medium, moderate, warning, and where nothing or `unknown` is told         |
+| medium   | 4.0 - 6.9  | medium, moderate, warning, unknown, and no word at all                    |
 | low      | up to 3.9  | low, very low, minor, note, info, informational, negligible, none, trivial |
 
-A score stands before a word. The ranges of scores are the qualitative scale of CVSS 3.1, section 5;
-SARIF's levels are error, warning, note and none (SARIF 2.1.0, 3.27.10).
+A score goes before a word. The ranges of scores are the qualitative scale of CVSS 3.1, section 5; SARIF's levels are
+error, warning, note and none (SARIF 2.1.0, 3.27.10).
 """
 
 import math
@@ -25,23 +25,23 @@ _WORDS = {
 }
 _BY_WORD = {word: severity for severity, words in _WORDS.items() for word in words.split(", ")}
 
-NOT_TOLD = Severity.MEDIUM
-"""Where a format knows severities and a finding has none: neither the first to be fixed nor the last."""
+DEFAULT_SEVERITY = Severity.MEDIUM
+"""The severity of a finding without one, so that it is neither the first to be fixed nor the last."""
 
 
 def severity_of(word: object, score: float | None = None) -> str:
-    """Give our severity for a CVSS score or else a word; a word that no scale knows is given back as it is.
+    """Return our severity for a CVSS score, or else for a word; a word that is on no scale is returned as it is.
 
-    The judging of rows then sets that finding aside and shows the word.
+    Validation then rejects the row and shows the word.
     """
     if score is not None:
         return severity_of_score(score)
     text = word.strip().lower().replace("_", " ").replace("-", " ") if isinstance(word, str) else ""
-    return str(_BY_WORD.get(text, word if text else NOT_TOLD))
+    return str(_BY_WORD.get(text, word if text else DEFAULT_SEVERITY))
 
 
 def severity_of_score(score: float) -> Severity:
-    """Give our severity for a CVSS base score from 0 to 10."""
+    """Return our severity for a CVSS base score from 0 to 10."""
     if score >= 9:
         return Severity.CRITICAL
     if score >= 7:
@@ -50,14 +50,14 @@ def severity_of_score(score: float) -> Severity:
 
 
 def score_of(value: object) -> float | None:
-    """Give a CVSS score written as a number, or as a vector of version 2, 3 or 4; None for anything else."""
+    """Return the score of a number or of a CVSS vector of version 2, 3 or 4; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         score = float(value)
     except (ValueError, OverflowError):
         return _score_of_vector(str(value).strip())
-    # Nothing has scores of 0 but what was never scored.
+    # Scanners write 0 for what was never scored.
     return score if math.isfinite(score) and 0 < score <= 10 else None
 
 

@@ -1,7 +1,8 @@
-"""The formats that scanners write. A reader is a module with two functions.
+"""The formats that scanners write, a module for each.
 
-`recognizes(document)` says whether a parsed JSON document is of its format, `read(document)` gives
-its findings as rows. A new format is such a module and a line in `READERS`.
+A format module has two functions. `recognizes(document)` returns whether a parsed JSON document has the format, and
+`read(document)` yields the items of such a document, as `row` describes them. A new format is such a module and a line
+in `FORMATS`. CSV with other columns is not recognized but mapped: see `mapped_csv`.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,24 +14,25 @@ from .row import Item
 
 
 @dataclass(frozen=True)
-class Reader:
-    """A format by its name, and the functions of its module."""
+class Format:
+    """A format: its name for people, and the functions of its module."""
 
     name: str
     recognizes: Callable[[Any], bool]
     read: Callable[[Any], Iterator[Item]]
 
 
-READERS = (
-    Reader("SARIF", sarif.recognizes, sarif.read),
-    Reader("Semgrep JSON", semgrep.recognizes, semgrep.read),
-    Reader("Trivy JSON", trivy.recognizes, trivy.read),
-    Reader("Snyk JSON", snyk.recognizes, snyk.read),
-    Reader("OSV-Scanner JSON", osv.recognizes, osv.read),
-    Reader("GitHub alerts", github.recognizes, github.read),
+# No document is recognized by two of them, so the order decides nothing.
+FORMATS = (
+    Format("SARIF", sarif.recognizes, sarif.read),
+    Format("Semgrep JSON", semgrep.recognizes, semgrep.read),
+    Format("Trivy JSON", trivy.recognizes, trivy.read),
+    Format("Snyk JSON", snyk.recognizes, snyk.read),
+    Format("OSV-Scanner JSON", osv.recognizes, osv.read),
+    Format("GitHub alerts", github.recognizes, github.read),
 )
 
 
-def reader_for(document: Any) -> Reader | None:
-    """Give the reader of a document's format; None where no reader knows it."""
-    return next((reader for reader in READERS if reader.recognizes(document)), None)
+def format_of(document: Any) -> Format | None:
+    """Return the format of a parsed JSON document, or None if no format recognizes it."""
+    return next((one for one in FORMATS if one.recognizes(document)), None)

@@ -1,6 +1,8 @@
-"""GitHub's alerts as its REST API and its webhooks give them: code scanning, Dependabot, secret scanning.
+"""GitHub's alerts, as its REST API and its webhooks return them: code scanning, Dependabot, secret scanning.
 
-Lists and single alerts: https://docs.github.com/rest/code-scanning, /rest/dependabot, /rest/secret-scanning.
+Lists and single alerts: https://docs.github.com/rest/code-scanning, /rest/dependabot, /rest/secret-scanning. An alert
+of code or of a secret is the same finding if its number is; one of a dependency if manifest, package and fixed version
+are, or the advisory's id if no version fixes it.
 """
 
 import re
@@ -13,13 +15,13 @@ from remediation_assets.findings.normalizing.packages import package_name, packa
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 from remediation_assets.models import FindingCategory
 
-from .row import Item, LeftOut, Row, elements, fields, first_text, joined, line_of, text
+from .row import Item, Row, Skipped, elements, fields, first_text, line_of, paragraphs, text
 
 _CODE, _DEPENDENCY, _SECRET = "code-scanning", "dependabot", "secret-scanning"
 
 
 def recognizes(document: Any) -> bool:
-    """Say whether a document is an alert, what a webhook tells of one, or a list of alerts."""
+    """Whether a document is an alert, a webhook's message about one, or a list of alerts."""
     if isinstance(document, list):
         return bool(document) and all(_kind(fields(one)) for one in document)
     return isinstance(document, dict) and _kind(fields(document.get("alert", document))) is not None
@@ -32,17 +34,17 @@ def _kind(alert: dict[str, Any]) -> str | None:
         return _CODE
     if "security_advisory" in alert and ("dependency" in alert or "security_vulnerability" in alert):
         return _DEPENDENCY
-    # The webhooks of old tell no state of secrets, but whether they were resolved.
+    # Old webhooks have no state of a secret, only its resolution.
     return _SECRET if "secret_type" in alert and ("state" in alert or "resolution" in alert) else None
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Give the open alerts; all others are left out."""
+    """Yield the open alerts; all others are skipped."""
     for one in document if isinstance(document, list) else [document]:
         alert = fields(one.get("alert", one))
         state = text(alert.get("state")) or ("resolved" if alert.get("resolution") else "open")
         if state != "open":
-            yield LeftOut(state.replace("_", " "))
+            yield Skipped(state.replace("_", " "))
             continue
         kind = _kind(alert)
         repository = first_text(
@@ -57,7 +59,7 @@ def read(document: Any) -> Iterator[Item]:
 
 
 def _repository(alert: dict[str, Any]) -> str | None:
-    """Give the repository's address from an alert's own, which are below it."""
+    """Return the repository's address, which is the beginning of the address of an alert's page."""
     page = re.match(r"https://[^/]+/[^/]+/[^/]+(?=/security/)", text(alert.get("html_url")) or "")
     return page[0] if page else None
 
@@ -76,7 +78,7 @@ def _of_code(alert: dict[str, Any]) -> Row:
         category=category,
         severity=severity_of(first_text(rule.get("security_severity_level"), rule.get("severity"))),
         title=first_text(rule.get("description"), rule.get("name"), rule_id),
-        description=joined(
+        description=paragraphs(
             fields(instance.get("message")).get("text"), rule.get("full_description"), alert.get("html_url")
         ),
         file_path=path,
@@ -84,7 +86,7 @@ def _of_code(alert: dict[str, Any]) -> Row:
         cwe_id=cwe,
         language=language_of_path(path or ""),
         rule_id=rule_id,
-        # GitHub keeps an alert's number while its line moves.
+        # An alert keeps its number when its line moves.
         fingerprint=f"{rule_id} alert={alert['number']}",
     )
 
@@ -102,7 +104,7 @@ def _of_dependency(alert: dict[str, Any]) -> Row:
         category=FindingCategory.DEPENDENCY_VULNERABILITY,
         severity=severity_of(first_text(vulnerability.get("severity"), advisory.get("severity")), score),
         title=first_text(advisory.get("summary"), rule_id),
-        description=joined(
+        description=paragraphs(
             f"{rule_id}, in {vulnerability.get('vulnerable_version_range') or 'some versions'}.",
             advisory.get("description"),
             alert.get("html_url"),
@@ -119,17 +121,17 @@ def _of_dependency(alert: dict[str, Any]) -> Row:
 def _of_secret(alert: dict[str, Any]) -> Row:
     place = fields(alert.get("first_location_detected"))
     name = first_text(alert.get("secret_type_display_name"), alert.get("secret_type"))
-    # The secret itself stands in the alert as `secret`; it goes nowhere.
+    # The field `secret` of the alert is the secret itself; it is not passed on.
     return Row(
         scanner="GitHub secret scanning",
         category=FindingCategory.HARDCODED_SECRET,
         severity=severity_of("critical" if alert.get("validity") == "active" else "high"),
         title=f"{name} in the repository",
-        description=joined(
+        description=paragraphs(
             None if place else "The alert names no file; its page lists where the secret stands.",
             alert.get("html_url"),
         ),
-        # Without a place in the file's text it is about the whole repository.
+        # Without a file it is about the whole repository.
         file_path=text(place.get("path")) or ".",
         line_number=line_of(place.get("start_line")),
         cwe_id="CWE-798",

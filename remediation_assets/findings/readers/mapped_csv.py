@@ -8,7 +8,8 @@ scanner = "My scanner"
 [only]               # rows whose column holds one of these values
 Status = ["Open"]
 
-A finding is the same if the column mapped to `fingerprint` is; without one, if its place and title are.
+A finding is the same if the value of the column mapped to `fingerprint` is; without one, `identity` decides by the
+other fields.
 """
 
 import csv
@@ -22,7 +23,7 @@ from remediation_assets.findings.normalizing.packages import package_name, packa
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 from remediation_assets.models import FindingCategory
 
-from .row import LeftOut, Row, Unreadable, first_text, made_id
+from .row import Row, Skipped, Unreadable, first_text, generated_id
 
 # For each field the names that people give its column, the likeliest first; in the spelling of `clean_name`.
 _COLUMN_NAMES = {
@@ -149,11 +150,11 @@ def records(file: TextIO, header: Sequence[str], delimiter: str) -> Iterator[Rec
             yield Record(line, dict(zip(header, values, strict=False)), delimiter.join(values), malformed)
 
 
-def row_of(record: Record, mapping: ColumnMapping) -> Row | LeftOut:
+def row_of(record: Record, mapping: ColumnMapping) -> Row | Skipped:
     """Return the finding of a record, or why it is skipped."""
     for column, kept in mapping.only.items():
         if record.values[column].strip() not in kept:
-            return LeftOut(f"{column} {record.values[column].strip()!r}")
+            return Skipped(f"{column} {record.values[column].strip()!r}")
     values = {field: record.values[column].strip() for field, column in mapping.columns.items()}
     values |= mapping.constants
     cwes = cwe_numbers([values.get("cwe_id", "")], bare=True)
@@ -162,7 +163,7 @@ def row_of(record: Record, mapping: ColumnMapping) -> Row | LeftOut:
     path, dependency = values.get("file_path", ""), values.get("dependency_name", "")
     line = values.get("line_number") or None
     return Row(
-        finding_id=values.get("finding_id") or made_id(rule_id, path, line, values.get("title")),
+        finding_id=values.get("finding_id") or generated_id(rule_id, path, line, values.get("title")),
         scanner=values.get("scanner"),
         category=_our_category(values.get("category", "")) or category,
         severity=_severity(values.get("severity"), values.get("cvss_score", "")),

@@ -1,21 +1,25 @@
-"""OSV-Scanner's JSON: https://google.github.io/osv-scanner/output/#json."""
+"""OSV-Scanner's JSON, as `osv-scanner --format json` writes it: https://google.github.io/osv-scanner/output/#json.
+
+A finding is the same if manifest, package and fixed versions are; the format has no fingerprint. If no version fixes
+it, the advisory's id takes the place of the fingerprint.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 from remediation_assets.findings.normalizing.categories import cwe_numbers
 from remediation_assets.findings.normalizing.languages import language_of_package
-from remediation_assets.findings.normalizing.packages import package_name, package_type, versions_told
+from remediation_assets.findings.normalizing.packages import join_versions, package_name, package_type
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 from remediation_assets.models import FindingCategory
 
-from .row import Item, Row, Unreadable, elements, fields, first_text, joined, objects, text
+from .row import Item, Row, Unreadable, elements, fields, first_text, objects, paragraphs, text
 
 SCANNER = "OSV-Scanner"
 
 
 def recognizes(document: Any) -> bool:
-    """Say whether a document is OSV-Scanner's: results with a source and its packages, or none beside its settings."""
+    """Whether a document is OSV-Scanner's: results with a source and its packages, or none beside its settings."""
     if not isinstance(document, dict) or "results" not in document:
         return False
     results = elements(document["results"])
@@ -25,7 +29,7 @@ def recognizes(document: Any) -> bool:
 
 
 def read(document: dict[str, Any]) -> Iterator[Item]:
-    """Give one finding for each group: the scanner puts the ids into one that databases give one vulnerability."""
+    """Yield one finding for each group: the ids under which several databases list one vulnerability."""
     if document.get("results") is None:
         return
     for result in objects(document, "results", optional=False):
@@ -38,8 +42,8 @@ def read(document: dict[str, Any]) -> Iterator[Item]:
             missing = [one for ids in groups for one in ids if one not in known]
             if missing:
                 raise Unreadable(f"names {missing[0]} in a group and does not describe it; scan again")
-            alone = [[one] for one in known if one not in grouped]
-            for ids, score in zip([*groups, *alone], [*scores, *(None for _ in alone)], strict=True):
+            ungrouped = [[one] for one in known if one not in grouped]
+            for ids, score in zip([*groups, *ungrouped], [*scores, *(None for _ in ungrouped)], strict=True):
                 yield _row([known[one] for one in ids], score, fields(package.get("package")), source)
 
 
@@ -49,8 +53,8 @@ def _row(known: list[dict[str, Any]], score: float | None, package: dict[str, An
     best = next((name for name in names if name.startswith("CVE-")), ids[0] if ids else None)
     ecosystem, name = package.get("ecosystem"), text(package.get("name")) or ""
     if score is None:
-        told = [score_of(fields(one).get("score")) for advisory in known for one in elements(advisory.get("severity"))]
-        score = max((one for one in told if one is not None), default=None)
+        vectors = [fields(one).get("score") for advisory in known for one in elements(advisory.get("severity"))]
+        score = max((one for one in map(score_of, vectors) if one is not None), default=None)
     described = [fields(advisory.get("database_specific")) for advisory in known]
     cwes = cwe_numbers((cwe for one in described for cwe in elements(one.get("cwe_ids"))), bare=True)
     return Row(
@@ -59,23 +63,23 @@ def _row(known: list[dict[str, Any]], score: float | None, package: dict[str, An
         category=FindingCategory.DEPENDENCY_VULNERABILITY,
         severity=severity_of(first_text(*(one.get("severity") for one in described)), score),
         title=first_text(*(one.get("summary") for one in known), f"{best}: {name}"),
-        description=joined(
+        description=paragraphs(
             f"Known as {', '.join(dict.fromkeys(filter(None, names)))}.", *(one.get("details") for one in known)
         ),
         file_path=text(source.get("path")),
         cwe_id=f"CWE-{cwes[0]}" if cwes else None,
         dependency_name=package_name(ecosystem, name) or None,
         current_version=first_text(package.get("version"), package.get("commit")),
-        fixed_version=versions_told(_fixes(known, name, ecosystem)),
+        fixed_version=join_versions(_fixes(known, name, ecosystem)),
         language=language_of_package(package_type(ecosystem) or ""),
         rule_id=best,
     )
 
 
 def _fixes(known: list[dict[str, Any]], name: str, ecosystem: object) -> Iterator[str]:
-    """Give the versions that fix a package, of all its release lines (OSV schema, `affected[].ranges[].events`).
+    """Yield the versions that fix a package, of all its release lines (OSV schema, `affected[].ranges[].events`).
 
-    An advisory may tell of other ecosystems too, and of other releases of a distribution, as `Debian:12`.
+    An advisory may list other ecosystems too, and other releases of a distribution, such as `Debian:12`.
     """
     for advisory in known:
         for affected in map(fields, elements(advisory.get("affected"))):
@@ -85,7 +89,8 @@ def _fixes(known: list[dict[str, Any]], name: str, ecosystem: object) -> Iterato
                 continue
             if isinstance(ecosystem, str) and ":" in ecosystem and theirs != ecosystem:
                 continue
-            for of_range in map(fields, elements(affected.get("ranges"))):
-                if of_range.get("type") != "GIT":
-                    fixes = (text(fields(event).get("fixed")) for event in elements(of_range.get("events")))
+            for version_range in map(fields, elements(affected.get("ranges"))):
+                # A range of type GIT names commits, not versions.
+                if version_range.get("type") != "GIT":
+                    fixes = (text(fields(event).get("fixed")) for event in elements(version_range.get("events")))
                     yield from (fix for fix in fixes if fix)

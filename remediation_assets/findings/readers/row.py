@@ -1,4 +1,18 @@
-"""What a reader gives, and how it takes values out of a file that may hold anything."""
+"""What a format module yields, and the functions with which it takes values out of a document.
+
+`read(document)` of a format module yields one item for each thing in the document, in the document's order:
+
+- a `Row` for each open finding, with as many fields as the document has; a field it does not know is left out or None;
+- `Skipped` for what the document itself says is not an open finding, such as a suppressed result;
+- a `Note` for what a person should know about the whole document.
+
+It raises `Unreadable` if the document is not what its format demands. It does not validate rows, and it does not
+resolve repository, service or root: both happen afterwards, and alike for every format.
+
+A document may hold anything anywhere, so nothing is taken out of it by subscript. `text`, `fields` and `elements`
+return an empty value for one of the wrong kind; `objects` raises `Unreadable`, and is for the lists that hold the
+findings, because a finding in a damaged list must not be lost in silence.
+"""
 
 import hashlib
 import re
@@ -8,10 +22,12 @@ from typing import Any, TypedDict
 
 
 class Row(TypedDict, total=False):
-    """One finding as a file tells it, by the fields of `Finding`: severity and category in our words.
+    """One finding, by the fields of `Finding`.
 
-    `file_path` is as the scanner wrote it; `repo_url` and `service_name` are left out where a file
-    does not tell them. What is missing or wrong is found when rows are judged, not here.
+    `severity` and `category` are in our words (see `severity_of` and `categorize`), or in the scanner's if they are not
+    known; the row is then rejected with that word. `file_path` is as the scanner wrote it. `fingerprint` is what the
+    scanner itself knows the finding by in its next scan: with one, line and title may change and it stays the same
+    finding; without one, they are part of what identifies it (see `identity`).
     """
 
     finding_id: str | None
@@ -34,8 +50,8 @@ class Row(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Something that the file itself says is no open finding; it is counted, by reason."""
+class Skipped:
+    """Something that the document itself says is not an open finding; it is counted, by reason."""
 
     reason: str
     count: int = 1
@@ -43,42 +59,46 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence about the file that a person should see, such as errors that the scanner had."""
+    """A sentence about the document that a person should see, such as errors that the scanner had."""
 
     sentence: str
 
 
-Item = Row | LeftOut | Note
+Item = Row | Skipped | Note
 
 
 class Unreadable(Exception):
-    """The content is not what its format demands; the text is a clause that follows the file's name."""
+    """A document is not what its format demands; the message is a clause that follows the file's name."""
 
 
 def text(value: object) -> str | None:
-    """Give a text that says something, or a number as one; None for all else."""
+    """Return a text that is not blank, or a number as text; None for anything else."""
+    # In Python a bool is an int, and "True" is no text that a scanner wrote.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) and value.strip() else None
 
 
 def first_text(*values: object) -> str | None:
-    """Give the first of some values that says something."""
+    """Return the first of some values that is a text."""
     return next((found for found in map(text, values) if found), None)
 
 
 def fields(value: object) -> dict[str, Any]:
-    """Give an object's fields; none for what is no object."""
+    """Return an object's fields; none if the value is not an object."""
     return value if isinstance(value, dict) else {}
 
 
 def elements(value: object) -> list[Any]:
-    """Give a list's elements; none for what is no list."""
+    """Return a list's elements; none if the value is not a list."""
     return value if isinstance(value, list) else []
 
 
 def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iterator[dict[str, Any]]:
-    """Give the objects of a list that `parent` holds; raises Unreadable where it is no list of objects."""
+    """Yield the objects of a list in `parent`; raise Unreadable if it is not a list of objects.
+
+    A list that is missing or null has none, unless it is not optional.
+    """
     value = parent.get(name)
     if value is None and optional:
         return
@@ -91,19 +111,22 @@ def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iter
 
 
 def line_of(value: object) -> int | None:
-    """Give a line's number; None where it is not told, for which some tools write 0."""
+    """Return a line's number; None if there is none, for which some tools write 0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def joined(*parts: object) -> str:
-    """Give the texts among some values as paragraphs, each once."""
+def paragraphs(*parts: object) -> str:
+    """Return the texts among some values as paragraphs, each once."""
     return "\n\n".join(dict.fromkeys(found.strip() for found in map(text, parts) if found))
 
 
-def made_id(rule_id: str | None, *place: object) -> str:
-    """Make an id for a finding that has none of its own: its rule's last word and a hash of rule and place."""
+def generated_id(rule_id: str | None, *place: object) -> str:
+    """Return an id for a finding that has none of its own: the rule's last word and a hash of rule and place.
+
+    It is a label for people; what identifies a finding is its finding key.
+    """
     word = re.sub(r"[^A-Za-z0-9_-]+", "-", re.split(r"[/.:]", (rule_id or "").strip().rstrip("/.:"))[-1]).strip("-")
     digest = hashlib.sha256(repr((rule_id, *place)).encode(errors="replace")).hexdigest()
     return f"{word[:48] or 'finding'}-{digest[:8]}"

@@ -1,4 +1,8 @@
-"""Semgrep's JSON, as `semgrep scan --json` writes it: https://semgrep.dev/docs/semgrep-appsec-platform/json-and-sarif."""
+"""Semgrep's JSON, as `semgrep scan --json` writes it: https://semgrep.dev/docs/semgrep-appsec-platform/json-and-sarif.
+
+A finding is the same if Semgrep's fingerprint is, as in its SARIF; it writes one only for users who are logged in.
+Without it, a finding in code is the same if its line is, and one of Semgrep Supply Chain if its rule and file are.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,20 +14,20 @@ from remediation_assets.findings.normalizing.paths import repository_path
 from remediation_assets.findings.normalizing.severities import severity_of
 from remediation_assets.models import FindingCategory
 
-from .row import Item, LeftOut, Note, Row, fields, first_text, joined, line_of, made_id, objects, text
+from .row import Item, Note, Row, Skipped, fields, first_text, generated_id, line_of, objects, paragraphs, text
 from .sarif import fingerprint_of
 
 SCANNER = "Semgrep"
 
-# What SARIF calls the fingerprint that JSON writes without a name.
+# The name that SARIF has for the fingerprint: with it a finding is the same in both formats.
 _FINGERPRINT = "matchBasedId/v1"
 
-# Of experiments and inventories: what is found is listed, not complained of.
+# Severities of experiments and inventories: the result is listed, it is not a complaint.
 _MINOR = {"EXPERIMENT", "INVENTORY"}
 
 
 def recognizes(document: Any) -> bool:
-    """Say whether a document is Semgrep's: results with a check's id, or none beside what was scanned."""
+    """Whether a document is Semgrep's: results with a check's id, or none beside what was scanned."""
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
         return False
     results = document["results"]
@@ -33,14 +37,14 @@ def recognizes(document: Any) -> bool:
 
 
 def read(document: dict[str, Any]) -> Iterator[Item]:
-    """Give the findings; those that a comment in the code ignores are left out."""
+    """Yield the findings; those that a comment in the code ignores are skipped."""
     errors = sum(1 for _ in objects(document, "errors"))
     if errors:
         yield Note(f"Semgrep had {errors} errors; findings may be missing")
     for result in objects(document, "results", optional=False):
         extra = fields(result.get("extra"))
         if extra.get("is_ignored") is True:
-            yield LeftOut("suppressed")
+            yield Skipped("suppressed")
         else:
             yield _row(result, extra)
 
@@ -50,8 +54,8 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
     rule_id = text(result.get("check_id"))
     path = repository_path(text(result.get("path")) or "")
     start = fields(result.get("start"))
-    told = metadata.get("cwe")
-    cwes = cwe_numbers(told if isinstance(told, list) else [told], bare=True)
+    labels = metadata.get("cwe")
+    cwes = cwe_numbers(labels if isinstance(labels, list) else [labels], bare=True)
     category, cwe = categorize(cwes, rule_id=rule_id, tool=SCANNER)
     fingerprint = fingerprint_of(rule_id, _FINGERPRINT, extra.get("fingerprint"))
     message, word = text(extra.get("message")) or "", text(extra.get("severity"))
@@ -59,12 +63,12 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
         message = ""  # it may quote what was found
     line = line_of(start.get("line"))
     row = Row(
-        finding_id=made_id(rule_id, path, fingerprint or (line, start.get("col"))),
+        finding_id=generated_id(rule_id, path, fingerprint or (line, start.get("col"))),
         scanner=SCANNER,
         category=category,
         severity=severity_of("info" if word in _MINOR else word),
         title=first_text(message.strip().partition("\n")[0], rule_id),
-        description=joined(message, metadata.get("source")),
+        description=paragraphs(message, metadata.get("source")),
         file_path=path,
         line_number=line,
         cwe_id=cwe,
@@ -76,14 +80,14 @@ def _row(result: dict[str, Any], extra: dict[str, Any]) -> Row:
 
 
 def _of_dependency(sca: dict[str, Any], cwe: str | None) -> Row:
-    """Give what a result of Semgrep Supply Chain tells of the package it is about."""
+    """Return what a result of Semgrep Supply Chain says about its package; nothing for any other result."""
     match = fields(sca.get("dependency_match"))
     package = fields(match.get("found_dependency"))
     name = text(package.get("package"))
     if not name:
         return Row()
     ecosystem = package.get("ecosystem")
-    told = Row(
+    dependency = Row(
         category=FindingCategory.DEPENDENCY_VULNERABILITY,
         dependency_name=package_name(ecosystem, name),
         current_version=text(package.get("version")),
@@ -91,6 +95,7 @@ def _of_dependency(sca: dict[str, Any], cwe: str | None) -> Row:
         cwe_id=cwe,
     )
     lockfile = text(match.get("lockfile"))
+    # A reachable result is about the code that calls the package, so its place is that code.
     if not lockfile or sca.get("reachable") is True:
-        return told
-    return told | Row(file_path=repository_path(lockfile), line_number=line_of(package.get("line_number")))
+        return dependency
+    return dependency | Row(file_path=repository_path(lockfile), line_number=line_of(package.get("line_number")))

@@ -1,6 +1,8 @@
-"""Snyk's JSON of open-source dependencies: `snyk test --json`, of one project or of several.
+"""Snyk's JSON of open-source dependencies, as `snyk test --json` writes it, of one project or of several.
 
-Snyk Code and Snyk IaC write SARIF (`--sarif`). See https://docs.snyk.io/developer-tools/snyk-cli/commands/test.
+Snyk Code and Snyk IaC write SARIF (`--sarif`). See https://docs.snyk.io/developer-tools/snyk-cli/commands/test. A
+finding is the same if manifest, package and fixed versions are. If no version fixes it, Snyk's issue id takes their
+place.
 """
 
 from collections.abc import Iterator
@@ -8,17 +10,17 @@ from typing import Any
 
 from remediation_assets.findings.normalizing.categories import cwe_numbers
 from remediation_assets.findings.normalizing.languages import language_of_package
-from remediation_assets.findings.normalizing.packages import package_name, package_type, versions_told
+from remediation_assets.findings.normalizing.packages import join_versions, package_name, package_type
 from remediation_assets.findings.normalizing.severities import score_of, severity_of
 from remediation_assets.models import FindingCategory
 
-from .row import Item, LeftOut, Row, Unreadable, elements, fields, first_text, joined, objects, text
+from .row import Item, Row, Skipped, Unreadable, elements, fields, first_text, objects, paragraphs, text
 
 SCANNER = "Snyk"
 
 
 def recognizes(document: Any) -> bool:
-    """Say whether a document is Snyk's: a project with its vulnerabilities, or a list of them."""
+    """Whether a document is Snyk's: a project with its vulnerabilities, or a list of projects."""
     projects = document if isinstance(document, list) else [document]
     return bool(projects) and all(_is_project(fields(project)) for project in projects)
 
@@ -32,7 +34,7 @@ def _is_project(project: dict[str, Any]) -> bool:
 
 
 def read(document: Any) -> Iterator[Item]:
-    """Give one finding for each issue of a package, however many ways lead to the package."""
+    """Yield one finding for each issue of a package, however many dependency paths lead to the package."""
     for project in _projects(document):
         name = first_text(project.get("projectName"), project.get("path"), project.get("displayTargetFile")) or "?"
         if "infrastructureAsCodeIssues" in project:
@@ -43,37 +45,35 @@ def read(document: Any) -> Iterator[Item]:
 
 
 def _projects(document: Any) -> Iterator[dict[str, Any]]:
-    """Give the projects of a document; that of a container's image holds those of the applications in it."""
+    """Yield the projects of a document; that of a container image holds those of the applications in it."""
     for project in document if isinstance(document, list) else [document]:
         yield project
         yield from objects(project, "applications")
 
 
 def _project(project: dict[str, Any]) -> Iterator[Item]:
-    issues: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    issues: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for issue in objects(project, "vulnerabilities"):
         if issue.get("type") == "license":
-            yield LeftOut("licenses")
+            yield Skipped("licenses")
         else:
-            same = (
-                text(issue.get("id")),
-                first_text(issue.get("packageName"), issue.get("name")),
-                issue.get("version"),
-            )
-            issues.setdefault(tuple(map(str, same)), []).append(issue)
+            name = first_text(issue.get("packageName"), issue.get("name"))
+            key = (str(text(issue.get("id"))), str(name), str(issue.get("version")))
+            issues.setdefault(key, []).append(issue)
     if ignored := len(elements(fields(project.get("filtered")).get("ignore"))):
-        yield LeftOut("suppressed", ignored)
-    for ways in issues.values():
-        yield _row(ways[0], len(ways), project)
+        yield Skipped("suppressed", ignored)
+    # Snyk lists an issue once for each path to its package; one upgrade fixes all of them.
+    for same in issues.values():
+        yield _row(same[0], len(same), project)
 
 
-def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
+def _row(issue: dict[str, Any], path_count: int, project: dict[str, Any]) -> Row:
     rule_id = text(issue.get("id"))
     kind = first_text(issue.get("packageManager"), project.get("packageManager"), issue.get("language"))
     name = first_text(issue.get("packageName"), issue.get("moduleName"), issue.get("name")) or ""
     identifiers = fields(issue.get("identifiers"))
     cwes = cwe_numbers(elements(identifiers.get("CWE")), bare=True)
-    way = " > ".join(found for found in map(text, elements(issue.get("from"))) if found)
+    path = " > ".join(found for found in map(text, elements(issue.get("from"))) if found)
     fixed = filter(None, map(text, elements(issue.get("fixedIn"))))
     return Row(
         finding_id=rule_id,
@@ -83,12 +83,16 @@ def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
             first_text(issue.get("severityWithCritical"), issue.get("severity")), score_of(issue.get("cvssScore"))
         ),
         title=first_text(issue.get("title"), rule_id),
-        description=joined(
+        description=paragraphs(
             f"Known as {', '.join(map(str, elements(identifiers.get('CVE'))))}." if identifiers.get("CVE") else None,
-            f"{ways} paths lead to the package, such as {way}." if ways > 1 else f"Path: {way}." if way else None,
+            f"{path_count} paths lead to the package, such as {path}."
+            if path_count > 1
+            else f"Path: {path}."
+            if path
+            else None,
             issue.get("description"),
         ),
-        # What a container's image brings along stands in no file of it.
+        # The packages of a container image are in no file of the repository.
         file_path=first_text(
             project.get("displayTargetFile"),
             project.get("targetFile"),
@@ -97,7 +101,7 @@ def _row(issue: dict[str, Any], ways: int, project: dict[str, Any]) -> Row:
         cwe_id=f"CWE-{cwes[0]}" if cwes else None,
         dependency_name=package_name(kind, name),
         current_version=text(issue.get("version")),
-        fixed_version=versions_told(fixed),
+        fixed_version=join_versions(fixed),
         language=language_of_package(package_type(kind) or ""),
         rule_id=rule_id,
     )

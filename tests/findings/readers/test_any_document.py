@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.readers import READERS, reader_for
-from remediation_assets.findings.readers.row import LeftOut, Note
+from remediation_assets.findings.readers import FORMATS, format_of
+from remediation_assets.findings.readers.row import Note, Skipped
 from tests.support.hostile_texts import HOSTILE
 from tests.support.scanner_documents import DOCUMENTS
 from tests.support.scanner_files import Reading, read_text
@@ -66,17 +66,17 @@ def test_a_changed_document_is_read_or_refused(name: str, data: st.DataObject) -
 
 
 def _nothing_is_lost(document: Any, reading: Reading) -> None:
-    reader = reader_for(document)
+    reader = format_of(document)
     items = list(reader.read(document)) if reader else []
-    rows = [item for item in items if not isinstance(item, LeftOut | Note)]
+    rows = [item for item in items if not isinstance(item, Skipped | Note)]
     assert reading.scan.rows_in == len(rows)
-    assert sum(reading.scan.skipped.values()) == sum(item.count for item in items if isinstance(item, LeftOut))
+    assert sum(reading.scan.skipped.values()) == sum(item.count for item in items if isinstance(item, Skipped))
 
 
 def test_each_format_has_a_document_that_its_own_reader_alone_knows() -> None:
-    known = {name: [reader.name for reader in READERS if reader.recognizes(one)] for name, one in DOCUMENTS.items()}
+    known = {name: [reader.name for reader in FORMATS if reader.recognizes(one)] for name, one in DOCUMENTS.items()}
     assert all(len(readers) == 1 for readers in known.values()), known
-    assert {readers[0] for readers in known.values()} == {reader.name for reader in READERS}
+    assert {readers[0] for readers in known.values()} == {reader.name for reader in FORMATS}
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)

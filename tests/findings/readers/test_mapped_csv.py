@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.findings.column_mapping import proposed_mapping
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.origin import Origin, read_toml
+from remediation_assets.findings.origin import SourceContext, read_toml
 from tests.support.scanner_files import SAMPLES, Reading, read_file, read_text
 
 HEADER = "Issue ID,Issue,Risk,File,Line No,CWE,Status"
@@ -31,8 +31,8 @@ MAPPING: dict[str, Any] = {
 }
 
 
-def origin(mapping: dict[str, Any]) -> Origin:
-    return Origin(repo_url="https://github.com/acme/shop", mapping=mapping)
+def origin(mapping: dict[str, Any]) -> SourceContext:
+    return SourceContext(repo_url="https://github.com/acme/shop", mapping=mapping)
 
 
 def read(content: str | bytes, **changes: Any) -> Reading:
@@ -88,7 +88,7 @@ def test_words_of_others_in_a_category_column_are_not_guessed_from() -> None:
 def test_a_row_without_its_repository_is_set_aside_alone() -> None:
     mapping = MAPPING | {"columns": MAPPING["columns"] | {"repo_url": "Repo"}, "only": {}}
     content = f"{HEADER},Repo\n{ROWS[0]},https://github.com/acme/web\n{ROWS[1]},\n"
-    reading = read_text(content, Origin(mapping=mapping))
+    reading = read_text(content, SourceContext(mapping=mapping))
     assert (len(reading.rows), [row["reason"] for row in reading.rejected]) == (
         1,
         ["missing required field service_name"],

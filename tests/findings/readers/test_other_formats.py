@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.origin import Origin
+from remediation_assets.findings.origin import SourceContext
 from tests.support.scanner_files import SHOP, read, read_text
 
 
@@ -163,7 +163,9 @@ def test_trivy_tells_vulnerabilities_misconfigurations_and_secrets() -> None:
 
 def test_a_trivy_scan_of_a_repository_tells_it() -> None:
     name = "https://github.com/acme/api"
-    assert set(read(TRIVY | {"ArtifactType": "repository", "ArtifactName": name}, Origin()).all("repo_url")) == {name}
+    assert set(read(TRIVY | {"ArtifactType": "repository", "ArtifactName": name}, SourceContext()).all("repo_url")) == {
+        name
+    }
 
 
 def snyk_project(**more: Any) -> dict[str, Any]:
@@ -298,7 +300,7 @@ def secret_alert(**more: Any) -> dict[str, Any]:
 
 def test_open_alerts_of_github_are_read_and_closed_ones_counted() -> None:
     states = ["open", "fixed", "dismissed", "dismissed", "auto_dismissed"]
-    reading = read([code_alert(number, state) for number, state in enumerate(states)], Origin())
+    reading = read([code_alert(number, state) for number, state in enumerate(states)], SourceContext())
     names = ("finding_id", "category", "severity", "repo_url", "line_number", "language", "cwe_id")
     assert reading.all(*names) == [
         ("code-scanning-0", "xss", "medium", "https://github.com/acme/web", 9, "javascript", "CWE-79")
@@ -314,7 +316,7 @@ def test_an_alert_keeps_its_key_while_its_line_moves() -> None:
 
 def test_a_secret_is_never_taken_from_its_alert() -> None:
     place = {"first_location_detected": {"path": "deploy/prod.env", "start_line": 2}}
-    reading = read([secret_alert(), secret_alert(number=4, validity="active", **place)], Origin())
+    reading = read([secret_alert(), secret_alert(number=4, validity="active", **place)], SourceContext())
     assert reading.all("category", "severity", "file_path", "line_number") == [
         ("hardcoded_secret", "high", ".", None),
         ("hardcoded_secret", "critical", "deploy/prod.env", 2),

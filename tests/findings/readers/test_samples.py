@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.origin import Origin
+from remediation_assets.findings.origin import SourceContext
 from tests.support.scanner_files import SAMPLES, read, read_file, shuffled
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here")
 
-ANYWHERE = Origin(repo_url="https://github.com/acme/shop", root="/")
+ANYWHERE = SourceContext(repo_url="https://github.com/acme/shop", root="/")
 
 
 def raw(name: str) -> Any:
@@ -105,12 +105,12 @@ def test_what_a_file_suppresses_is_counted() -> None:
 def test_paths_of_another_machine_need_to_be_told_their_root() -> None:
     name = SAMPLES / "sarif/with-suppressions.sarif"
     assert [row["reason"] for row in read_file(name).rejected] == ["path is not one in the repository"]
-    told = read_file(name, Origin(repo_url="https://github.com/acme/shop", root="C:\\code"))
+    told = read_file(name, SourceContext(repo_url="https://github.com/acme/shop", root="C:\\code"))
     assert told.all("file_path") == ["file4.c"]
 
 
 def test_alerts_tell_their_own_repository() -> None:
-    reading = read_file(SAMPLES / "github/code-scanning-alert-created.json", Origin())
+    reading = read_file(SAMPLES / "github/code-scanning-alert-created.json", SourceContext())
     assert reading.all("repo_url", "service_name") == [("https://github.com/Codertocat/Hello-World", "Hello-World")]
 
 
@@ -119,7 +119,7 @@ def test_alerts_tell_their_own_repository() -> None:
 )
 def test_a_file_that_names_no_repository_says_how_to_give_one(name: str) -> None:
     with pytest.raises(FindingsFileError, match="does not tell the repository of its findings; give --repo-url"):
-        read_file(SAMPLES / name, Origin())
+        read_file(SAMPLES / name, SourceContext())
 
 
 @pytest.mark.parametrize("path", sorted(p for p in SAMPLES.glob("*/*") if p.suffix in (".json", ".sarif")), ids=str)

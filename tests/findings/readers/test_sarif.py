@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.origin import Origin
+from remediation_assets.findings.origin import SourceContext
 from tests.support.scanner_files import read, read_text
 
 
@@ -25,7 +25,7 @@ def log(*results: dict[str, Any], rules: Any = (), **run: Any) -> dict[str, Any]
     return {"version": "2.1.0", "runs": [{"tool": tool, "results": list(results), **run}]}
 
 
-def only(document: dict[str, Any], origin: Origin | None = None) -> dict[str, Any]:
+def only(document: dict[str, Any], origin: SourceContext | None = None) -> dict[str, Any]:
     reading = read(document, origin) if origin else read(document)
     [row] = reading.rows
     return row
@@ -241,7 +241,7 @@ def test_the_root_of_a_machine_is_that_of_no_repository() -> None:
     bases = {"ROOT": {"uri": "file:///"}, "SRC": {"uri": "file:///home/ci/shop/"}}
     for order in (bases, dict(reversed(bases.items()))):
         assert only(log(one, originalUriBaseIds=order))["file_path"] == "a.py"
-    there = Origin(repo_url="https://github.com/acme/shop", root="/home/ci/shop")
+    there = SourceContext(repo_url="https://github.com/acme/shop", root="/home/ci/shop")
     assert only(log(one, originalUriBaseIds={"ROOT": bases["ROOT"]}), there)["file_path"] == "a.py"
 
 
