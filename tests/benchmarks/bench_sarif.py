@@ -40,8 +40,8 @@ from tests.benchmarks.findings_steps import peak_mb
 ledger = open_ledger(load_settings())
 ledger.verify()
 begun = time.perf_counter()
-given = ScanRequest((Path(sys.argv[1]),), repo_url="https://github.com/acme/shop")
-scanned = scan_files(ledger, given, Rules(True), max_rejected_share=0.5, now=datetime.now(UTC))
+request = ScanRequest((Path(sys.argv[1]),), repo_url="https://github.com/acme/shop")
+scanned = scan_files(ledger, request, Rules(True), max_rejected_share=0.5, now=datetime.now(UTC))
 assert sum(scan.accepted for scan in scanned.new_scans) == int(sys.argv[2])
 print(json.dumps({"seconds": time.perf_counter() - begun, "peak MB": peak_mb()}))
 """

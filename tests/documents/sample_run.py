@@ -33,8 +33,8 @@ def sample_run(folder: Path) -> Ledger:
     """Give the published ledger of a run that ends at the gate of the wave that fails, with two reviews."""
     settings = Settings(_env_file=None, remediation_data_dir=str(folder), wave_size=5, poll_interval_seconds=20)
     ledger, clock = open_ledger(settings), Clock()
-    given = ScanRequest((CHECKOUT / "sample_data" / "findings.csv",))
-    scan_files(ledger, given, Rules(allow_reserved_hosts=True), max_rejected_share=0.5, now=clock())
+    request = ScanRequest((CHECKOUT / "sample_data" / "findings.csv",))
+    scan_files(ledger, request, Rules(allow_reserved_hosts=True), max_rejected_share=0.5, now=clock())
     with ledger.transaction() as tx:
         normalize(tx)
         prioritize(tx, settings.service_weights)

@@ -31,7 +31,7 @@ RULES = Rules(allow_reserved_hosts=True)
 pytestmark = pytest.mark.slow
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-# Few values, so that rows meet; now and then anything at all.
+# Few values, so that rows share findings; sometimes any text at all.
 rows_of_text = st.fixed_dictionaries(
     {
         "finding_id": st.sampled_from(["F-1", "F-2", "", "=1+1"]) | text,
@@ -54,7 +54,7 @@ tables = st.lists(rows_of_text, min_size=1, max_size=12)
 
 def as_csv(table: list[dict[str, str]], columns: list[str], delimiter: str = ",") -> bytes:
     file = io.StringIO()
-    # All quoted, for Python leaves a carriage return bare, and a file with two kinds of line ends is refused.
+    # All quoted: Python does not quote a bare carriage return, and a file with two kinds of line ends is refused.
     writer = csv.DictWriter(file, columns, restval="", delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows(table)
@@ -88,7 +88,7 @@ def test_rows_in_any_order_and_columns_in_any_order_make_the_same_findings(
 
 @settings(max_examples=60, deadline=None)
 @given(tables)
-def test_each_rejected_row_is_told_with_the_line_it_starts_at(table: list[dict[str, str]]) -> None:
+def test_each_rejected_row_has_the_line_it_starts_at(table: list[dict[str, str]]) -> None:
     content = as_csv(table, COLUMNS)
     _, found = staged(content)
     reader = csv.reader(io.StringIO(content.decode(), newline=""))
@@ -96,7 +96,7 @@ def test_each_rejected_row_is_told_with_the_line_it_starts_at(table: list[dict[s
     for _ in reader:
         starts.append(at)
         at = reader.line_num + 1
-    # Lines as editors count them; a carriage return alone is none for the one and one for the other.
+    # A bare carriage return ends a line for the csv module, but not for an editor.
     if b"\r" not in content:
         assert {line for line, _ in found["rejected"]} <= set(starts[1:])
 
@@ -142,14 +142,14 @@ def test_merging_and_planning_lose_nothing_and_are_the_same_each_time(table: lis
             [scan] = scanned.new_scans
             assert scan.rows_in == scan.accepted + scan.rejected
             assert merged.accepted == scan.accepted == merged.kept + duplicates
-            # Of two rows of one finding the one of higher severity stands.
+            # Of two rows of one finding the one with the higher severity is kept.
             assert wrong == 0
             assert len(plans[-1]) == merged.kept
     assert plans[0] == plans[1]
 
 
 @pytest.mark.parametrize("name", ["generic-with-epss.csv", "testssl.csv", "veracode-sca.csv"])
-def test_exports_of_others_are_refused_with_what_is_missing(name: str, tmp_path: Path) -> None:
+def test_exports_of_other_tools_are_refused_with_what_is_missing(name: str, tmp_path: Path) -> None:
     source = CHECKOUT.parent / "shared" / "samples" / "csv" / name
     if not source.exists():
         pytest.skip("the sample exports are not beside this checkout")

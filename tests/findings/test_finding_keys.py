@@ -23,15 +23,15 @@ SAME: list[tuple[dict[str, str], dict[str, str]]] = [
     ({}, {"finding_id": "F-2"}),
     ({}, {"scanner": "CodeQL"}),
     ({}, {"severity": "low"}),
-    ({}, {"title": "Told otherwise"}),
-    ({}, {"description": "Told otherwise"}),
+    ({}, {"title": "Other words"}),
+    ({}, {"description": "Other words"}),
     ({}, {"cwe_id": "CWE-1"}),
     ({}, {"rule_id": "rule-2"}),
     ({}, {"language": "java"}),
     ({}, {"current_version": "1"}),
     ({}, {"line_number": "01"}),
     ({}, {"repo_url": "https://GIT.example.com/acme/shop.git"}),
-    (DEPENDENCY, {"title": "Told otherwise"}),
+    (DEPENDENCY, {"title": "Other words"}),
     (DEPENDENCY, {"current_version": "1"}),
     (DEPENDENCY, {"rule_id": "rule-2"}),
     (PRINTED, {"line_number": "99", "title": "Moved"}),
@@ -51,7 +51,7 @@ DIFFERENT: list[tuple[dict[str, str], dict[str, str]]] = [
     (DEPENDENCY, {"fixed_version": "3"}),
     (OTHER, {"rule_id": "rule-2"}),
     (OTHER, {"rule_id": ""}),
-    (BARE, {"title": "Told otherwise"}),
+    (BARE, {"title": "Other words"}),
     (PRINTED, {"fingerprint": "abd"}),
     (PRINTED, {"fingerprint": ""}),
     (PRINTED, {"file_path": "src/other.ts"}),
@@ -71,20 +71,20 @@ def keys(tmp_path: Path, *fields: dict[str, str]) -> list[str]:
 
 
 def pairs(tmp_path: Path, table: list[tuple[dict[str, str], dict[str, str]]]) -> dict[str, bool]:
-    """Say of each row and its change whether they are one finding."""
+    """Return for each row and its change whether they are one finding."""
     fields = [row(1, **one) for base, change in table for one in (base, base | change)]
     found = iter(keys(tmp_path, *fields))
     return {f"{base} | {change}": next(found) == next(found) for base, change in table}
 
 
 def test_rows_that_differ_in_nothing_that_counts_are_one_finding(tmp_path: Path) -> None:
-    judged = pairs(tmp_path, SAME)
-    assert judged == dict.fromkeys(judged, True)
+    same = pairs(tmp_path, SAME)
+    assert same == dict.fromkeys(same, True)
 
 
 def test_rows_that_differ_in_something_that_counts_are_two_findings(tmp_path: Path) -> None:
-    judged = pairs(tmp_path, DIFFERENT)
-    assert judged == dict.fromkeys(judged, False)
+    same = pairs(tmp_path, DIFFERENT)
+    assert same == dict.fromkeys(same, False)
 
 
 def test_several_dependencies_of_one_manifest_stay_apart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A scan into the ledger: what it replaces, and what it leaves alone."""
+"""Ingesting a scan into the ledger: what it replaces, and what it leaves alone."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ def query(ledger: Ledger, sql: str) -> list[tuple[Any, ...]]:
         return tx.execute(sql).fetchall()
 
 
-def test_every_row_is_accepted_or_set_aside(ledger: Ledger, tmp_path: Path) -> None:
+def test_every_row_is_accepted_or_rejected(ledger: Ledger, tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", [*rows(3), row(4, severity="odd"), row(5, title="")])
     ingest_file(ledger, source)
     assert query(ledger, "SELECT scan_id, source, rows_in, accepted, set_aside FROM scans") == [
@@ -91,7 +91,7 @@ def test_the_same_file_twice_changes_no_finding(ledger: Ledger, tmp_path: Path) 
     assert query(ledger, "SELECT count(*), count(DISTINCT content_hash) FROM scans") == [(2, 1)]
 
 
-def test_rows_set_aside_from_another_file_stay(ledger: Ledger, tmp_path: Path) -> None:
+def test_rejected_rows_of_another_file_stay(ledger: Ledger, tmp_path: Path) -> None:
     ingest_file(ledger, write(tmp_path / "a.csv", [row(1), row(2, severity="odd")]))
     ingest_file(ledger, write(tmp_path / "b.csv", [row(3), row(4, severity="odd")]))
     assert query(ledger, "SELECT finding_id FROM rejected_findings ORDER BY ALL") == [("F-2",), ("F-4",)]

@@ -1,4 +1,4 @@
-"""Words of scanners into ours."""
+"""The scanners' vocabulary, translated into ours."""
 
 import pytest
 from hypothesis import given
@@ -27,12 +27,12 @@ from remediation_assets.findings.normalizing.severities import score_of, severit
         ("fatal-ish", None, "fatal-ish"),
     ],
 )
-def test_every_scale_is_brought_to_ours(word: str | None, score: float | None, severity: str) -> None:
+def test_every_scale_is_translated_into_ours(word: str | None, score: float | None, severity: str) -> None:
     assert severity_of(word, score) == severity
 
 
 @pytest.mark.parametrize(
-    ("told", "score"),
+    ("value", "score"),
     [
         ("9.8", 9.8),
         (7, 7.0),
@@ -49,15 +49,15 @@ def test_every_scale_is_brought_to_ours(word: str | None, score: float | None, s
         ("CVSS:9/AV:N", None),
     ],
 )
-def test_a_cvss_score_is_a_number_or_a_vector(told: object, score: float | None) -> None:
-    assert score_of(told) == score
+def test_a_cvss_score_is_a_number_or_a_vector(value: object, score: float | None) -> None:
+    assert score_of(value) == score
 
 
 @given(st.text(max_size=60) | st.floats() | st.integers() | st.text(max_size=20).map(lambda rest: f"CVSS:3.1/{rest}"))
-def test_no_score_and_no_word_is_an_error(told: object) -> None:
-    score = score_of(told)
+def test_no_score_and_no_word_is_an_error(value: object) -> None:
+    score = score_of(value)
     assert score is None or 0 < score <= 10
-    assert severity_of(told, score)
+    assert severity_of(value, score)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_cwe_numbers_are_read_from_labels(labels: list[object], numbers: list[in
     assert cwe_numbers(labels, bare=True) == numbers
 
 
-def test_a_number_alone_is_a_cwe_only_where_nothing_else_can_be_meant() -> None:
+def test_a_bare_number_is_a_cwe_only_if_it_can_mean_nothing_else() -> None:
     assert cwe_numbers(["22", 89, "CWE-20 Top 25", "CWE-287 (rank 22 of 25)"]) == [20, 287]
     assert cwe_numbers(["22, 89", "CWE-20 Top 25"], bare=True) == [22, 89, 20]
 
@@ -124,14 +124,14 @@ def test_a_package_url_loses_its_version() -> None:
     assert without_version(7) is None
 
 
-def test_versions_are_told_in_order() -> None:
+def test_versions_are_joined_in_order() -> None:
     assert join_versions(["3.10.0", "3.9.1", "3.9.1", "2.0"]) == "2.0, 3.9.1, 3.10.0"
     assert join_versions([]) is None
     assert join_versions(["9" * 5000, "1"]) == "1, " + "9" * 5000
 
 
 @pytest.mark.parametrize(
-    ("told", "address"),
+    ("written", "address"),
     [
         ("https://x-access-token:ghs_SECRET@github.com/acme/shop", "https://github.com/acme/shop"),
         ("git@github.com:acme/shop.git", "https://github.com/acme/shop"),
@@ -140,8 +140,8 @@ def test_versions_are_told_in_order() -> None:
         ("", ""),
     ],
 )
-def test_a_repository_is_its_https_address_without_a_password(told: str, address: str) -> None:
-    assert repository_address(told) == address
+def test_a_repository_is_its_https_address_without_a_password(written: str, address: str) -> None:
+    assert repository_address(written) == address
 
 
 @given(st.text(alphabet="./\\ab:C~%2e", max_size=30), st.text(alphabet="/ab.\\C:", max_size=8))

@@ -1,4 +1,4 @@
-"""Reading a source again moves nothing: equal scores keep the order in which sources were first read."""
+"""Reading a source again moves nothing: equal scores keep the order in which their sources were first read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a person says of files that do not tell where their findings come from."""
+"""The source context: what a person says about files that do not name their repository, service or root."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def services(tmp_path: Path) -> tuple[Service, ...]:
 
 
 @pytest.mark.parametrize(
-    ("row", "placed"),
+    ("row", "resolved"),
     [
         (Row(file_path="a.py"), ("shop", "https://github.com/acme/mono", "a.py")),
         (
@@ -57,7 +57,7 @@ def services(tmp_path: Path) -> tuple[Service, ...]:
         (Row(file_path="/tmp/gapps/req.txt"), ("gapps", "https://github.com/acme/gapps", "req.txt")),
         (Row(file_path="/tmp/gapps2/req.txt"), ("shop", "https://github.com/acme/mono", "/tmp/gapps2/req.txt")),
         (Row(file_path="ui/a.ts"), ("web", "https://github.com/acme/web", "ui/a.ts")),
-        # What the file says of its repository stands.
+        # A repository that the file names goes before the source context.
         (
             Row(file_path="ui/a.ts", repo_url="https://github.com/acme/x"),
             ("shop", "https://github.com/acme/x", "ui/a.ts"),
@@ -69,10 +69,10 @@ def services(tmp_path: Path) -> tuple[Service, ...]:
     ],
 )
 def test_the_longest_path_names_the_service(
-    services: tuple[Service, ...], row: Row, placed: tuple[str, str, str]
+    services: tuple[Service, ...], row: Row, resolved: tuple[str, str, str]
 ) -> None:
     found = SourceContext(repo_url="https://github.com/acme/mono", services=services).resolve(row)
-    assert (found["service_name"], found["repo_url"], found["file_path"]) == placed
+    assert (found["service_name"], found["repo_url"], found["file_path"]) == resolved
 
 
 def test_without_a_service_its_name_is_that_of_the_repository() -> None:
@@ -81,25 +81,25 @@ def test_without_a_service_its_name_is_that_of_the_repository() -> None:
     assert SourceContext().resolve(Row(file_path="a"))["service_name"] is None
 
 
-def test_what_was_given_is_kept_and_given_back() -> None:
-    given = ScanRequest((Path("/a b/c.sarif"), Path("/d")), "https://github.com/acme/shop", service="s", root="/r")
-    assert ScanRequest.from_text(given.to_text()) == given
+def test_a_scan_request_survives_being_kept_as_text() -> None:
+    request = ScanRequest((Path("/a b/c.sarif"), Path("/d")), "https://github.com/acme/shop", service="s", root="/r")
+    assert ScanRequest.from_text(request.to_text()) == request
     assert ScanRequest.from_text("/a.csv\n/b.csv") == ScanRequest((Path("/a.csv"), Path("/b.csv")))
 
 
-def test_another_origin_is_read_anew() -> None:
-    told = [
+def test_another_source_context_has_another_fingerprint() -> None:
+    contexts = [
         SourceContext(),
         SourceContext(repo_url="a"),
         SourceContext(service="a"),
         SourceContext(root="a"),
         SourceContext(services=(Service("a"),)),
     ]
-    assert len({one.fingerprint for one in told}) == len(told)
+    assert len({one.fingerprint for one in contexts}) == len(contexts)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("[[services]]\nname = 'a'\n", "is no services file; expected tables"),
         ("service = 'a'\n", "is no services file; expected tables"),
@@ -109,13 +109,15 @@ def test_another_origin_is_read_anew() -> None:
         ("[[service]\n", "is not TOML in UTF-8"),
     ],
 )
-def test_a_services_file_that_cannot_be_used_is_told(tmp_path: Path, content: str, told: str) -> None:
+def test_a_services_file_that_cannot_be_used_is_refused_with_the_reason(
+    tmp_path: Path, content: str, message: str
+) -> None:
     (tmp_path / "services.toml").write_text(content)
     with pytest.raises(FindingsFileError) as caught:
         load_services(tmp_path / "services.toml")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_services_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_services_file_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(FindingsFileError, match="cannot be read"):
         load_services(tmp_path / "nowhere.toml")

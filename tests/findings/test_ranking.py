@@ -41,7 +41,7 @@ def ranked(
 
 
 @pytest.mark.parametrize(
-    ("severities", "stands"),
+    ("severities", "kept_number"),
     [
         (["low", "critical"], 2),
         (["critical", "low"], 1),
@@ -50,12 +50,12 @@ def ranked(
         (["low", "high", "critical", "critical"], 3),
     ],
 )
-def test_of_rows_with_one_key_the_worst_stands_and_between_equals_the_earlier(
-    ledger: Ledger, tmp_path: Path, severities: list[str], stands: int
+def test_of_rows_with_one_key_the_most_severe_is_kept_or_else_the_earliest(
+    ledger: Ledger, tmp_path: Path, severities: list[str], kept_number: int
 ) -> None:
     same = [row(number, severity=word, line_number="1") for number, word in enumerate(severities, start=1)]
     counts, ids = kept(ledger, tmp_path, same)
-    assert ids == [f"F-{stands}"]
+    assert ids == [f"F-{kept_number}"]
     assert (counts.accepted, counts.kept, counts.merged) == (len(same), 1, len(same) - 1)
 
 
@@ -64,7 +64,7 @@ def test_order_is_kept(ledger: Ledger, tmp_path: Path) -> None:
     assert kept(ledger, tmp_path, fields)[1] == ["F-5", "F-2", "F-3"]
 
 
-def test_a_merged_row_is_kept_with_the_one_that_stands_for_it(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_merged_row_points_to_the_one_that_was_kept(ledger: Ledger, tmp_path: Path) -> None:
     kept(ledger, tmp_path, [row(1), row(2, line_number="1", severity="critical"), row(3)])
     with ledger.transaction() as tx:
         merged = tx.execute("SELECT finding_id, kept_row_number FROM duplicate_findings").fetchall()
@@ -109,13 +109,13 @@ def test_the_best_score_comes_first_and_equal_scores_keep_file_order(ledger: Led
     assert [one for one, _ in ranked(ledger, tmp_path, fields)] == ["F-9", "F-3", "F-2", "F-4", "F-1"]
 
 
-def test_services_weigh_as_set(ledger: Ledger, tmp_path: Path) -> None:
+def test_services_weigh_what_the_settings_say(ledger: Ledger, tmp_path: Path) -> None:
     fields = [row(1), row(2, service_name='it\'s "odd"'), row(3, service_name="other")]
     weights = {'it\'s "odd"': 50.0, "shop": 7.5, "default": 0.0}
     assert ranked(ledger, tmp_path, fields, weights) == [("F-2", 100.0), ("F-1", 57.5), ("F-3", 50.0)]
 
 
-def test_no_findings_are_no_findings(ledger: Ledger, tmp_path: Path) -> None:
+def test_without_findings_nothing_is_merged_or_ranked(ledger: Ledger, tmp_path: Path) -> None:
     source = tmp_path / "findings.csv"
     source.write_text(",".join(row(1)) + "\n")
     ingest_file(ledger, source)
@@ -124,7 +124,7 @@ def test_no_findings_are_no_findings(ledger: Ledger, tmp_path: Path) -> None:
         assert prioritize(tx, WEIGHTS) == 0
 
 
-def test_the_sample_holds_what_it_promises(ledger: Ledger) -> None:
+def test_the_sample_has_the_rows_it_promises(ledger: Ledger) -> None:
     scan = ingest_file(ledger, SAMPLE)
     assert (scan.rows_in, scan.accepted, scan.rejected, scan.ignored_columns) == (20, 20, 0, ())
     with ledger.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Which files are findings files, and what is told of those that are none."""
+"""Which files are findings files, and the reason for refusing those that are not."""
 
 import gzip
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def line(number: int, **changes: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "is empty"),
         (HEADER.replace("severity", "seriousness") + "\n" + line(1), "has no column severity; expected a CSV file"),
@@ -46,24 +46,24 @@ def line(number: int, **changes: str) -> str:
         ("<!DOCTYPE html><title>Sign in</title>", "is HTML or XML, as of an error page; expected CSV, or JSON"),
     ],
 )
-def test_a_file_that_is_no_findings_file_is_an_error_that_says_why(
-    read: Callable[[str | bytes], StagedScan], content: str | bytes, told: str
+def test_a_file_that_is_not_a_findings_file_is_refused_with_the_reason(
+    read: Callable[[str | bytes], StagedScan], content: str | bytes, message: str
 ) -> None:
     with pytest.raises(FindingsFileError) as caught:
         read(content)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "findings.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "told"), [("missing.csv", "does not exist; give the path"), ("", "is a folder")])
-def test_a_path_without_a_file_is_an_error_that_says_why(tmp_path: Path, name: str, told: str) -> None:
-    with pytest.raises(FindingsFileError, match=told):
+@pytest.mark.parametrize(("name", "message"), [("missing.csv", "does not exist; give the path"), ("", "is a folder")])
+def test_a_path_without_a_file_is_refused_with_the_reason(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(FindingsFileError, match=message):
         stage(tmp_path / name, tmp_path / "staging.duckdb", Rules(allow_reserved_hosts=True))
     assert not (tmp_path / "staging.duckdb").exists()
 
 
-def test_a_file_whose_columns_are_missing_names_all_that_are_needed(read: Callable[[str], StagedScan]) -> None:
+def test_a_refusal_for_missing_columns_names_all_that_are_needed(read: Callable[[str], StagedScan]) -> None:
     with pytest.raises(FindingsFileError) as caught:
         read("title\n")
     for name in REQUIRED:
@@ -126,7 +126,7 @@ def test_a_field_may_be_long(read: Callable[[str], StagedScan]) -> None:
     assert read(HEADER + "\n" + line(1, description="x" * 1_000_000)).accepted == 1
 
 
-def test_a_field_beyond_all_measure_is_set_aside_or_an_error_with_a_sentence(
+def test_a_field_beyond_all_measure_is_rejected_or_refused_in_a_sentence(
     read: Callable[[str], StagedScan],
 ) -> None:
     content = HEADER + "\n" + line(1, description="x" * 17_000_000) + line(2)
@@ -165,9 +165,7 @@ TEXT = HEADER + "\n" + line(1, title='"Größe, 5 € “quoted”"').rstrip() +
     ],
     ids=["utf-8", "mark", "utf-16", "little", "big", "utf-32", "windows", "crlf", "crlf utf-16", "gz", "gz windows"],
 )
-def test_text_is_read_in_the_encodings_that_people_have(
-    read: Callable[[str | bytes], StagedScan], content: bytes
-) -> None:
+def test_text_is_read_in_the_usual_encodings(read: Callable[[str | bytes], StagedScan], content: bytes) -> None:
     scan = read(content)
     assert (scan.accepted, scan.rejected) == (2, 0)
     with duckdb.connect(str(scan.path), read_only=True) as connection:
@@ -176,7 +174,9 @@ def test_text_is_read_in_the_encodings_that_people_have(
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_other_delimiters_are_seen_from_the_header(read: Callable[[str | bytes], StagedScan], delimiter: str) -> None:
+def test_other_delimiters_are_recognized_by_the_header(
+    read: Callable[[str | bytes], StagedScan], delimiter: str
+) -> None:
     rows_of_text = [HEADER.split(","), *(list(row(number).values()) for number in (1, 2))]
     scan = read("\n".join(delimiter.join(fields) for fields in rows_of_text) + f"\n{delimiter.join('abc')}\n")
     assert (scan.accepted, scan.rejected) == (2, 1)
@@ -201,16 +201,14 @@ def test_a_gzip_file_that_is_cut_off_is_refused(read: Callable[[str | bytes], St
 
 
 @pytest.mark.parametrize("at", [2, 300])
-def test_a_bad_byte_in_a_row_is_that_rows_matter_wherever_it_stands(
-    read: Callable[[str | bytes], StagedScan], at: int
-) -> None:
+def test_a_bad_byte_rejects_only_its_own_row(read: Callable[[str | bytes], StagedScan], at: int) -> None:
     texts = [line(number, title="Größe").encode() for number in range(1, 400)]
     texts[at - 1] = texts[at - 1].replace("ö".encode(), b"\xf6")
     scan = read((HEADER + "\n").encode() + b"".join(texts))
     assert (scan.accepted, scan.rejected, scan.encoding_guessed) == (398, 1, False)
 
 
-def test_an_encoding_that_was_guessed_is_told(read: Callable[[str | bytes], StagedScan]) -> None:
+def test_a_guessed_encoding_is_marked(read: Callable[[str | bytes], StagedScan]) -> None:
     assert read(TEXT.encode("cp1252")).encoding_guessed
     assert not read(TEXT.encode("utf-16")).encoding_guessed
 

@@ -1,4 +1,4 @@
-"""The file that is named is read, the whole of it, and nothing else."""
+"""The file that was given is read, all of it, and nothing else."""
 
 import os
 from pathlib import Path
@@ -17,13 +17,13 @@ def read(source: Path) -> StagedScan:
 
 
 @pytest.mark.parametrize("name", ["f[1].csv", "a*.csv", "what?.csv", "it's.csv", "a file.csv", "{a,b}.csv", "a\\b.csv"])
-def test_a_path_is_no_pattern(tmp_path: Path, name: str) -> None:
+def test_a_path_is_not_a_pattern(tmp_path: Path, name: str) -> None:
     for other in ("f1.csv", "ab.csv", "whatx.csv", "a.csv"):
         samples.write(tmp_path / other, samples.rows(5))
     assert read(samples.write(tmp_path / name, samples.rows(3))).accepted == 3
 
 
-def test_a_folder_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+def test_a_folder_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "exports[2026]").mkdir()
     assert read(samples.write(tmp_path / "exports[2026]" / "f.csv", samples.rows(3))).accepted == 3
 
@@ -34,7 +34,7 @@ def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "pipe")
 
 
-def test_a_name_that_is_not_utf_8_is_told_of(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FindingsFileError, match="name is not UTF-8; rename it"):
         read(tmp_path / os.fsdecode(b"caf\xe9.csv"))
 
@@ -81,7 +81,7 @@ def test_addresses_of_the_usual_hosts_are_usable(tmp_path: Path, url: str) -> No
     assert read(samples.write(tmp_path / "f.csv", [samples.row(1, repo_url=url)])).accepted == 1
 
 
-def test_a_blank_first_line_is_told_of(tmp_path: Path) -> None:
+def test_a_blank_first_line_is_refused(tmp_path: Path) -> None:
     source = samples.write(tmp_path / "f.csv", samples.rows(2))
     source.write_text("\n" + source.read_text())
     with pytest.raises(FindingsFileError, match="begins with a blank line; remove it"):
@@ -100,12 +100,12 @@ def test_a_blank_first_line_is_told_of(tmp_path: Path) -> None:
         "https://git.example.com/a/b\\c",
     ],
 )
-def test_an_address_that_names_no_repository_is_set_aside(tmp_path: Path, url: str) -> None:
+def test_an_address_that_names_no_repository_is_rejected(tmp_path: Path, url: str) -> None:
     scan = read(samples.write(tmp_path / "f.csv", [samples.row(1, repo_url=url), samples.row(2)]))
     assert (scan.accepted, scan.rejected) == (1, 1)
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = samples.write(tmp_path / "a.csv", samples.rows(3))
     real = reading.hash_of
 

@@ -1,4 +1,4 @@
-"""Files and folders into the ledger: read together, compared with what was known, and not read twice."""
+"""Scanning files and folders: read together, compared with what was known, and not read twice."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,8 +23,8 @@ Scan = Callable[..., ScanResult]
 def scan(ledger: Ledger) -> Scan:
     """Read files, then merge, as the pipeline does."""
 
-    def read(*given: Path, rules: Rules | None = None) -> ScanResult:
-        scanned = scan_files(ledger, ScanRequest(given), rules or Rules(True), max_rejected_share=0.5, now=NOON)
+    def read(*paths: Path, rules: Rules | None = None) -> ScanResult:
+        scanned = scan_files(ledger, ScanRequest(paths), rules or Rules(True), max_rejected_share=0.5, now=NOON)
         with ledger.transaction() as tx:
             normalize(tx)
         return scanned
@@ -54,7 +54,7 @@ def test_the_same_content_again_is_recognised_and_changes_nothing(ledger: Ledger
     assert (again.new_scans, again.unchanged_scans, changes(again)) == ((), (1,), (0, 5, 0))
     assert query(ledger, everything) == before
     assert query(ledger, "SELECT * FROM scans") == scans
-    # Under another name it is another file, with the same findings.
+    # A copy under another name is another file, with the same findings.
     copied = write(tmp_path / "copy.csv", [*rows(5), row(6, severity="odd")])
     assert changes(scan(copied)) == (0, 5, 0)
     with ledger.transaction() as tx:
@@ -79,11 +79,11 @@ def test_other_rules_read_the_same_content_again(scan: Scan, tmp_path: Path) -> 
     scan(source)
     again = scan(source, rules=Rules(True, ("git.corp.dev",)))
     assert [one.accepted for one in again.new_scans] == [1]
-    # What these rules do not allow stands no longer.
+    # A finding that these rules do not allow is closed.
     assert changes(again) == (0, 1, 1)
 
 
-def test_what_stands_alone_replaces_what_was_read_beside_it(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+def test_an_unchanged_file_alone_replaces_what_was_read_with_it(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
     write(tmp_path / "a.csv", [row(1)])
     write(tmp_path / "b.csv", [row(2)])
     scan(tmp_path)
@@ -92,20 +92,22 @@ def test_what_stands_alone_replaces_what_was_read_beside_it(ledger: Ledger, scan
     assert ids(ledger) == ["F-1"]
 
 
-def test_a_repository_that_a_file_no_longer_names_is_gone_with_it(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+def test_findings_of_a_repository_that_a_file_no_longer_names_are_closed(
+    ledger: Ledger, scan: Scan, tmp_path: Path
+) -> None:
     elsewhere = "https://git.example.com/acme/other"
     scan(write(tmp_path / "a.csv", [row(1), row(2, repo_url=elsewhere)]))
     assert changes(scan(write(tmp_path / "a.csv", [row(1)]))) == (0, 1, 1)
     assert ids(ledger) == ["F-1"]
 
 
-def test_rows_set_aside_are_there_for_every_scan_that_stands(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+def test_rejected_rows_are_those_of_the_current_scan(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
     first = [row(1), row(2, severity="odd")]
     scan(write(tmp_path / "a.csv", first))
     scan(write(tmp_path / "a.csv", [row(3, scanner="Trivy")]))
     scan(write(tmp_path / "a.csv", first))
-    [(set_aside,)] = query(ledger, "SELECT set_aside FROM scans ORDER BY scan_id DESC LIMIT 1")
-    assert query(ledger, "SELECT count(*) FROM rejected_findings") == [(set_aside,)] == [(1,)]
+    [(rejected,)] = query(ledger, "SELECT set_aside FROM scans ORDER BY scan_id DESC LIMIT 1")
+    assert query(ledger, "SELECT count(*) FROM rejected_findings") == [(rejected,)] == [(1,)]
 
 
 def test_two_files_of_one_content_are_two_scans_each_time(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
@@ -118,9 +120,7 @@ def test_two_files_of_one_content_are_two_scans_each_time(ledger: Ledger, scan: 
     assert query(ledger, "SELECT count(*) FROM findings") == [(5,)]
 
 
-def test_when_a_file_was_read_last_is_known_although_it_changes_nothing(
-    ledger: Ledger, scan: Scan, tmp_path: Path
-) -> None:
+def test_an_unchanged_file_still_updates_when_it_was_last_read(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", rows(2))
     scan(source)
     later = NOON + timedelta(hours=1)
@@ -128,7 +128,7 @@ def test_when_a_file_was_read_last_is_known_although_it_changes_nothing(
     assert query(ledger, "SELECT ingested_at, last_read_at FROM scans") == [(NOON, later)]
 
 
-def test_a_path_that_no_file_system_takes_is_a_sentence(scan: Scan, tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_refused_in_a_sentence(scan: Scan, tmp_path: Path) -> None:
     with pytest.raises(FindingsFileError, match=r"cannot be read \(File name too long\); give a file you may read"):
         scan(tmp_path / ("x" * 300))
 
@@ -141,18 +141,18 @@ def test_files_that_are_read_together_do_not_replace_each_other(ledger: Ledger, 
     assert changes(scanned) == (3, 0, 0)
     assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3"]
     assert query(ledger, "SELECT count(*) FROM duplicate_findings") == [(1,)]
-    # One of them has changed: the other stands, and is not read again.
+    # One of them has changed; the other is not read again, and its findings stay current.
     write(tmp_path / "b.csv", [row(3), row(4)])
     again = scan(tmp_path)
     assert ([Path(one.source).name for one in again.new_scans], again.unchanged_scans) == (["b.csv"], (1,))
     assert changes(again) == (1, 3, 0)
     assert sorted(ids(ledger)) == ["F-1", "F-2", "F-3", "F-4"]
-    # Alone, it replaces both, for they are of one source.
+    # Alone, it replaces both, because they have one source.
     assert changes(scan(write(tmp_path / "b.csv", [row(4)]))) == (0, 1, 3)
     assert ids(ledger) == ["F-4"]
 
 
-def test_a_folder_is_its_findings_files_by_name(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
+def test_a_folder_means_its_findings_files_sorted_by_name(ledger: Ledger, scan: Scan, tmp_path: Path) -> None:
     write(tmp_path / "2.CSV", [row(2)])
     write(tmp_path / "1.csv", [row(1)])
     (tmp_path / "notes.txt").write_text("nothing for us")

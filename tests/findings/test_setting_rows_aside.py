@@ -1,4 +1,4 @@
-"""Which rows are set aside, why, and from which line; none is lost."""
+"""Which rows are rejected, why, and from which line; none is lost."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def line(number: int, **changes: str) -> str:
     return ",".join(row(number, **changes).values()) + "\n"
 
 
-def judge(
+def validate(
     tmp_path: Path, content: str | bytes, *, reserved: bool = True, hosts: tuple[str, ...] = ()
 ) -> tuple[list[str], Rejected]:
-    """Read a file; give the ids of the accepted rows, and line, id and reason of the others."""
+    """Read a file; return the ids of the accepted rows, and line, id and reason of the others."""
     source = tmp_path / "findings.csv"
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
     scan = stage(source, tmp_path / "staging.duckdb", Rules(reserved, hosts))
@@ -46,9 +46,9 @@ def reasons(
     reserved: bool = True,
     hosts: tuple[str, ...] = (),
 ) -> list[str | None]:
-    """Read a file with a row for each of the changes, and give why each was set aside, None where it was not."""
+    """Read a file with a row for each of the changes; return why each was rejected, or None if it was not."""
     content = HEADER + "".join(line(number, **one) for number, one in enumerate(changes, start=1))
-    accepted, rejected = judge(tmp_path, content, reserved=reserved, hosts=hosts)
+    accepted, rejected = validate(tmp_path, content, reserved=reserved, hosts=hosts)
     assert len(accepted) + len(rejected) == len(changes)
     by_line = {number: why for number, _, why in rejected}
     return [by_line.get(number) for number in range(2, len(changes) + 2)]
@@ -57,39 +57,39 @@ def reasons(
 def of_repositories(
     tmp_path: Path, *urls: str, reserved: bool = True, hosts: tuple[str, ...] = ()
 ) -> dict[str, str | None]:
-    """Give why a row with each of the repositories was set aside."""
-    told = reasons(tmp_path, [{"repo_url": url} for url in urls], reserved=reserved, hosts=hosts)
-    return dict(zip(urls, told, strict=True))
+    """Return why a row with each of the repositories was rejected, or None if it was not."""
+    found = reasons(tmp_path, [{"repo_url": url} for url in urls], reserved=reserved, hosts=hosts)
+    return dict(zip(urls, found, strict=True))
 
 
-def test_a_row_without_a_required_value_is_set_aside(tmp_path: Path) -> None:
+def test_a_row_without_a_required_value_is_rejected(tmp_path: Path) -> None:
     for value in ("", "  "):
-        told = reasons(tmp_path, [{name: value} for name in MUST_BE_FILLED])
-        assert told == [f"missing required field {name}" for name in MUST_BE_FILLED]
+        found = reasons(tmp_path, [{name: value} for name in MUST_BE_FILLED])
+        assert found == [f"missing required field {name}" for name in MUST_BE_FILLED]
 
 
-def test_a_row_without_a_description_is_good(tmp_path: Path) -> None:
+def test_a_row_without_a_description_is_accepted(tmp_path: Path) -> None:
     assert reasons(tmp_path, [{"description": ""}]) == [None]
 
 
-def test_a_row_with_a_severity_or_category_that_nobody_knows_is_set_aside(tmp_path: Path) -> None:
+def test_a_row_with_an_unknown_severity_or_category_is_rejected(tmp_path: Path) -> None:
     changes = [{"severity": "catastrophic"}, {"severity": "9.8"}, {"category": "sql injection"}]
     assert reasons(tmp_path, changes) == ["unknown severity", "unknown severity", "unknown category"]
 
 
 def test_a_line_number_is_a_whole_number_from_1_or_absent(tmp_path: Path) -> None:
     good, bad = ["", "1", "007", " 7 "], ["abc", "0", "-4", "12-14", "99999999999999999999"]
-    told = reasons(tmp_path, [{"line_number": value} for value in good + bad])
-    assert told == [None] * len(good) + ["bad line number"] * len(bad)
+    found = reasons(tmp_path, [{"line_number": value} for value in good + bad])
+    assert found == [None] * len(good) + ["bad line number"] * len(bad)
 
 
 def test_a_line_number_in_another_notation_is_bad(tmp_path: Path) -> None:
-    told = reasons(tmp_path, [{"line_number": value} for value in ("3.7", "1e2", "0x10", "1_000")])
-    assert told == ["bad line number"] * 4
+    found = reasons(tmp_path, [{"line_number": value} for value in ("3.7", "1e2", "0x10", "1_000")])
+    assert found == ["bad line number"] * 4
 
 
-def test_a_row_without_a_usable_repository_is_set_aside(tmp_path: Path) -> None:
-    told = of_repositories(
+def test_a_row_without_a_usable_repository_is_rejected(tmp_path: Path) -> None:
+    found = of_repositories(
         tmp_path,
         "http://git.example.com/acme/shop",
         "git@git.example.com:acme/shop.git",
@@ -105,28 +105,28 @@ def test_a_row_without_a_usable_repository_is_set_aside(tmp_path: Path) -> None:
         "javascript:alert(1)",
         "acme/shop",
     )
-    assert told == dict.fromkeys(told, "not the https URL of a repository")
+    assert found == dict.fromkeys(found, "not the https URL of a repository")
 
 
 def test_a_repository_with_dots_for_a_name_is_not_usable(tmp_path: Path) -> None:
-    told = of_repositories(tmp_path, "https://.../acme/shop", "https://git.example.com/../shop", "https://-/acme/shop")
-    assert told == dict.fromkeys(told, "not the https URL of a repository")
+    found = of_repositories(tmp_path, "https://.../acme/shop", "https://git.example.com/../shop", "https://-/acme/shop")
+    assert found == dict.fromkeys(found, "not the https URL of a repository")
 
 
 def test_a_repository_with_an_https_address_is_usable(tmp_path: Path) -> None:
-    told = of_repositories(
+    found = of_repositories(
         tmp_path,
         "https://git.example.com/acme/shop",
         "https://git.example.com/acme/shop.git",
         "https://GIT.example.com/acme/shop",
         "https://git.example.com:8443/acme/group/shop",
     )
-    assert told == dict.fromkeys(told)
+    assert found == dict.fromkeys(found)
 
 
 def test_a_slash_at_the_end_of_a_repository_does_no_harm(tmp_path: Path) -> None:
-    told = of_repositories(tmp_path, "https://git.example.com/acme/shop/", "https://git.example.com/acme/shop.git/")
-    assert told == dict.fromkeys(told)
+    found = of_repositories(tmp_path, "https://git.example.com/acme/shop/", "https://git.example.com/acme/shop.git/")
+    assert found == dict.fromkeys(found)
 
 
 def test_example_hosts_are_for_the_simulator_only(tmp_path: Path) -> None:
@@ -137,27 +137,27 @@ def test_example_hosts_are_for_the_simulator_only(tmp_path: Path) -> None:
     assert refused == dict.fromkeys(urls, "repository is on an example host")
 
 
-def test_other_hosts_are_for_both(tmp_path: Path) -> None:
+def test_other_hosts_are_accepted_without_the_simulator_too(tmp_path: Path) -> None:
     hosts = ["github.com", "notexample.com", "example.com.evil.org", "localhost.corp.io"]
-    told = of_repositories(tmp_path, *(f"https://{host}/acme/shop" for host in hosts), reserved=False)
-    assert told == dict.fromkeys(told)
+    found = of_repositories(tmp_path, *(f"https://{host}/acme/shop" for host in hosts), reserved=False)
+    assert found == dict.fromkeys(found)
 
 
-def test_only_allowed_hosts_are_accepted_where_some_are_named(tmp_path: Path) -> None:
+def test_only_allowed_hosts_are_accepted_if_any_are_named(tmp_path: Path) -> None:
     hosts = ["github.com", "GitHub.com", "gitlab.com", "github.com.evil.org", "evil-github.com"]
     urls = [f"https://{host}/acme/shop" for host in hosts]
-    told = of_repositories(tmp_path, *urls, hosts=("GitHub.com",))
-    assert list(told.values()) == [None, None, *["repository host is not in ALLOWED_REPO_HOSTS"] * 3]
+    found = of_repositories(tmp_path, *urls, hosts=("GitHub.com",))
+    assert list(found.values()) == [None, None, *["repository host is not in ALLOWED_REPO_HOSTS"] * 3]
 
 
 def test_the_first_thing_wrong_with_a_row_is_its_reason(tmp_path: Path) -> None:
-    told = reasons(tmp_path, [{"title": "", "severity": "odd", "line_number": "x"}])
-    assert told == ["missing required field title"]
+    found = reasons(tmp_path, [{"title": "", "severity": "odd", "line_number": "x"}])
+    assert found == ["missing required field title"]
 
 
-def test_ragged_rows_are_set_aside_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_ragged_rows_are_rejected_and_the_rest_is_read(tmp_path: Path) -> None:
     content = HEADER + line(1) + line(2).replace("\n", ",more\n") + "too,few\n" + line(4)
-    accepted, rejected = judge(tmp_path, content)
+    accepted, rejected = validate(tmp_path, content)
     assert accepted == ["F-1", "F-4"]
     assert rejected == [
         (3, None, "malformed row: too many columns"),
@@ -165,15 +165,15 @@ def test_ragged_rows_are_set_aside_and_the_rest_is_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_row_with_broken_quotes_is_set_aside(tmp_path: Path) -> None:
-    accepted, rejected = judge(tmp_path, HEADER + line(1) + line(2, title='"a" quote') + line(3))
+def test_a_row_with_broken_quotes_is_rejected(tmp_path: Path) -> None:
+    accepted, rejected = validate(tmp_path, HEADER + line(1) + line(2, title='"a" quote') + line(3))
     assert accepted == ["F-1", "F-3"]
     assert [(number, why.split(":")[0]) for number, _, why in rejected] == [(3, "malformed row")]
 
 
-def test_a_row_that_is_not_utf_8_far_down_the_file_is_set_aside(tmp_path: Path) -> None:
+def test_a_row_that_is_not_utf_8_far_down_the_file_is_rejected(tmp_path: Path) -> None:
     content = (HEADER + "".join(line(number, title="Ünïcode") for number in range(1, 1001))).encode()
-    accepted, rejected = judge(tmp_path, content + line(1001, title="café").encode("latin-1") + line(1002).encode())
+    accepted, rejected = validate(tmp_path, content + line(1001, title="café").encode("latin-1") + line(1002).encode())
     assert (len(accepted), accepted[-1]) == (1001, "F-1002")
     assert rejected == [(1002, None, "malformed row: invalid encoding")]
 
@@ -193,7 +193,7 @@ def test_rejected_rows_have_the_number_of_the_line_they_start_at(tmp_path: Path,
             line(5, line_number="x"),  # 13
         ]
     )
-    accepted, rejected = judge(tmp_path, content.replace("\n", line_break))
+    accepted, rejected = validate(tmp_path, content.replace("\n", line_break))
     assert accepted == ["F-1", "F-4"]
     assert rejected == [
         (5, "F-2", "unknown severity"),
@@ -217,5 +217,5 @@ def test_rejected_rows_have_the_number_of_the_line_they_start_at(tmp_path: Path,
 def test_the_line_of_a_rejected_row_is_the_one_that_an_editor_shows(
     tmp_path: Path, content: str, lines: list[int]
 ) -> None:
-    _, rejected = judge(tmp_path, HEADER + content)
+    _, rejected = validate(tmp_path, HEADER + content)
     assert sorted(number for number, *_ in rejected) == lines

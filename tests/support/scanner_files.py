@@ -1,4 +1,4 @@
-"""Reading a file of a scanner in a test: what was accepted, what was set aside, what was left out."""
+"""Read a scanner's file in a test: what was accepted, rejected and skipped."""
 
 import json
 import random
@@ -19,7 +19,7 @@ SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of a file."""
+    """A staged file: its counts, and its accepted and rejected rows."""
 
     scan: StagedScan
     rows: list[dict[str, Any]]
@@ -33,9 +33,9 @@ class Reading:
         return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in self.rows]
 
 
-def read_file(source: Path, origin: SourceContext = SHOP) -> Reading:
+def read_file(source: Path, context: SourceContext = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
-        scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, source_context=origin))
+        scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, source_context=context))
         with duckdb.connect(str(scan.path), read_only=True) as connection:
             rows, rejected = (
                 connection.execute(f"SELECT * FROM {table} ORDER BY row_number").df().astype(object)
@@ -48,22 +48,22 @@ def read_file(source: Path, origin: SourceContext = SHOP) -> Reading:
     )
 
 
-def read_text(content: str | bytes, origin: SourceContext = SHOP) -> Reading:
+def read_text(content: str | bytes, context: SourceContext = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "file"
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_file(source, origin)
+        return read_file(source, context)
 
 
-def read(document: Any, origin: SourceContext = SHOP) -> Reading:
-    return read_text(json.dumps(document), origin)
+def read(document: Any, context: SourceContext = SHOP) -> Reading:
+    return read_text(json.dumps(document), context)
 
 
 _OF_FINDINGS = {"results", "Results", "Vulnerabilities", "vulnerabilities", "packages", "groups", "affected", "ranges"}
 
 
 def shuffled(document: Any, seed: int = 1, *, here: bool = True) -> Any:
-    """Give the document with every list of findings in another order."""
+    """Return the document with every list of findings in another order."""
     if isinstance(document, dict):
         return {name: shuffled(value, seed, here=name in _OF_FINDINGS) for name, value in document.items()}
     if not isinstance(document, list):

@@ -32,7 +32,7 @@ ODD = st.one_of(
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Give the way to every value in a document."""
+    """Return the path to every value in a document."""
     inside = (
         document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     )
@@ -57,26 +57,26 @@ def test_a_changed_document_is_read_or_refused(name: str, data: st.DataObject) -
     try:
         reading = read_text(json.dumps(document))
     except FindingsFileError as error:
-        told = str(error)
+        message = str(error)
     else:
-        told = ""
+        message = ""
         _nothing_is_lost(document, reading)
-    assert not told or told.endswith(".")
-    assert "\n" not in told
+    assert not message or message.endswith(".")
+    assert "\n" not in message
 
 
 def _nothing_is_lost(document: Any, reading: Reading) -> None:
-    reader = format_of(document)
-    items = list(reader.read(document)) if reader else []
+    recognized = format_of(document)
+    items = list(recognized.read(document)) if recognized else []
     rows = [item for item in items if not isinstance(item, Skipped | Note)]
     assert reading.scan.rows_in == len(rows)
     assert sum(reading.scan.skipped.values()) == sum(item.count for item in items if isinstance(item, Skipped))
 
 
-def test_each_format_has_a_document_that_its_own_reader_alone_knows() -> None:
-    known = {name: [reader.name for reader in FORMATS if reader.recognizes(one)] for name, one in DOCUMENTS.items()}
-    assert all(len(readers) == 1 for readers in known.values()), known
-    assert {readers[0] for readers in known.values()} == {reader.name for reader in FORMATS}
+def test_each_document_is_recognized_by_one_format_and_each_format_has_one() -> None:
+    found = {name: [one.name for one in FORMATS if one.recognizes(document)] for name, document in DOCUMENTS.items()}
+    assert all(len(names) == 1 for names in found.values()), found
+    assert {names[0] for names in found.values()} == {one.name for one in FORMATS}
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)

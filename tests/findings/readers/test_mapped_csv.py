@@ -31,15 +31,15 @@ MAPPING: dict[str, Any] = {
 }
 
 
-def origin(mapping: dict[str, Any]) -> SourceContext:
+def context(mapping: dict[str, Any]) -> SourceContext:
     return SourceContext(repo_url="https://github.com/acme/shop", mapping=mapping)
 
 
 def read(content: str | bytes, **changes: Any) -> Reading:
-    return read_text(content, origin(MAPPING | changes))
+    return read_text(content, context(MAPPING | changes))
 
 
-def test_a_mapping_brings_columns_and_words_to_ours() -> None:
+def test_a_mapping_translates_columns_and_words_into_ours() -> None:
     reading = read(TEXT)
     names = ("finding_id", "scanner", "category", "severity", "file_path", "line_number", "cwe_id", "language")
     assert reading.all(*names) == [
@@ -49,7 +49,7 @@ def test_a_mapping_brings_columns_and_words_to_ours() -> None:
     assert reading.scan.skipped == {"Status 'Resolved'": 1}
 
 
-def test_what_cannot_be_used_is_set_aside_with_its_line() -> None:
+def test_an_unusable_record_is_rejected_with_its_line() -> None:
     bad = [
         "10,Odd,fatal-ish,a.py,1,,Open",
         "11,short,High",
@@ -72,20 +72,20 @@ def test_what_cannot_be_used_is_set_aside_with_its_line() -> None:
     ("score", "severity"),
     [("9.8", "critical"), ("9,8", "critical"), ("0.0", "medium"), ("", "medium"), ("85", None), ("n/a", None)],
 )
-def test_a_score_that_cannot_be_read_is_no_severity(score: str, severity: str | None) -> None:
+def test_a_score_that_cannot_be_read_is_not_a_severity(score: str, severity: str | None) -> None:
     mapping = {"columns": {"title": "t", "file_path": "f", "cvss_score": "s"}, "constants": {"scanner": "x"}}
-    reading = read_text(f't,f,s\na,b.py,"{score}"\n', origin(mapping))
+    reading = read_text(f't,f,s\na,b.py,"{score}"\n', context(mapping))
     assert reading.all("severity") == ([severity] if severity else [])
 
 
-def test_words_of_others_in_a_category_column_are_not_guessed_from() -> None:
+def test_a_category_of_others_is_not_guessed_from() -> None:
     mapping = MAPPING | {"columns": MAPPING["columns"] | {"category": "Kind"}, "only": {}}
     header, rows = HEADER + ",Kind", [f"{ROWS[0]},Injection", f"{ROWS[1]},Path Traversal"]
-    reading = read_text("\n".join([header, *rows]) + "\n", origin(mapping))
+    reading = read_text("\n".join([header, *rows]) + "\n", context(mapping))
     assert reading.all("category") == ["sql_injection", "path_traversal"]
 
 
-def test_a_row_without_its_repository_is_set_aside_alone() -> None:
+def test_a_row_without_its_repository_is_rejected_alone() -> None:
     mapping = MAPPING | {"columns": MAPPING["columns"] | {"repo_url": "Repo"}, "only": {}}
     content = f"{HEADER},Repo\n{ROWS[0]},https://github.com/acme/web\n{ROWS[1]},\n"
     reading = read_text(content, SourceContext(mapping=mapping))
@@ -103,7 +103,7 @@ def test_a_mapped_file_may_have_any_encoding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"columns": MAPPING["columns"] | {"title": "Titel"}},
@@ -119,16 +119,16 @@ def test_a_mapped_file_may_have_any_encoding(encoding: str) -> None:
         ({"colums": {}}, "expected the tables [columns], [constants] and [only]"),
     ],
 )
-def test_a_mapping_that_does_not_fit_is_told(changes: dict[str, Any], told: str) -> None:
+def test_a_mapping_that_does_not_fit_is_refused_with_the_reason(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FindingsFileError) as caught:
         read(TEXT, **changes)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_file_with_our_columns_needs_no_mapping(tmp_path: Path) -> None:
     from tests.support.samples import rows, write
 
-    reading = read_file(write(tmp_path / "ours.csv", rows(2)), origin(MAPPING))
+    reading = read_file(write(tmp_path / "ours.csv", rows(2)), context(MAPPING))
     assert (len(reading.rows), reading.scan.format) == (2, "CSV")
 
 
@@ -139,7 +139,7 @@ def test_a_proposed_mapping_can_be_used_as_it_is(tmp_path: Path) -> None:
     mapping = read_toml(saved)
     assert mapping["columns"] == MAPPING["columns"]
     assert mapping["only"] == {"Status": ["Open"]}
-    assert len(read_file(source, origin(mapping)).rows) == 2
+    assert len(read_file(source, context(mapping)).rows) == 2
 
 
 def test_a_mapping_is_proposed_for_csv_only(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_header_may_hold_anything_that_toml_would_take_for_its_own(tmp_path: P
     assert read_toml(saved)["columns"] == {"severity": "severity", "title": "title", "file_path": "file"}
 
 
-def test_a_file_that_is_no_toml_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "columns.toml").write_text("[columns\n")
     with pytest.raises(FindingsFileError, match=r"is not TOML in UTF-8 .*; correct it"):
         read_toml(tmp_path / "columns.toml")
@@ -164,16 +164,16 @@ def test_a_file_that_is_no_toml_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here")
 @pytest.mark.parametrize(
-    ("name", "added", "count", "left_out", "set_aside"),
+    ("name", "added", "count", "skipped", "rejected"),
     [
-        # Of one package the file tells no path; all are about the manifest.
+        # The file has no path of a package; all findings are about the manifest.
         ("veracode-sca.csv", {"file_path": "pom.xml", "scanner": "Veracode"}, 2, {"Status 'Resolved'": 1}, 0),
         ("generic-with-epss.csv", {"file_path": "server", "scanner": "Pen test"}, 1, {}, 0),
         ("testssl.csv", {"file_path": "nginx.conf", "scanner": "testssl.sh"}, None, {}, None),
     ],
 )
-def test_exports_of_other_tools_are_read_by_what_is_proposed(
-    tmp_path: Path, name: str, added: dict[str, str], count: int | None, left_out: dict[str, int], set_aside: int | None
+def test_exports_of_other_tools_are_read_by_the_proposed_mapping(
+    tmp_path: Path, name: str, added: dict[str, str], count: int | None, skipped: dict[str, int], rejected: int | None
 ) -> None:
     import csv
 
@@ -182,9 +182,9 @@ def test_exports_of_other_tools_are_read_by_what_is_proposed(
     mapping = read_toml(saved)
     mapping["constants"] |= added
     mapping["columns"] = {field: column for field, column in mapping["columns"].items() if field not in added}
-    reading = read_file(source, origin(mapping))
-    with source.open(encoding="utf-8-sig", newline="") as file:
+    reading = read_file(source, context(mapping))
+    with open(source, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert reading.scan.rows_in + sum(reading.scan.skipped.values()) == len(rows)
     if count is not None:
-        assert (len(reading.rows), dict(reading.scan.skipped), len(reading.rejected)) == (count, left_out, set_aside)
+        assert (len(reading.rows), dict(reading.scan.skipped), len(reading.rejected)) == (count, skipped, rejected)

@@ -1,4 +1,4 @@
-"""What Semgrep, Trivy, Snyk, OSV-Scanner and GitHub write in their own JSON."""
+"""The JSON of Semgrep, Trivy, Snyk, OSV-Scanner and GitHub."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def semgrep(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def as_sarif(document: dict[str, Any]) -> dict[str, Any]:
-    """Write what Semgrep found as Semgrep writes SARIF."""
+    """Return Semgrep's findings in the form in which it writes SARIF."""
     levels = {"ERROR": "error", "WARNING": "warning", "INFO": "note"}
     rules, results = {}, []
     for one in document["results"]:
@@ -96,7 +96,7 @@ def test_a_dependency_that_semgrep_found_is_a_package() -> None:
     ]
 
 
-def test_errors_of_semgrep_are_noted() -> None:
+def test_errors_of_semgrep_give_a_note() -> None:
     reading = read(semgrep(semgrep_result(), errors=[{"type": "Timeout"}, {"type": "Syntax error"}]))
     assert reading.scan.notes == ("Semgrep had 2 errors; findings may be missing",)
 
@@ -148,7 +148,7 @@ TRIVY = {
 }  # fmt: skip
 
 
-def test_trivy_tells_vulnerabilities_misconfigurations_and_secrets() -> None:
+def test_trivy_reports_vulnerabilities_misconfigurations_and_secrets() -> None:
     reading = read(TRIVY)
     assert reading.all("category", "severity", "file_path", "line_number", "dependency_name") == [
         ("dependency_vulnerability", "critical", "package-lock.json", None, "pkg:npm/%40scope/name"),
@@ -161,7 +161,7 @@ def test_trivy_tells_vulnerabilities_misconfigurations_and_secrets() -> None:
     assert "AKIA" not in json.dumps(reading.rows, default=str)
 
 
-def test_a_trivy_scan_of_a_repository_tells_it() -> None:
+def test_a_trivy_scan_of_a_repository_names_it() -> None:
     name = "https://github.com/acme/api"
     assert set(read(TRIVY | {"ArtifactType": "repository", "ArtifactName": name}, SourceContext()).all("repo_url")) == {
         name
@@ -262,11 +262,14 @@ def test_a_vulnerability_without_a_group_is_not_lost() -> None:
 def test_a_fix_is_one_of_the_packages_own_ecosystem(
     ecosystem: str, name: str, affected: list[tuple[str, str, str]], fixed: str
 ) -> None:
-    told = [
+    entries = [
         {"package": {"ecosystem": one, "name": called}, "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": fix}]}]}
         for one, called, fix in affected
     ]
-    package = {"package": {"name": name, "ecosystem": ecosystem}, "vulnerabilities": [{"id": "X-1", "affected": told}]}
+    package = {
+        "package": {"name": name, "ecosystem": ecosystem},
+        "vulnerabilities": [{"id": "X-1", "affected": entries}],
+    }
     document = {"results": [{"source": {"path": "lock"}, "packages": [package]}]}
     assert read(document).all("fixed_version") == [fixed]
 
@@ -298,7 +301,7 @@ def secret_alert(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_open_alerts_of_github_are_read_and_closed_ones_counted() -> None:
+def test_open_alerts_of_github_are_read_and_the_others_are_counted() -> None:
     states = ["open", "fixed", "dismissed", "dismissed", "auto_dismissed"]
     reading = read([code_alert(number, state) for number, state in enumerate(states)], SourceContext())
     names = ("finding_id", "category", "severity", "repo_url", "line_number", "language", "cwe_id")
@@ -314,7 +317,7 @@ def test_an_alert_keeps_its_key_while_its_line_moves() -> None:
     assert read([code_alert(1)]).keys == read([moved]).keys
 
 
-def test_a_secret_is_never_taken_from_its_alert() -> None:
+def test_a_secret_is_not_taken_from_its_alert() -> None:
     place = {"first_location_detected": {"path": "deploy/prod.env", "start_line": 2}}
     reading = read([secret_alert(), secret_alert(number=4, validity="active", **place)], SourceContext())
     assert reading.all("category", "severity", "file_path", "line_number") == [
@@ -332,13 +335,13 @@ def test_pages_of_an_api_and_json_lines_are_read_as_one() -> None:
     assert len(read([one, two, []]).rows) == 3
 
 
-def test_no_alert_at_all_is_no_finding() -> None:
+def test_an_empty_list_of_alerts_has_no_findings() -> None:
     reading = read([])
     assert (reading.rows, reading.scan.format) == ([], "an empty list")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ('{"a": 1}', "is JSON that no reader knows (its fields are 'a'); expected SARIF, Semgrep JSON"),
         ("{}", "is JSON that no reader knows (an empty object)"),
@@ -367,8 +370,8 @@ def test_no_alert_at_all_is_no_finding() -> None:
         ('{"n": ' + "9" * 5000 + "}", "has a number without end"),
     ],
 )
-def test_what_no_reader_can_read_is_refused_in_a_sentence(content: str, told: str) -> None:
+def test_a_document_of_no_known_format_is_refused_in_a_sentence(content: str, message: str) -> None:
     with pytest.raises(FindingsFileError) as caught:
         read_text(content, SHOP)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).endswith(".")

@@ -1,4 +1,4 @@
-"""Real outputs of scanners: each gives as many findings as its raw file holds, counted here another way."""
+"""Real outputs of scanners: each has as many findings as its raw file, which are counted here in another way."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ def semgrep(document: Any) -> int:
 def trivy(document: Any) -> int:
     results = document if isinstance(document, list) else document["Results"]
     found = [one for result in results for one in result.get("Vulnerabilities") or []]
-    # One of the legacy file has no id, and is set aside.
+    # One finding of the legacy file has no id, and is rejected.
     return sum(one.get("Status") != "not_affected" for one in found)
 
 
@@ -54,7 +54,7 @@ def alerts(document: Any) -> int:
         ("sarif/spotbugs.sarif", sarif, 0),
         ("sarif/with-suppressions.sarif", sarif, 0),
         ("semgrep/many.json", semgrep, 0),
-        # Without a fix nothing says that one upgrade mends several.
+        # Without a fixed version nothing says that one upgrade fixes several.
         ("trivy/all-statuses.json", trivy, 0),
         ("trivy/legacy-mixed.json", trivy, 2),
         ("trivy/vulnerabilities.json", trivy, 0),
@@ -70,7 +70,7 @@ def test_every_finding_of_the_file_is_read(name: str, count: Any, merged: int) -
     reading = read_file(SAMPLES / name, ANYWHERE)
     assert reading.scan.rows_in == count(document)
     assert len(reading.rows) - len(reading.keys) == merged
-    # Nothing but repository, service, file, package and fixed version makes two rows one here.
+    # Here two rows are one finding if repository, service, file, package and fixed version are equal.
     places = [
         tuple(row[n] for n in ("repo_url", "file_path", "dependency_name", "fixed_version")) for row in reading.rows
     ]
@@ -102,14 +102,14 @@ def test_what_a_file_suppresses_is_counted() -> None:
     assert read_file(SAMPLES / "sarif/with-suppressions.sarif", ANYWHERE).scan.skipped == {"suppressed": 3}
 
 
-def test_paths_of_another_machine_need_to_be_told_their_root() -> None:
+def test_paths_of_another_machine_need_a_root() -> None:
     name = SAMPLES / "sarif/with-suppressions.sarif"
     assert [row["reason"] for row in read_file(name).rejected] == ["path is not one in the repository"]
-    told = read_file(name, SourceContext(repo_url="https://github.com/acme/shop", root="C:\\code"))
-    assert told.all("file_path") == ["file4.c"]
+    reading = read_file(name, SourceContext(repo_url="https://github.com/acme/shop", root="C:\\code"))
+    assert reading.all("file_path") == ["file4.c"]
 
 
-def test_alerts_tell_their_own_repository() -> None:
+def test_an_alert_names_its_own_repository() -> None:
     reading = read_file(SAMPLES / "github/code-scanning-alert-created.json", SourceContext())
     assert reading.all("repo_url", "service_name") == [("https://github.com/Codertocat/Hello-World", "Hello-World")]
 

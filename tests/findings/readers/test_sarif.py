@@ -25,8 +25,8 @@ def log(*results: dict[str, Any], rules: Any = (), **run: Any) -> dict[str, Any]
     return {"version": "2.1.0", "runs": [{"tool": tool, "results": list(results), **run}]}
 
 
-def only(document: dict[str, Any], origin: SourceContext | None = None) -> dict[str, Any]:
-    reading = read(document, origin) if origin else read(document)
+def only(document: dict[str, Any], context: SourceContext | None = None) -> dict[str, Any]:
+    reading = read(document, context) if context else read(document)
     [row] = reading.rows
     return row
 
@@ -47,7 +47,7 @@ def only(document: dict[str, Any], origin: SourceContext | None = None) -> dict[
         ({"properties": {"security-severity": "0.0"}}, {"level": "note"}, "low"),
     ],
 )
-def test_a_security_severity_stands_before_a_level(rule: dict[str, Any], more: dict[str, Any], severity: str) -> None:
+def test_a_security_severity_goes_before_a_level(rule: dict[str, Any], more: dict[str, Any], severity: str) -> None:
     assert only(log(result(**more), rules=[{"id": "R1", **rule}]))["severity"] == severity
 
 
@@ -82,7 +82,7 @@ CWE = {"name": "CWE", "taxa": [{"id": "89"}]}
         ),
     ],
 )
-def test_a_rule_is_found_wherever_it_stands(run: dict[str, Any], more: dict[str, Any]) -> None:
+def test_a_rule_is_found_in_the_driver_and_in_extensions(run: dict[str, Any], more: dict[str, Any]) -> None:
     one = result() | more
     if "ruleId" not in more:
         del one["ruleId"]
@@ -119,7 +119,7 @@ def test_a_category_is_never_guessed_from_words() -> None:
         ({"baselineState": "absent"}, "absent since the baseline"),
     ],
 )
-def test_what_is_no_finding_is_left_out_and_counted(more: dict[str, Any], reason: str) -> None:
+def test_what_is_not_an_open_finding_is_skipped_and_counted(more: dict[str, Any], reason: str) -> None:
     reading = read(log(result(), result(**more), result(**more)))
     assert (len(reading.rows), reading.scan.skipped) == (1, {reason: 2})
 
@@ -134,7 +134,7 @@ def test_what_is_no_finding_is_left_out_and_counted(more: dict[str, Any], reason
         {"baselineState": "unchanged"},
     ],
 )
-def test_what_may_be_a_finding_is_one(more: dict[str, Any]) -> None:
+def test_a_result_that_may_be_open_is_a_finding(more: dict[str, Any]) -> None:
     assert len(read(log(result(**more))).rows) == 1
 
 
@@ -162,7 +162,7 @@ BASES = {
         ({"uri": "pages/what?.py"}, "pages/what?.py"),
     ],
 )
-def test_a_path_is_one_in_the_repository(place: dict[str, Any], path: str) -> None:
+def test_a_path_is_relative_to_the_repository(place: dict[str, Any], path: str) -> None:
     one = result(locations=[{"physicalLocation": {"artifactLocation": place}}])
     artifacts = [{"location": {"uri": "lib/a.py"}}, {"location": {"uri": "lib/b.py"}}]
     assert only(log(one, originalUriBaseIds=BASES, artifacts=artifacts))["file_path"] == path
@@ -174,12 +174,12 @@ def test_a_path_is_one_in_the_repository(place: dict[str, Any], path: str) -> No
      "file://host/share/a.c", "//host/share/a.c", "..\\outside.py", "~/a.py", "https://site.example/login?x=1",
      "http://evil/../../etc", "git::https://x/y.tf", "%2e%2e/outside.py", "%2Fetc/passwd"],
 )  # fmt: skip
-def test_a_path_that_leads_elsewhere_is_set_aside(uri: str) -> None:
+def test_a_path_out_of_the_repository_is_rejected(uri: str) -> None:
     reading = read(log(result(locations=[location(uri)]), originalUriBaseIds=BASES))
     assert [row["reason"] for row in reading.rejected] == ["path is not one in the repository"]
 
 
-def test_a_repository_is_taken_from_the_file_before_what_was_said() -> None:
+def test_a_repository_in_the_file_goes_before_the_source_context() -> None:
     document = log(result(), versionControlProvenance=[{"repositoryUri": "git@github.com:acme/web.git"}])
     row = only(document)
     assert (row["repo_url"], row["service_name"]) == ("https://github.com/acme/web", "shop")
@@ -205,8 +205,8 @@ def moved(document: dict[str, Any], lines: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["fingerprints", "partialFingerprints"])
-def test_a_line_that_moved_is_the_same_finding_where_there_is_a_fingerprint(name: str) -> None:
-    document = log(result() | {name: {"primaryLocationLineHash": "abc:1"}})
+def test_with_a_fingerprint_a_finding_stays_the_same_when_its_line_moves(name: str) -> None:
+    document = log(result(**{name: {"primaryLocationLineHash": "abc:1"}}))
     assert read(document).keys == read(moved(document, 10)).keys
     assert only(document)["finding_id"] == only(moved(document, 10))["finding_id"]
     unprinted = log(result())
@@ -215,28 +215,28 @@ def test_a_line_that_moved_is_the_same_finding_where_there_is_a_fingerprint(name
 
 def test_fingerprints_of_two_rules_are_two_findings() -> None:
     same = {"partialFingerprints": {"primaryLocationLineHash": "abc:1"}}
-    assert len(read(log(result("R1") | same, result("R2") | same)).keys) == 2
+    assert len(read(log(result("R1", **same), result("R2", **same))).keys) == 2
 
 
-def test_what_many_lines_share_is_no_fingerprint() -> None:
+def test_a_fingerprint_that_several_lines_share_is_not_used() -> None:
     commit = {"partialFingerprints": {"commitSha": "abc", "email": "a@b.c", "author": "Ada", "commitMessage": "m"}}
     same = {"partialFingerprints": {"snippet/v1": "abc"}}
     for shared in (commit, same):
-        found = [result(locations=[location("a.py", line)]) | shared for line in (10, 55, 99)]
+        found = [result(**shared, locations=[location("a.py", line)]) for line in (10, 55, 99)]
         reading = read(log(*found))
         assert (len(reading.keys), reading.all("fingerprint")) == (3, [None] * 3)
 
 
 def test_a_further_fingerprint_and_another_indentation_change_no_key() -> None:
-    def keys(**told: str) -> set[str]:
-        return read(log(result(partialFingerprints=told))).keys
+    def keys(**fingerprints: str) -> set[str]:
+        return read(log(result(partialFingerprints=fingerprints))).keys
 
     assert keys(a="1") == keys(a="1", b="2")
     column = "primaryLocationStartColumnFingerprint"
     assert keys(primaryLocationLineHash="h:1", **{column: "4"}) == keys(primaryLocationLineHash="h:1", **{column: "8"})
 
 
-def test_the_root_of_a_machine_is_that_of_no_repository() -> None:
+def test_the_root_of_a_machine_is_not_that_of_a_repository() -> None:
     one = result(locations=[location("file:///home/ci/shop/a.py")])
     bases = {"ROOT": {"uri": "file:///"}, "SRC": {"uri": "file:///home/ci/shop/"}}
     for order in (bases, dict(reversed(bases.items()))):
@@ -270,15 +270,15 @@ def test_a_password_in_the_address_of_a_repository_is_dropped() -> None:
     assert "ghs_SECRET" not in json.dumps([reading.rows, reading.rejected], default=str)
 
 
-def test_what_stands_where_nobody_is_logged_in_is_no_fingerprint() -> None:
+def test_the_placeholder_for_users_without_a_login_is_not_a_fingerprint() -> None:
     same = {"fingerprints": {"matchBasedId/v1": "requires login"}}
-    first, second = result() | same, result(locations=[location(line=70)]) | same
+    first, second = result(**same), result(**same, locations=[location(line=70)])
     assert len(read(log(first, second)).keys) == 2
 
 
 def test_results_without_a_line_stay_apart_by_their_message() -> None:
     texts = [{"message": {"text": f"Class {name} is odd"}, "locations": [location(line=None)]} for name in "AB"]
-    assert len(read(log(*(result() | one for one in texts))).keys) == 2
+    assert len(read(log(*(result(**one) for one in texts))).keys) == 2
 
 
 def test_vulnerabilities_of_one_manifest_stay_apart() -> None:
@@ -296,7 +296,7 @@ def test_all_runs_are_read() -> None:
     assert len(read(document).rows) == 3
 
 
-def test_a_run_that_says_that_it_failed_is_noted() -> None:
+def test_a_run_that_reports_a_failure_gives_a_note() -> None:
     reading = read(log(result(), invocations=[{"executionSuccessful": False}]))
     assert reading.scan.notes == ("Checker says that it did not succeed; findings may be missing",)
 
@@ -312,7 +312,7 @@ TOOL: dict[str, Any] = {"tool": {"driver": {"name": "C"}}}
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         (snake_case(log(result())), "writes SARIF's names with underscores"),
         (log(result()) | {"version": "2.0.0"}, "is SARIF of version '2.0.0'; export it as SARIF 2.1.0"),
@@ -321,7 +321,7 @@ TOOL: dict[str, Any] = {"tool": {"driver": {"name": "C"}}}
         ({"version": "2.1.0", "runs": {}}, "has no list of runs"),
         ({"version": "2.1.0", "runs": None}, "has no list of runs"),
         ({"version": "2.1.0", "runs": [{"results": []}]}, "names no tool for its run 1"),
-        (log({"finding": "odd"}), "has a result that SARIF does not know, at 0: its fields are finding"),
+        (log({"finding": "odd"}), "has a result that SARIF does not know, at 0: its fields are finding"),  # type: ignore[arg-type]
         (log("odd"), "has something in its list of results that is no object, at 0"),  # type: ignore[arg-type]
         (
             {"version": "2.1.0", "runs": [TOOL | {"externalPropertyFileReferences": {"results": [{}]}}]},
@@ -329,10 +329,10 @@ TOOL: dict[str, Any] = {"tool": {"driver": {"name": "C"}}}
         ),
     ],
 )  # fmt: skip
-def test_what_only_looks_like_sarif_is_refused(document: Any, told: str) -> None:
+def test_what_only_looks_like_sarif_is_refused(document: Any, message: str) -> None:
     with pytest.raises(FindingsFileError) as caught:
         read(document)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).endswith(".")
 
 
