@@ -65,7 +65,7 @@ def convert_json(text: SourceText, folder: Path, context: SourceContext) -> Conv
                 continue
             found = format_of(document)
             if found is None:
-                raise Unreadable(f"is JSON that no reader knows ({_outline(document)}); {_expected()}")
+                raise Unreadable(f"is JSON in no known format ({_outline(document)}); {_expected()}")
             formats[found.name] = None
             for item in found.read(document):
                 yield item, None
@@ -141,7 +141,7 @@ class _Writer:
         resolved: dict[str, Any] = dict(self._context.resolve(row))
         if not resolved.get("repo_url") and not self._repository_optional:
             raise FindingsFileError(
-                f"{self._display_path} does not tell the repository of its findings; give --repo-url "
+                f"{self._display_path} does not name the repository of its findings; give --repo-url "
                 "https://HOST/OWNER/NAME, or --services FILE with one for each path."
             )
         if resolved.get("dependency_name") and not resolved.get("fixed_version") and not resolved.get("fingerprint"):
@@ -170,12 +170,10 @@ def _documents(text: SourceText) -> list[Any]:
             found.append(value)
     except json.JSONDecodeError as error:
         place = f"at line {error.lineno} ({error.msg})"
-        raise FindingsFileError(
-            f"{text.source} is JSON that breaks off or is damaged {place}; export it again."
-        ) from None
+        raise FindingsFileError(f"{text.source} is JSON that is cut off or damaged {place}; export it again.") from None
     except (RecursionError, ValueError):
         raise FindingsFileError(
-            f"{text.source} is JSON that is nested too deeply, or has a number without end."
+            f"{text.source} is JSON that is nested too deeply, or has a number that is too long."
         ) from None
     return found
 

@@ -85,7 +85,7 @@ def _refuse_other_formats(beginning: str, text: SourceText) -> None:
         )
     if beginning[:1] == "<":
         raise FindingsFileError(
-            f"{text.source} is HTML or XML, as of an error page; expected CSV, or JSON of a scanner. Fetch it again."
+            f"{text.source} is HTML or XML, perhaps an error page; expected CSV, or JSON of a scanner. Fetch it again."
         )
 
 

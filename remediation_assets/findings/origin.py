@@ -133,12 +133,12 @@ def load_services(path: Path) -> tuple[Service, ...]:
     unknown = sorted(set(content) - {"service"})
     entries = content.get("service", [])
     if unknown or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise FindingsFileError(f"{path} is no services file; expected tables [[service]] with name and path.")
+        raise FindingsFileError(f"{path} is not a services file; expected tables [[service]] with name and path.")
     services = []
     for entry in entries:
         wrong = sorted(set(entry) - {"name", "path", "repo_url", "root"})
         if wrong or not all(isinstance(value, str) for value in entry.values()) or not entry.get("name"):
-            reason = f"{wrong[0]} is not one of its fields" if wrong else "name is needed, and all are texts"
+            reason = f"{wrong[0]} is not one of its fields" if wrong else "name is required, and all values are texts"
             raise FindingsFileError(f"{path}: a [[service]] has name, path, repo_url and root; {reason}.")
         services.append(Service(**entry))
     return tuple(services)

@@ -139,7 +139,7 @@ def test_columns_of_any_csv_are_proposed_saved_and_used(shell: Any) -> None:
     assert "remediate ingest house.csv --columns house.toml" in finished.stdout
     assert "cannot be written" in shell.remediate("columns", "house.csv", "--save", "house.toml").stderr
     arguments = ("house.csv", "--columns", "house.toml")
-    assert "does not tell the repository" in shell.remediate("ingest", *arguments).stderr
+    assert "does not name the repository" in shell.remediate("ingest", *arguments).stderr
     finished = shell.remediate("ingest", *arguments, "--repo-url", "https://github.com/acme/shop")
     assert "house.csv: 1 rows read: 1 accepted, 0 set aside. mapped CSV." in finished.stdout
 

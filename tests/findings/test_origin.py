@@ -101,10 +101,10 @@ def test_another_source_context_has_another_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[[services]]\nname = 'a'\n", "is no services file; expected tables"),
-        ("service = 'a'\n", "is no services file; expected tables"),
-        ("[[service]]\npath = 'a'\n", "name is needed, and all are texts"),
-        ("[[service]]\nname = 3\n", "name is needed, and all are texts"),
+        ("[[services]]\nname = 'a'\n", "is not a services file; expected tables"),
+        ("service = 'a'\n", "is not a services file; expected tables"),
+        ("[[service]]\npath = 'a'\n", "name is required, and all values are texts"),
+        ("[[service]]\nname = 3\n", "name is required, and all values are texts"),
         ("[[service]]\nname = 'a'\nprefix = 'b'\n", "prefix is not one of its fields"),
         ("[[service]\n", "is not TOML in UTF-8"),
     ],

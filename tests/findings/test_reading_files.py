@@ -43,7 +43,7 @@ def line(number: int, **changes: str) -> str:
         (HEADER + ",Title\n" + line(1), "has the column title twice; keep one of each"),
         (b"PK\x03\x04\xff\xfe\x00\x00", "is a zip archive; unpack it"),
         (b"\x7fELF\xff\xfe\x00\x00", "is not a text file; export the findings as CSV"),
-        ("<!DOCTYPE html><title>Sign in</title>", "is HTML or XML, as of an error page; expected CSV, or JSON"),
+        ("<!DOCTYPE html><title>Sign in</title>", "is HTML or XML, perhaps an error page; expected CSV, or JSON"),
     ],
 )
 def test_a_file_that_is_not_a_findings_file_is_refused_with_the_reason(

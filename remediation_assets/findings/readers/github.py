@@ -128,7 +128,7 @@ def _of_secret(alert: dict[str, Any]) -> Row:
         severity=severity_of("critical" if alert.get("validity") == "active" else "high"),
         title=f"{name} in the repository",
         description=paragraphs(
-            None if place else "The alert names no file; its page lists where the secret stands.",
+            None if place else "The alert names no file; its page lists where the secret is.",
             alert.get("html_url"),
         ),
         # Without a file it is about the whole repository.

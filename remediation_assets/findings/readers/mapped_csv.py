@@ -72,15 +72,17 @@ def validated_mapping(mapping: Mapping[str, Any], header: Sequence[str]) -> Colu
     columns, constants, only = (mapping.get(name, {}) for name in _SECTIONS)
     unknown = sorted(set(mapping) - set(_SECTIONS))
     if unknown or not all(isinstance(section, dict) for section in (columns, constants, only)):
-        raise Unreadable("cannot be read by its mapping: expected the tables [columns], [constants] and [only]")
+        raise Unreadable("cannot be read with its mapping: expected the tables [columns], [constants] and [only]")
     unknown = sorted({*columns, *constants} - set(FIELDS))
     if unknown:
-        raise Unreadable(f"cannot be read by its mapping: {unknown[0]} is no field; there are {', '.join(FIELDS)}")
+        raise Unreadable(
+            f"cannot be read with its mapping: {unknown[0]} is not a field; the fields are {', '.join(FIELDS)}"
+        )
     if both := sorted(set(columns) & set(constants)):
-        raise Unreadable(f"cannot be read by its mapping: {both[0]} is both a column and a constant")
+        raise Unreadable(f"cannot be read with its mapping: {both[0]} is both a column and a constant")
     values = [*columns.values(), *constants.values(), *(one for some in only.values() for one in _list(some))]
     if not all(isinstance(value, str) for value in values):
-        raise Unreadable("cannot be read by its mapping: columns and values are texts in quotes")
+        raise Unreadable("cannot be read with its mapping: columns and values must be texts in quotes")
     absent = sorted({*columns.values(), *only} - set(header))
     if absent:
         raise Unreadable(f"has no column {absent[0]!r}, which its mapping names; it has {', '.join(header)}")
@@ -89,7 +91,7 @@ def validated_mapping(mapping: Mapping[str, Any], header: Sequence[str]) -> Colu
     if not filled & {"severity", "cvss_score"}:
         missing.append("severity or cvss_score")
     if missing:
-        raise Unreadable(f"cannot be read by its mapping: it fills no {', '.join(missing)}")
+        raise Unreadable(f"cannot be read with its mapping: it does not fill {', '.join(missing)}")
     return ColumnMapping(columns, constants, {name: _list(some) for name, some in only.items()})
 
 

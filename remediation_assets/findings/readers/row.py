@@ -106,7 +106,7 @@ def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iter
         raise Unreadable(f"has no list of {name}")
     for number, one in enumerate(value):
         if not isinstance(one, dict):
-            raise Unreadable(f"has something in its list of {name} that is no object, at {number}")
+            raise Unreadable(f"has an element in its list of {name} that is not an object, at {number}")
         yield one
 
 

@@ -98,7 +98,7 @@ class _Run:
             raise Unreadable(f"has no results in its run {self._number + 1}: {self._name} did not finish; run it again")
         for invocation in elements(self._run.get("invocations")):
             if fields(invocation).get("executionSuccessful") is False:
-                yield Note(f"{self._name} says that it did not succeed; findings may be missing")
+                yield Note(f"{self._name} reports that it did not succeed; findings may be missing")
         # All results come before the first row: only together they show which fingerprints are usable.
         results = [self._parse(result) for result in self._results()]
         shared = _shared_identities(results)
@@ -109,7 +109,7 @@ class _Run:
         for number, result in enumerate(objects(self._run, "results", optional=False)):
             if not any(name in result for name in ("message", "ruleId", "rule", "ruleIndex", "locations")):
                 found = ", ".join(sorted(result)[:6])
-                raise Unreadable(f"has a result that SARIF does not know, at {number}: its fields are {found}")
+                raise Unreadable(f"has a result that is not one of SARIF, at {number}: its fields are {found}")
             if "rule_id" in result or "rule_index" in result:
                 raise Unreadable("writes SARIF's names with underscores (rule_id); export it as SARIF 2.1.0")
             yield result

@@ -38,9 +38,9 @@ def read(document: Any) -> Iterator[Item]:
     for project in _projects(document):
         name = first_text(project.get("projectName"), project.get("path"), project.get("displayTargetFile")) or "?"
         if "infrastructureAsCodeIssues" in project:
-            raise Unreadable(f"is of Snyk IaC ({name}); export it with `snyk iac test --sarif`")
+            raise Unreadable(f"is from Snyk IaC ({name}); export it with `snyk iac test --sarif`")
         if not isinstance(project.get("vulnerabilities"), list):
-            raise Unreadable(f"says that Snyk could not test {name} ({text(project.get('error'))}); test it again")
+            raise Unreadable(f"reports that Snyk could not test {name} ({text(project.get('error'))}); test it again")
         yield from _project(project)
 
 

@@ -53,7 +53,7 @@ def read(document: Any) -> Iterator[Item]:
             yield from _result(result, None)
         return
     if document.get("SchemaVersion") != 2:
-        raise Unreadable(f"is of Trivy's schema {document.get('SchemaVersion')!r}; expected schema 2")
+        raise Unreadable(f"has Trivy's schema {document.get('SchemaVersion')!r}; expected schema 2")
     metadata = fields(document.get("Metadata"))
     repo_url = text(metadata.get("RepoURL"))
     if document.get("ArtifactType") == "repository":

@@ -343,22 +343,22 @@ def test_an_empty_list_of_alerts_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"a": 1}', "is JSON that no reader knows (its fields are 'a'); expected SARIF, Semgrep JSON"),
-        ("{}", "is JSON that no reader knows (an empty object)"),
-        ("[1]", "is JSON that no reader knows (a list; of its first element a single int)"),
-        ('[{"number": 1, "state": "open"}]', "is JSON that no reader knows (a list"),
+        ('{"a": 1}', "is JSON in no known format (its fields are 'a'); expected SARIF, Semgrep JSON"),
+        ("{}", "is JSON in no known format (an empty object)"),
+        ("[1]", "is JSON in no known format (a list; of its first element a single int)"),
+        ('[{"number": 1, "state": "open"}]', "is JSON in no known format (a list"),
         (
             '{"message": "Bad credentials", "documentation_url": "https://docs.github.com"}',
-            "is JSON that no reader knows",
+            "is JSON in no known format",
         ),
         (
             '{"ok": false, "error": "no such project", "path": "/src"}',
-            "says that Snyk could not test /src (no such project)",
+            "reports that Snyk could not test /src (no such project)",
         ),
-        ('{"infrastructureAsCodeIssues": [], "projectName": "x"}', "is of Snyk IaC (x); export it with"),
-        ('{"SchemaVersion": 3, "Results": []}', "is of Trivy's schema 3; expected schema 2"),
-        ('{"results": [{"check_id": "a"}, 3]}', "has something in its list of results that is no object, at 1"),
-        ('{"results": [{"check_id": "a"}]', "is JSON that breaks off or is damaged"),
+        ('{"infrastructureAsCodeIssues": [], "projectName": "x"}', "is from Snyk IaC (x); export it with"),
+        ('{"SchemaVersion": 3, "Results": []}', "has Trivy's schema 3; expected schema 2"),
+        ('{"results": [{"check_id": "a"}, 3]}', "has an element in its list of results that is not an object, at 1"),
+        ('{"results": [{"check_id": "a"}]', "is JSON that is cut off or damaged"),
         ("[" * 100_000, "is JSON that"),
         ('{"version": "2.1.0", "runs": [' + "[" * 5000 + "]" * 5000 + "]}", "is nested too deeply"),
         (
@@ -366,8 +366,8 @@ def test_an_empty_list_of_alerts_has_no_findings() -> None:
             "has other text before its JSON, which begins at line 3",
         ),
         ("null\n", "holds nothing but null"),
-        ('{"errors": [], "generated_at": "x", "metrics": {}, "results": []}', "is JSON that no reader knows"),
-        ('{"n": ' + "9" * 5000 + "}", "has a number without end"),
+        ('{"errors": [], "generated_at": "x", "metrics": {}, "results": []}', "is JSON in no known format"),
+        ('{"n": ' + "9" * 5000 + "}", "has a number that is too long"),
     ],
 )
 def test_a_document_of_no_known_format_is_refused_in_a_sentence(content: str, message: str) -> None:

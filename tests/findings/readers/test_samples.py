@@ -118,7 +118,7 @@ def test_an_alert_names_its_own_repository() -> None:
     "name", ["sarif/codeql.sarif", "semgrep/many.json", "snyk/several-projects.json", "osv/many.json"]
 )
 def test_a_file_that_names_no_repository_says_how_to_give_one(name: str) -> None:
-    with pytest.raises(FindingsFileError, match="does not tell the repository of its findings; give --repo-url"):
+    with pytest.raises(FindingsFileError, match="does not name the repository of its findings; give --repo-url"):
         read_file(SAMPLES / name, SourceContext())
 
 

@@ -298,7 +298,7 @@ def test_all_runs_are_read() -> None:
 
 def test_a_run_that_reports_a_failure_gives_a_note() -> None:
     reading = read(log(result(), invocations=[{"executionSuccessful": False}]))
-    assert reading.scan.notes == ("Checker says that it did not succeed; findings may be missing",)
+    assert reading.scan.notes == ("Checker reports that it did not succeed; findings may be missing",)
 
 
 def snake_case(value: Any) -> Any:
@@ -321,8 +321,8 @@ TOOL: dict[str, Any] = {"tool": {"driver": {"name": "C"}}}
         ({"version": "2.1.0", "runs": {}}, "has no list of runs"),
         ({"version": "2.1.0", "runs": None}, "has no list of runs"),
         ({"version": "2.1.0", "runs": [{"results": []}]}, "names no tool for its run 1"),
-        (log({"finding": "odd"}), "has a result that SARIF does not know, at 0: its fields are finding"),  # type: ignore[arg-type]
-        (log("odd"), "has something in its list of results that is no object, at 0"),  # type: ignore[arg-type]
+        (log({"finding": "odd"}), "has a result that is not one of SARIF, at 0: its fields are finding"),  # type: ignore[arg-type]
+        (log("odd"), "has an element in its list of results that is not an object, at 0"),  # type: ignore[arg-type]
         (
             {"version": "2.1.0", "runs": [TOOL | {"externalPropertyFileReferences": {"results": [{}]}}]},
             "keeps its results in other files",
@@ -339,5 +339,5 @@ def test_what_only_looks_like_sarif_is_refused(document: Any, message: str) -> N
 def test_a_file_that_is_cut_off_is_refused() -> None:
     text = json.dumps(log(*(result(f"R{n}") for n in range(20))), indent=1)
     for cut in range(1, len(text) - 1, 97):
-        with pytest.raises(FindingsFileError, match="is JSON that breaks off or is damaged at line"):
+        with pytest.raises(FindingsFileError, match="is JSON that is cut off or damaged at line"):
             read_text(text[:-cut])
