@@ -136,8 +136,9 @@ class Record:
 
 def records(file: TextIO, header: Sequence[str], delimiter: str) -> Iterator[Record]:
     """Yield a CSV file's records after its header, without the blank ones; raise Unreadable for an open quote."""
+    # Strict, because a quote that is not closed would swallow the records after it.
     reader = csv.reader(file, delimiter=delimiter, strict=True)
-    next(reader)
+    is_header = True
     while True:
         line = reader.line_num + 1
         try:
@@ -146,7 +147,9 @@ def records(file: TextIO, header: Sequence[str], delimiter: str) -> Iterator[Rec
             return
         except csv.Error:
             raise Unreadable(f"has a quote that is not closed, or a field too long, at line {line}") from None
-        if values:
+        if is_header:
+            is_header = False
+        elif values:
             few, many = len(values) < len(header), len(values) > len(header)
             malformed = "missing columns" if few else "too many columns" if many else ""
             yield Record(line, dict(zip(header, values, strict=False)), delimiter.join(values), malformed)

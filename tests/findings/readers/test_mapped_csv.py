@@ -142,6 +142,13 @@ def test_a_proposed_mapping_can_be_used_as_it_is(tmp_path: Path) -> None:
     assert len(read_file(source, context(mapping)).rows) == 2
 
 
+def test_a_quote_that_is_not_closed_in_the_header_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "odd.csv"
+    source.write_text(TEXT.replace("Issue,", '"Issue,', 1))
+    with pytest.raises(FindingsFileError, match="has a quote that is not closed, or a field too long, at line 1"):
+        proposed_mapping(source)
+
+
 def test_a_mapping_is_proposed_for_csv_only(tmp_path: Path) -> None:
     source = tmp_path / "scan.json"
     source.write_text('{"version": "2.1.0", "runs": []}')
