@@ -79,13 +79,7 @@ def ingest(
     _find_read_sources(tx, names, paths)
     _find_replaced_sources(tx, list(paths.values()), unchanged)
     counts = _count_changes(tx, names, unchanged)
-    tx.execute("DELETE FROM sources WHERE (scanner, repo_url, scan_id) IN (FROM replaced_sources)")
-    tx.execute(
-        """
-        INSERT INTO sources (scanner, repo_url, scan_id, first_scan_id)
-        SELECT scanner, repo_url, scan_id, first_scan_id FROM read_sources
-        """
-    )
+    _replace_sources(tx)
     tx.execute("UPDATE scans SET last_read_at = ? WHERE list_contains(?, scan_id)", [now, list(unchanged)])
     if not scans and not counts.closed:
         return counts
@@ -152,6 +146,16 @@ def _find_replaced_sources(tx: DuckDBPyConnection, paths: Sequence[str], unchang
                 SELECT (o.scanner, o.repo_url) FROM sources o WHERE list_contains($unchanged, o.scan_id)))
         """,
         {"unchanged": list(unchanged), "paths": list(paths)},
+    )
+
+
+def _replace_sources(tx: DuckDBPyConnection) -> None:
+    tx.execute("DELETE FROM sources WHERE (scanner, repo_url, scan_id) IN (FROM replaced_sources)")
+    tx.execute(
+        """
+        INSERT INTO sources (scanner, repo_url, scan_id, first_scan_id)
+        SELECT scanner, repo_url, scan_id, first_scan_id FROM read_sources
+        """
     )
 
 

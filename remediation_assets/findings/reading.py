@@ -50,7 +50,7 @@ class StagedScan:
 
 
 def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
-    """Stage a file as the views `accepted` and `rejected` of the new database `staging`.
+    """Stage a file as `accepted` and `rejected` in the new database `staging`.
 
     The folder around `staging` is used for copies of the text. Raise FindingsFileError if the file as a whole is not
     a findings file, and FindingsFileChanged if it was written to in the meantime.

@@ -1,6 +1,6 @@
 """Scan findings files into the ledger: find the files, stage those that are new or changed, and ingest them together.
 
-The steps themselves are in their own modules; the findings are merged and ranked afterwards, in `ranking`.
+The steps themselves are in their own modules; the findings are merged and ranked afterwards, in `rank`.
 """
 
 from contextlib import ExitStack
