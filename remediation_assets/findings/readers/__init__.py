@@ -22,7 +22,7 @@ class Format:
     read: Callable[[Any], Iterator[Item]]
 
 
-# No document is recognized by two of them, so the order decides nothing.
+# None recognizes a document of another, which a test checks, so the order decides nothing.
 FORMATS = (
     Format("SARIF", sarif.recognizes, sarif.read),
     Format("Semgrep JSON", semgrep.recognizes, semgrep.read),
