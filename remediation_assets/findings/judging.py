@@ -40,7 +40,7 @@ class Reason(StrEnum):
     REPOSITORY = "not the https URL of a repository"
     EXAMPLE_HOST = "repository is on an example host"
     HOST = "repository host is not in ALLOWED_REPO_HOSTS"
-    PATH = "path is not one in the repository"
+    PATH = "not a path in the repository"
     MALFORMED = "malformed row"
 
 

@@ -104,7 +104,7 @@ def test_what_a_file_suppresses_is_counted() -> None:
 
 def test_paths_of_another_machine_need_a_root() -> None:
     name = SAMPLES / "sarif/with-suppressions.sarif"
-    assert [row["reason"] for row in read_file(name).rejected] == ["path is not one in the repository"]
+    assert [row["reason"] for row in read_file(name).rejected] == ["not a path in the repository"]
     reading = read_file(name, SourceContext(repo_url="https://github.com/acme/shop", root="C:\\code"))
     assert reading.all("file_path") == ["file4.c"]
 

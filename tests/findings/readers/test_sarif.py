@@ -176,7 +176,7 @@ def test_a_path_is_relative_to_the_repository(place: dict[str, Any], path: str) 
 )  # fmt: skip
 def test_a_path_out_of_the_repository_is_rejected(uri: str) -> None:
     reading = read(log(result(locations=[location(uri)]), originalUriBaseIds=BASES))
-    assert [row["reason"] for row in reading.rejected] == ["path is not one in the repository"]
+    assert [row["reason"] for row in reading.rejected] == ["not a path in the repository"]
 
 
 def test_a_repository_in_the_file_goes_before_the_source_context() -> None:
