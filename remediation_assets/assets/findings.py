@@ -10,10 +10,10 @@ from remediation_assets.clock import utc_now
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.files import absolute
 from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import Given
+from remediation_assets.findings.origin import ScanRequest
 from remediation_assets.findings.ranking import normalize, prioritize
 from remediation_assets.findings.scan_report import RowCounts, count_findings, count_rows
-from remediation_assets.findings.scanning import Scanned, read_last, scan_files
+from remediation_assets.findings.scanning import ScanResult, last_request, scan_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.resources import GIVE_UP_TAG, Pipeline, told_to_people
 from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
@@ -96,18 +96,20 @@ def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=metadata)
 
 
-def _log_scan(context: dg.AssetExecutionContext, scanned: Scanned, rows: RowCounts) -> None:
+def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowCounts) -> None:
     """Log what a person should know of the files, beside the metadata."""
-    if scanned.standing:
-        context.log.info(f"{len(scanned.standing)} of the files were read before as they are; nothing of them changes.")
-    for scan in scanned.read:
+    if scanned.unchanged_scans:
+        context.log.info(
+            f"{len(scanned.unchanged_scans)} of the files were read before as they are; nothing of them changes."
+        )
+    for scan in scanned.new_scans:
         if scan.encoding_guessed:
             context.log.warning(
                 f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
             )
     if rows.rejected:
         context.log.warning(f"{rows.rejected} of {rows.rows_in} rows were set aside; see rejected_findings.")
-    for scan in scanned.read:
+    for scan in scanned.new_scans:
         for note in scan.notes:
             context.log.warning(f"{scan.source}: {note}.")
 
@@ -122,19 +124,19 @@ def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> Given:
+def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> ScanRequest:
     """Give the files and folders that are meant, as absolute paths, with what is said of them."""
     paths = config.paths or [path for path in (config.path or settings.findings_path,) if path]
     if not paths:
         with ledger.transaction() as tx:
-            last = read_last(tx)
+            last = last_request(tx)
         if last:
             return last
         if not settings.mock_mode:
             raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
         paths = [str(CHECKOUT / "sample_data" / "findings.csv")]
     services, columns = config.services or settings.findings_services, config.columns or settings.findings_columns
-    return Given(
+    return ScanRequest(
         paths=tuple(map(absolute, paths)),
         repo_url=config.repo_url or settings.findings_repo_url,
         service=config.service or settings.findings_service,

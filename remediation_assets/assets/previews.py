@@ -12,9 +12,9 @@ import dagster as dg
 import pandas as pd
 
 from remediation_assets.escaping import for_markdown, is_plain_url, markdown_link
-from remediation_assets.findings.ranking import Merged
+from remediation_assets.findings.ranking import MergeCounts
 from remediation_assets.findings.scan_report import RowCounts
-from remediation_assets.findings.scanning import Scanned
+from remediation_assets.findings.scanning import ScanResult
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.waves import Plan
 from remediation_assets.sessions.attempts import AttemptCounts
@@ -84,13 +84,13 @@ def _cell(value: object) -> str:
     return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
 
 
-def findings_metadata(reader: Reader, scanned: Scanned, rows: RowCounts, total: int) -> dict[str, Any]:
+def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, total: int) -> dict[str, Any]:
     """Show what became of the files that were read together; `total` counts the accepted rows of all current scans."""
     scan_ids = list(scanned.scan_ids)
-    left_out = Counter[str]()
-    for scan in scanned.read:
-        left_out.update(scan.left_out)
-    ignored = sorted({name for scan in scanned.read for name in scan.ignored_columns})
+    skipped = Counter[str]()
+    for scan in scanned.new_scans:
+        skipped.update(scan.skipped)
+    ignored = sorted({name for scan in scanned.new_scans for name in scan.ignored_columns})
     return {
         **published_table(reader, "findings"),
         "dagster/row_count": total,
@@ -104,16 +104,16 @@ def findings_metadata(reader: Reader, scanned: Scanned, rows: RowCounts, total: 
             [scan_ids],
         ),
         "scans": " ".join(map(str, scan_ids)),
-        "read before": len(scanned.standing),
-        "read as Windows-1252": "\n".join(scan.source for scan in scanned.read if scan.encoding_guessed) or "none",
+        "read before": len(scanned.unchanged_scans),
+        "read as Windows-1252": "\n".join(scan.source for scan in scanned.new_scans if scan.encoding_guessed) or "none",
         "rows in file": rows.rows_in,
         "accepted": rows.accepted,
         "set aside": rows.rejected,
-        "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "none",
-        "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.read for note in scan.notes) or "none",
+        "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none",
+        "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.new_scans for note in scan.notes) or "none",
         "new": scanned.changes.new,
         "unchanged": scanned.changes.unchanged,
-        "gone": scanned.changes.gone,
+        "gone": scanned.changes.closed,
         "ignored columns": ", ".join(ignored) or "none",
         "preview": preview(
             reader, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings"
@@ -128,7 +128,7 @@ def findings_metadata(reader: Reader, scanned: Scanned, rows: RowCounts, total: 
     }
 
 
-def normalized_findings_metadata(reader: Reader, counts: Merged) -> dict[str, Any]:
+def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[str, Any]:
     """Show how many rows were merged, and the first findings that are left."""
     return {
         **published_table(reader, "normalized_findings"),

@@ -120,7 +120,7 @@ class _Writer:
             raise FindingsFileError(f"{self._display_path} {escaping.plain(error)}.") from None
 
     def _write(self, items: Iterable[tuple[Item, int | None]]) -> None:
-        with open(self._path, "w", encoding="utf-8", errors="replace", newline="") as file:
+        with self._path.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(FINDING_COLUMNS)
             for item, line in items:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.ledger.schema import FINDING_COLUMNS
+from remediation_assets.ledger.transaction import Transaction
 
 from .errors import FindingsFileError
 from .reading import MEMORY_LIMIT, StagedScan
@@ -30,7 +29,7 @@ class IngestResult:
     closed: int
 
 
-def unchanged_scan(tx: DuckDBPyConnection, source: str, content_hash: str, rules: str) -> int | None:
+def unchanged_scan(tx: Transaction, source: str, content_hash: str, rules: str) -> int | None:
     """Return the scan that read this content from this path by these rules; None if there is none.
 
     It only counts if all that it found is still current, its rejected rows included.
@@ -56,7 +55,7 @@ def staging_databases(scans: Sequence[StagedScan]) -> dict[str, Path]:
 
 
 def ingest(
-    tx: DuckDBPyConnection,
+    tx: Transaction,
     scans: Sequence[StagedScan],
     *,
     unchanged: Sequence[int] = (),
@@ -98,7 +97,7 @@ def _name(number: int) -> str:
     return f"staging_{number}"
 
 
-def _check_rejected_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, max_rejected_share: float) -> None:
+def _check_rejected_share(tx: Transaction, name: str, scan: StagedScan, max_rejected_share: float) -> None:
     if not scan.rows_in or scan.rejected / scan.rows_in <= max_rejected_share:
         return
     reasons = tx.execute(
@@ -111,7 +110,7 @@ def _check_rejected_share(tx: DuckDBPyConnection, name: str, scan: StagedScan, m
     )
 
 
-def _find_read_sources(tx: DuckDBPyConnection, names: Mapping[int, str], paths: Mapping[int, str]) -> None:
+def _find_read_sources(tx: Transaction, names: Mapping[int, str], paths: Mapping[int, str]) -> None:
     """Find the sources in the scans, with the scan that each was first seen in, which keeps its place in the order."""
     tx.execute(
         "CREATE OR REPLACE TEMP TABLE read_sources "
@@ -133,7 +132,7 @@ def _find_read_sources(tx: DuckDBPyConnection, names: Mapping[int, str], paths: 
         )
 
 
-def _find_replaced_sources(tx: DuckDBPyConnection, paths: Sequence[str], unchanged: Sequence[int]) -> None:
+def _find_replaced_sources(tx: Transaction, paths: Sequence[str], unchanged: Sequence[int]) -> None:
     """Find what is replaced: other scans of the sources that were read, and earlier scans of the same paths."""
     tx.execute(
         """
@@ -149,7 +148,7 @@ def _find_replaced_sources(tx: DuckDBPyConnection, paths: Sequence[str], unchang
     )
 
 
-def _replace_sources(tx: DuckDBPyConnection) -> None:
+def _replace_sources(tx: Transaction) -> None:
     tx.execute("DELETE FROM sources WHERE (scanner, repo_url, scan_id) IN (FROM replaced_sources)")
     tx.execute(
         """
@@ -159,7 +158,7 @@ def _replace_sources(tx: DuckDBPyConnection) -> None:
     )
 
 
-def _count_changes(tx: DuckDBPyConnection, names: Mapping[int, str], unchanged: Sequence[int]) -> IngestResult:
+def _count_changes(tx: Transaction, names: Mapping[int, str], unchanged: Sequence[int]) -> IngestResult:
     """Compare the findings that will be current, of the sources that were read, with those that are."""
     if not names and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
         [(count,)] = tx.execute(
@@ -190,7 +189,7 @@ def _count_changes(tx: DuckDBPyConnection, names: Mapping[int, str], unchanged: 
     return IngestResult(tuple(names), new=new, unchanged=same, closed=closed)
 
 
-def _write_scan(tx: DuckDBPyConnection, scan_id: int, scan: StagedScan, counts: IngestResult, now: datetime) -> None:
+def _write_scan(tx: Transaction, scan_id: int, scan: StagedScan, counts: IngestResult, now: datetime) -> None:
     values = {
         "scan_id": scan_id,
         "source": scan.source,
@@ -213,7 +212,7 @@ def _write_scan(tx: DuckDBPyConnection, scan_id: int, scan: StagedScan, counts: 
     )
 
 
-def _copy_rows(tx: DuckDBPyConnection, scan_id: int, scan: StagedScan, name: str) -> None:
+def _copy_rows(tx: Transaction, scan_id: int, scan: StagedScan, name: str) -> None:
     columns = ", ".join(FINDING_COLUMNS)
     tx.execute(
         f"""

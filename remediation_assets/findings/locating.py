@@ -83,7 +83,7 @@ def _by_counting(connection: DuckDBPyConnection, text: SourceText, table: Table)
 
 def _count_lines(text: SourceText) -> int:
     count, last = 0, b"\n"
-    with open(text.path, "rb") as file:
+    with text.path.open("rb") as file:
         while chunk := file.read(4 * 1024 * 1024):
             count += chunk.count(b"\n")
             last = chunk[-1:]

@@ -64,7 +64,7 @@ class SourceText:
 
     def open(self, *, errors: str = "replace", newline: str | None = "") -> TextIO:
         """Open the text without its byte order mark, by default with its line breaks as they are."""
-        return open(self.path, encoding="utf-8-sig", errors=errors, newline=newline)
+        return self.path.open(encoding="utf-8-sig", errors=errors, newline=newline)
 
     @property
     def beginning(self) -> str:
@@ -109,12 +109,12 @@ def version_of(source: Path) -> FileVersion:
 
 
 def _unpack(source: Path, folder: Path) -> Path:
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         if file.read(2) != _GZIP:
             return source
     copy = folder / "unpacked.txt"
     try:
-        with gzip.open(source, "rb") as packed, open(copy, "wb") as target:
+        with gzip.open(source, "rb") as packed, copy.open("wb") as target:
             while chunk := packed.read(_CHUNK):
                 if target.tell() + len(chunk) > MAX_UNPACKED_BYTES:
                     limit = f"{MAX_UNPACKED_BYTES / 1024**3:.0f} GB"
@@ -129,7 +129,7 @@ def _recode(path: Path, folder: Path, encoding: str, display_path: Path) -> Path
     """Copy a text into UTF-8; raise FindingsFileError if it is not in that encoding."""
     copy = folder / "recoded.txt"
     try:
-        with open(path, encoding=encoding, newline="") as text, open(copy, "w", encoding="utf-8", newline="") as file:
+        with path.open(encoding=encoding, newline="") as text, copy.open("w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(text, file, _CHUNK)
     except UnicodeError:
         raise FindingsFileError(f"{display_path} is not text in {encoding}; save it again as CSV in UTF-8.") from None
@@ -138,7 +138,7 @@ def _recode(path: Path, folder: Path, encoding: str, display_path: Path) -> Path
 
 def _encoding_shown(path: Path, display_path: Path) -> str | None:
     """Return the encoding that a file's first bytes show; None for UTF-8 and for any other without zero bytes."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         head = file.read(64 * 1024)
     for mark, encoding in _BOMS.items():
         if head.startswith(mark):
@@ -164,7 +164,7 @@ def _is_windows_1252(path: Path) -> bool:
     if _beginning(path)[:1] in JSON_BEGINNINGS:
         return False
     beyond_ascii = False
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             # Most files are ASCII throughout, or have a UTF-8 character early on: the search costs next to nothing.
             if chunk.isascii():
@@ -177,5 +177,5 @@ def _is_windows_1252(path: Path) -> bool:
 
 
 def _beginning(path: Path) -> str:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         return file.read(4096).lstrip()

@@ -7,8 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
+from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.models import FindingCategory, Severity
 
 SEVERITY_WEIGHTS = {Severity.CRITICAL: 40, Severity.HIGH: 30, Severity.MEDIUM: 15, Severity.LOW: 5}
@@ -38,7 +37,7 @@ class MergeCounts:
         return self.accepted - self.kept
 
 
-def normalize(tx: DuckDBPyConnection) -> MergeCounts:
+def normalize(tx: Transaction) -> MergeCounts:
     """Keep one row of each finding key: the one with the highest severity, the earliest among equals.
 
     The order of rows is kept: by when their source was first read, then as in the file. Reading a source again moves
@@ -53,7 +52,7 @@ def normalize(tx: DuckDBPyConnection) -> MergeCounts:
     return MergeCounts(accepted, kept)
 
 
-def _merge(tx: DuckDBPyConnection) -> None:
+def _merge(tx: Transaction) -> None:
     ranks = " ".join(f"WHEN '{severity}' THEN {rank}" for rank, severity in enumerate(Severity))
     tx.execute("DELETE FROM kept_findings")
     tx.execute(
@@ -85,7 +84,7 @@ def _merge(tx: DuckDBPyConnection) -> None:
     tx.execute("UPDATE state SET merged_version = findings_version")
 
 
-def prioritize(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> int:
+def prioritize(tx: Transaction, service_weights: Mapping[str, float]) -> int:
     """Score every kept finding, rank them with the highest score first, and return their count.
 
     Score = severity weight + category weight + service weight; `default` is the weight of all other services. Equal
@@ -102,7 +101,7 @@ def prioritize(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> 
     return int(count)
 
 
-def _rank(tx: DuckDBPyConnection, service_weights: Mapping[str, float]) -> None:
+def _rank(tx: Transaction, service_weights: Mapping[str, float]) -> None:
     tx.execute("DELETE FROM finding_scores")
     tx.execute(
         f"""

@@ -73,7 +73,7 @@ def stage(source: Path, staging: Path, rules: Rules) -> StagedScan:
 
 def hash_of(source: Path) -> str:
     """Return the SHA-256 of a file's content, as a scan records it."""
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

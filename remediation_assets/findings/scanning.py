@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from duckdb import DuckDBPyConnection
-
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Transaction
 
 from .errors import FindingsFileError
 from .files import findings_files
@@ -66,7 +65,7 @@ def scan_files(
     return ScanResult(tuple(scans), unchanged, changes, (*unchanged, *changes.scan_ids))
 
 
-def last_request(tx: DuckDBPyConnection) -> ScanRequest | None:
+def last_request(tx: Transaction) -> ScanRequest | None:
     """Return the last scan request, or None if there was none."""
     [(text,)] = tx.execute("SELECT current_source FROM state").fetchall()
     return ScanRequest.from_text(text) if text else None

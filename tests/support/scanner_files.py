@@ -14,7 +14,7 @@ from remediation_assets.findings.origin import SourceContext
 from remediation_assets.findings.reading import StagedScan, stage
 
 SHOP = SourceContext(repo_url="https://github.com/acme/shop", service="shop")
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 
 
 @dataclass(frozen=True)

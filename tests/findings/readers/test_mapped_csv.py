@@ -190,7 +190,7 @@ def test_exports_of_other_tools_are_read_by_the_proposed_mapping(
     mapping["constants"] |= added
     mapping["columns"] = {field: column for field, column in mapping["columns"].items() if field not in added}
     reading = read_file(source, context(mapping))
-    with open(source, encoding="utf-8-sig", newline="") as file:
+    with source.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert reading.scan.rows_in + sum(reading.scan.skipped.values()) == len(rows)
     if count is not None:

@@ -206,7 +206,7 @@ def moved(document: dict[str, Any], lines: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["fingerprints", "partialFingerprints"])
 def test_with_a_fingerprint_a_finding_stays_the_same_when_its_line_moves(name: str) -> None:
-    document = log(result(**{name: {"primaryLocationLineHash": "abc:1"}}))
+    document = log(result() | {name: {"primaryLocationLineHash": "abc:1"}})
     assert read(document).keys == read(moved(document, 10)).keys
     assert only(document)["finding_id"] == only(moved(document, 10))["finding_id"]
     unprinted = log(result())
@@ -215,14 +215,14 @@ def test_with_a_fingerprint_a_finding_stays_the_same_when_its_line_moves(name: s
 
 def test_fingerprints_of_two_rules_are_two_findings() -> None:
     same = {"partialFingerprints": {"primaryLocationLineHash": "abc:1"}}
-    assert len(read(log(result("R1", **same), result("R2", **same))).keys) == 2
+    assert len(read(log(result("R1") | same, result("R2") | same)).keys) == 2
 
 
 def test_a_fingerprint_that_several_lines_share_is_not_used() -> None:
     commit = {"partialFingerprints": {"commitSha": "abc", "email": "a@b.c", "author": "Ada", "commitMessage": "m"}}
     same = {"partialFingerprints": {"snippet/v1": "abc"}}
     for shared in (commit, same):
-        found = [result(**shared, locations=[location("a.py", line)]) for line in (10, 55, 99)]
+        found = [result(locations=[location("a.py", line)]) | shared for line in (10, 55, 99)]
         reading = read(log(*found))
         assert (len(reading.keys), reading.all("fingerprint")) == (3, [None] * 3)
 
@@ -272,13 +272,13 @@ def test_a_password_in_the_address_of_a_repository_is_dropped() -> None:
 
 def test_the_placeholder_for_users_without_a_login_is_not_a_fingerprint() -> None:
     same = {"fingerprints": {"matchBasedId/v1": "requires login"}}
-    first, second = result(**same), result(**same, locations=[location(line=70)])
+    first, second = result() | same, result(locations=[location(line=70)]) | same
     assert len(read(log(first, second)).keys) == 2
 
 
 def test_results_without_a_line_stay_apart_by_their_message() -> None:
     texts = [{"message": {"text": f"Class {name} is odd"}, "locations": [location(line=None)]} for name in "AB"]
-    assert len(read(log(*(result(**one) for one in texts))).keys) == 2
+    assert len(read(log(*(result() | one for one in texts))).keys) == 2
 
 
 def test_vulnerabilities_of_one_manifest_stay_apart() -> None:
@@ -321,7 +321,7 @@ TOOL: dict[str, Any] = {"tool": {"driver": {"name": "C"}}}
         ({"version": "2.1.0", "runs": {}}, "has no list of runs"),
         ({"version": "2.1.0", "runs": None}, "has no list of runs"),
         ({"version": "2.1.0", "runs": [{"results": []}]}, "names no tool for its run 1"),
-        (log({"finding": "odd"}), "has a result that is not one of SARIF, at 0: its fields are finding"),  # type: ignore[arg-type]
+        (log({"finding": "odd"}), "has a result that is not one of SARIF, at 0: its fields are finding"),
         (log("odd"), "has an element in its list of results that is not an object, at 0"),  # type: ignore[arg-type]
         (
             {"version": "2.1.0", "runs": [TOOL | {"externalPropertyFileReferences": {"results": [{}]}}]},
