@@ -69,7 +69,7 @@ def test_sixteen_writers_two_readers_a_shell_and_a_death_leave_nothing_lost(ledg
             ]
             time.sleep(1)
             victim.kill()
-        told = [writer.communicate(timeout=120)[1] for writer in writers]
+        told = [writer.communicate(timeout=300)[1] for writer in writers]
         assert [(writer.returncode, words) for writer, words in zip(writers, told, strict=True)] == [(0, "")] * WRITERS
         done.touch()
         reads = [int((reader.stdout and reader.stdout.readline()) or 0) for reader in (first, second)]

@@ -23,7 +23,11 @@ def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.stdin.close()
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else a script that never ends would hold up the tests, and the machine after them
+                raise
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
