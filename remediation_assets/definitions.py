@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from remediation_assets.assets.findings import findings, normalized_findings, prioritized_findings
-from remediation_assets.assets.results import session_results
-from remediation_assets.assets.sessions import devin_sessions
-from remediation_assets.assets.waves import wave_plan, waves
-from remediation_assets.checks import success_rate_gate
-from remediation_assets.jobs import collect_wave, dispatch_wave, plan_waves, remediate_wave
-from remediation_assets.resources import Pipeline
-from remediation_assets.sensors.devin_sessions import devin_session_sensor
-from remediation_assets.sensors.findings_file import findings_file_sensor
-from remediation_assets.sensors.next_wave import next_wave_sensor
+from remediation_assets.orchestration.assets.findings import findings, normalized_findings, prioritized_findings
+from remediation_assets.orchestration.assets.results import session_results
+from remediation_assets.orchestration.assets.sessions import devin_sessions
+from remediation_assets.orchestration.assets.waves import wave_plan, waves
+from remediation_assets.orchestration.checks import success_rate_gate
+from remediation_assets.orchestration.jobs import collect_wave, dispatch_wave, plan_waves, remediate_wave
+from remediation_assets.orchestration.resources import Pipeline
+from remediation_assets.orchestration.sensors.devin_sessions import devin_session_sensor
+from remediation_assets.orchestration.sensors.findings_file import findings_file_sensor
+from remediation_assets.orchestration.sensors.next_wave import next_wave_sensor
 
 defs = dg.Definitions(
     assets=[

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from remediation_assets.escaping import is_plain_url, plain
+from remediation_assets.escape import is_plain_url, plain
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from remediation_assets.settings import Settings
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
-    from remediation_assets.devin.simulator.world import World
+    from remediation_assets.simulator.world.world import World
     from tests.support.scripted_devin import ScriptedDevin
     from tests.support.worker import Worker
 
 # What takes long: Dagster, real programs, a browser, a ledger file, a simulated world. A module says for itself that it
 # is slow by `pytestmark` where its folder and its fixtures do not show it.
-SLOW_FOLDERS = {"assets", "dashboard", "documents", "end_to_end"}
+SLOW_FOLDERS = {"orchestration", "dashboard", "documents", "end_to_end"}
 SLOW_FIXTURES = {"ledger", "served", "webhook", "world"}
 
 # What a unit test must not do, as Python's audit hooks name it.
@@ -120,7 +120,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
-    from remediation_assets.devin.simulator.world import World
+    from remediation_assets.simulator.world.world import World
 
     # Seed 58 lets two of F-1 to F-12 fail at first, each a different number of times. At this scale every
     # session is done within one poll interval, the slowest in 2.7 s.

@@ -66,7 +66,7 @@ def test_a_module_imports_no_private_name_of_another_room(module: Module) -> Non
 
 def test_every_room_of_the_house_is_looked_at() -> None:
     rooms = {module.room for module in modules()}
-    assert {"definitions", "cli", "assets", "sessions", "planning", "findings", "devin", "ledger", "models"} <= rooms
+    assert {"cli", "orchestration", "reports", "sessions", "planning", "findings", "devin", "ledger", "models"} <= rooms
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_import_of_another_rooms_private_name_is_found(name: str, source: str
     ("name", "source"),
     [
         ("sessions.gate", "from .gate import _mine"),
-        ("sessions.gate", "from remediation_assets.sessions.rounds import _mine"),
+        ("sessions.gate", "from remediation_assets.sessions.store.rounds import _mine"),
         ("sessions.advance", "from remediation_assets.ledger.ledger import Ledger\nfrom .gate import judge_wave"),
         ("sessions.gate", "from os import _exit"),
     ],

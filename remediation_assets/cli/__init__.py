@@ -2,12 +2,12 @@
 
 import click
 
+from .control import pause, reopen, resume, stop
 from .dashboard import dashboard
 from .doctor import doctor
 from .findings import columns, ingest
-from .orders import pause, reopen, resume, stop
 from .query import query
-from .simulated import reset, simulator
+from .simulator import reset, simulator
 from .waves import plan, run, status
 
 

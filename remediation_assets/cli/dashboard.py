@@ -5,7 +5,7 @@ import click
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 
-from .common import ExampleCommand, told_to_people
+from .output import ExampleCommand, told_to_people
 
 
 @click.command(cls=ExampleCommand, example="remediate dashboard --port 3001")

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import click
 
-from remediation_assets.devin.connect import connect
+from remediation_assets.connect import connect
 from remediation_assets.devin.errors import DevinError, Unavailable
 from remediation_assets.errors import RemediationError
-from remediation_assets.escaping import plain
-from remediation_assets.findings.files import absolute, findings_files
+from remediation_assets.escape import plain
+from remediation_assets.findings.intake.files import absolute, findings_files
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
-from remediation_assets.runs import is_used
+from remediation_assets.reports.waves import totals
 from remediation_assets.sessions.model import ledger_tag
-from remediation_assets.sessions.overview import totals
 from remediation_assets.settings import CHECKOUT, Settings, load_settings
 
-from .common import ExampleCommand, told_to_people
+from .dagster_runs import is_used
+from .output import ExampleCommand, told_to_people
 
 FREE_GB = 2.0
 """Free space below which a large scan, or publishing a large ledger, could fail."""

@@ -8,23 +8,15 @@ from typing import Any
 import click
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.escaping import plain
-from remediation_assets.findings.column_mapping import proposed_mapping
-from remediation_assets.findings.files import absolute
+from remediation_assets.escape import plain
+from remediation_assets.findings.intake.files import absolute
+from remediation_assets.findings.intake.propose_mapping import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.runs import (
+
+from .dagster_runs import (
     run_job,
 )
-
-from .common import (
-    ExampleCommand,
-    must_succeed,
-    origin_config,
-    origin_options,
-    prepare,
-    told_to_people,
-    waiting,
-)
+from .output import ExampleCommand, must_succeed, origin_config, origin_options, prepare, told_to_people, waiting
 
 
 @click.command(

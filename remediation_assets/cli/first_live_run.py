@@ -7,7 +7,7 @@ import click
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.sessions.attempts import has_dispatched
+from remediation_assets.sessions.store.attempts import has_dispatched
 from remediation_assets.settings import Settings
 
 

@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.escaping import for_csv, plain
+from remediation_assets.escape import for_csv, plain
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 
-from .common import ExampleCommand, told_to_people
+from .output import ExampleCommand, told_to_people
 
 _BATCH = 1000
 

@@ -11,28 +11,28 @@ import click
 from rich.console import Console
 
 from remediation_assets.devin.client import creation_body
-from remediation_assets.escaping import plain
-from remediation_assets.findings.files import absolute
+from remediation_assets.escape import plain
+from remediation_assets.findings.intake.files import absolute
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.planning.waves import wave_name
-from remediation_assets.progress import Progress, own_console
-from remediation_assets.runs import (
+from remediation_assets.reports.next_request import next_request
+from remediation_assets.reports.waves import Decision, WaveState, decide, totals, wave_states
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.steps.session_request import RequestContext
+from remediation_assets.sessions.store.rounds import gate_before, last_round, to_be_started
+from remediation_assets.settings import Settings, load_settings
+
+from .dagster_runs import (
     RunFailed,
     report_dead_runs,
     run_job,
 )
-from remediation_assets.sessions.next_request import next_request
-from remediation_assets.sessions.overview import Decision, WaveState, decide, totals, wave_states
-from remediation_assets.sessions.policy import Policy
-from remediation_assets.sessions.requests import RequestContext
-from remediation_assets.sessions.rounds import gate_before, last_round, to_be_started
-from remediation_assets.settings import Settings, load_settings
-
-from .common import (
+from .first_live_run import Start, how_to_start
+from .output import (
     ExampleCommand,
     end_paused,
     must_succeed,
@@ -44,7 +44,7 @@ from .common import (
     told_to_people,
     waiting,
 )
-from .first_live_run import Start, how_to_start
+from .progress import Progress, own_console
 
 GATE_STEP = "session_results_success_rate_gate"
 SHOWN_OF_DRY_RUN = 3

@@ -12,8 +12,8 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.settings import Settings
 
-from .app import create_app
-from .safety import LOOPBACK
+from .routes import create_app
+from .security import LOOPBACK
 
 
 class CannotServe(RemediationError):

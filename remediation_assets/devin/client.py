@@ -13,12 +13,12 @@ import httpx
 from pydantic import SecretStr
 
 from . import v1, v3
-from .answers import as_json, ignore_body
-from .connection import Connection, encoded
 from .errors import DevinError, Forbidden, OutcomeUnknown, RefusedRequest, Unavailable
 from .fields import playbook
+from .protocol import WireProtocol
+from .responses import as_json, ignore_body
+from .transport import Connection, encoded
 from .types import PROMPT_LIMIT, DevinSession, Identity, Message, Playbook
-from .wire import WireProtocol
 
 Version = Literal["v1", "v3"]
 

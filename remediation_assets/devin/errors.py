@@ -16,7 +16,7 @@ DevinError
 import re
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.escaping import plain
+from remediation_assets.escape import plain
 
 _SHOWN_CHARACTERS = 500
 # The form of keys of v3 and v1; an answer may echo a key that is not ours.

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from .answers import Malformed
 from .errors import RefusedRequest
+from .responses import Malformed
 from .types import Playbook
 
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)

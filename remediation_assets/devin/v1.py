@@ -6,8 +6,6 @@ v1 reports neither ACUs nor an organisation, has no archive, and has one pull re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from .answers import Malformed, as_json
-from .connection import Connection, Params
 from .errors import RefusedRequest, Unavailable
 from .fields import (
     UNKNOWN_TIME,
@@ -21,6 +19,8 @@ from .fields import (
     text,
     texts,
 )
+from .responses import Malformed, as_json
+from .transport import Connection, Params
 from .types import DevinSession, Identity, Message, Playbook, PullRequest
 
 PAGE_SIZE = 100  # v1's default; its maximum is not documented

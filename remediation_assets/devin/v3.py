@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from .answers import Malformed, as_json
-from .connection import Connection
 from .errors import Unavailable
 from .fields import (
     UNKNOWN_TIME,
@@ -20,6 +18,8 @@ from .fields import (
     text,
     texts,
 )
+from .responses import Malformed, as_json
+from .transport import Connection
 from .types import DevinSession, Identity, Message, Playbook, PullRequest
 
 Item = TypeVar("Item")

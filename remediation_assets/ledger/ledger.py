@@ -19,15 +19,8 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from . import publishing, schema, state_file
-from .errors import (
-    LedgerBusy,
-    LedgerMismatch,
-    LedgerTooNew,
-    LedgerUnusable,
-    NothingPublished,
-    TransactionLost,
-)
+from . import publish, schema, state_file
+from .errors import LedgerBusy, LedgerMismatch, LedgerTooNew, LedgerUnusable, NothingPublished, TransactionLost
 from .locks import held
 from .transaction import Journal, Reader, Transaction
 
@@ -159,14 +152,14 @@ class Ledger:
         """
         least = max(self._publish_interval, 20 * self._publish_seconds)
         try:
-            if not force and publishing.age_seconds(self.published_path) < least:
+            if not force and publish.age_seconds(self.published_path) < least:
                 return False
-            if not publishing.is_stale(self.path, self.published_path) and not self._state_file_is_stale():
+            if not publish.is_stale(self.path, self.published_path) and not self._state_file_is_stale():
                 return False
             with self._locked():
                 started = time.monotonic()
                 self._fold_write_ahead_log()
-                replaced = publishing.publish(self.path, self.published_path)
+                replaced = publish.publish(self.path, self.published_path)
                 if replaced and self._state_path:
                     self._write_state_file(self._state_path)
                 self._publish_seconds = time.monotonic() - started

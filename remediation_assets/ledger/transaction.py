@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_type_hints
 from duckdb import DuckDBPyConnection
 
 from remediation_assets.clock import Clock, utc_now
-from remediation_assets.escaping import plain
+from remediation_assets.escape import plain
 from remediation_assets.models import EventType
 
 Row = TypeVar("Row")

@@ -13,9 +13,8 @@ import httpx
 
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings
+from tests.benchmarks.figures import Figure
 from tests.support import synthetic_ledger
-
-from .figures import Figure
 
 FINDINGS, SESSIONS, VISITS = 100_000, 10_000, 15
 WANTED_MS, WANTED_KB = 200.0, 300.0

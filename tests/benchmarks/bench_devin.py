@@ -12,10 +12,9 @@ import httpx
 from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient, Version
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.world.world import World
+from tests.benchmarks.figures import Figure
 from tests.support.processes import simulator
-
-from .figures import Figure
 
 KEYS: dict[Version, str] = {"v1": "apk_bench", "v3": "cog_bench"}
 SESSIONS, CONCURRENCY, ANSWER_SECONDS = 200, 20, 0.05

@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.synthetic import write
 from tests.support.processes import CHECKOUT
-
-from .figures import Figure
 
 FEW = 1000
 

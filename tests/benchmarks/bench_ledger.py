@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from remediation_assets.ledger.ledger import Ledger, Stamp
-
-from .figures import Figure
+from tests.benchmarks.figures import Figure
 
 PROCESSES, TRANSACTIONS = 16, 50
 STAMP = Stamp("mock", "simulator", "")

@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.figures import Figure
 from tests.support.processes import CHECKOUT
-
-from .figures import Figure
 
 # Wanted of a hundred thousand results, about 200 MB: seconds, and MB of memory.
 WANTED_SECONDS, WANTED_MB = 30.0, 2000.0
@@ -31,9 +30,9 @@ _OURS = """
 import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import ScanRequest
-from remediation_assets.findings.scanning import scan_files
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.source_context import ScanRequest
+from remediation_assets.findings.intake.scan import scan_files
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 from tests.benchmarks.findings_steps import peak_mb

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings
+from tests.benchmarks.figures import Figure
 from tests.support import synthetic_ledger
-
-from .figures import Figure
 
 TIMES = 7
 WANTED = {"--help": 0.4, "status": 1.0}

@@ -10,16 +10,15 @@ import httpx
 from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.simulator.transport import SimulatorTransport
-from remediation_assets.devin.simulator.world import World
 from remediation_assets.ledger import schema
 from remediation_assets.ledger.ledger import Ledger, Stamp
-from remediation_assets.sessions.advance import advance
 from remediation_assets.sessions.model import attempt_tag, ledger_tag, wave_tag
 from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.reconcile import advance
 from remediation_assets.settings import Settings
-
-from .figures import Figure
+from remediation_assets.simulator.http.transport import SimulatorTransport
+from remediation_assets.simulator.world.world import World
+from tests.benchmarks.figures import Figure
 
 LIVE, CHANGED = 1000, 100
 ORGANISATION = "org-simulator"

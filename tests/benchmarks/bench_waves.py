@@ -5,9 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.figures import Figure
 from tests.end_to_end.unattended import ALL_SUCCEED_AT_ONCE, handovers, run_unattended
-
-from .figures import Figure
 
 POLL_SECONDS, TIME_SCALE = 5, 2.0
 

@@ -44,7 +44,7 @@ def looking() -> dict[str, float]:
     from remediation_assets.ledger.opening import open_ledger
     from remediation_assets.planning.playbooks import read_playbooks
     from remediation_assets.planning.wave_plan import plan_sessions
-    from remediation_assets.sessions.overview import totals, waves_around_the_work
+    from remediation_assets.reports.waves import totals, waves_around_the_work
     from remediation_assets.settings import load_settings
 
     ledger = open_ledger(load_settings())
@@ -77,7 +77,7 @@ def plain_python(source: Path, _folder: Path) -> dict[str, float]:
     """Do the same row by row: a model for each row, a dict of the best, a sort, a list for each wave."""
     from pydantic import ValidationError
 
-    from remediation_assets.findings.ranking import CATEGORY_WEIGHTS, SEVERITY_WEIGHTS
+    from remediation_assets.findings.rank import CATEGORY_WEIGHTS, SEVERITY_WEIGHTS
     from remediation_assets.models import Finding, Severity
 
     order = {severity: rank for rank, severity in enumerate(Severity)}

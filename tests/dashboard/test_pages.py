@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from remediation_assets.dashboard import queries
-from remediation_assets.dashboard.app import create_app
+from remediation_assets.dashboard.routes import create_app
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.models import BatchRun
+from remediation_assets.reports import pages
 from remediation_assets.settings import Settings
 from tests.support import synthetic_ledger
 from tests.support.hostile_texts import HOSTILE
@@ -61,9 +61,9 @@ def test_sessions_that_are_followed_are_not_called_old(ledger: Ledger) -> None:
     with ledger.published() as connection:
         polled = connection.execute("SELECT last_poll_at FROM state").fetchone()
         assert polled
-        assert queries.frame(connection, 20, polled[0] + timedelta(seconds=90))["unfollowed_since"] is None
-        assert queries.frame(connection, 20, polled[0] + timedelta(seconds=110))["unfollowed_since"] == polled[0]
-        assert queries.frame(connection, 600, polled[0] + timedelta(minutes=40))["unfollowed_since"] is None
+        assert pages.frame(connection, 20, polled[0] + timedelta(seconds=90))["unfollowed_since"] is None
+        assert pages.frame(connection, 20, polled[0] + timedelta(seconds=110))["unfollowed_since"] == polled[0]
+        assert pages.frame(connection, 600, polled[0] + timedelta(minutes=40))["unfollowed_since"] is None
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_lists_are_sorted_and_paged_without_losing_or_repeating_any(
     ledger: Ledger, client: TestClient, sort: str
 ) -> None:
     with ledger.published() as connection:
-        pages = [queries.findings(connection, {}, page=page, sort=sort) for page in (1, 2, 3)]
-    keys = [row["finding_key"] for page in pages for row in page.rows]
-    assert (len(keys), len(set(keys)), pages[0].pages) == (120, 120, 3)
+        listings = [pages.findings(connection, {}, page=page, sort=sort) for page in (1, 2, 3)]
+    keys = [row["finding_key"] for page in listings for row in page.rows]
+    assert (len(keys), len(set(keys)), listings[0].pages) == (120, 120, 3)
     for page in ("0", "-1", "99", "x", "1e3", "9" * 40):
         assert client.get(f"/findings?page={page}&sort={sort}").status_code == 200
 

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient, Version
-from remediation_assets.devin.simulator.app import create_app
-from remediation_assets.devin.simulator.transport import SimulatorTransport
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.http.app import create_app
+from remediation_assets.simulator.http.transport import SimulatorTransport
+from remediation_assets.simulator.world.world import World
 from tests.support.clock import Clock
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from remediation_assets.devin.client import DevinClient, Version
 from remediation_assets.devin.errors import NotAuthorised, NotFound, RefusedRequest
-from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
+from remediation_assets.simulator.world.world import World
 from tests.devin.conftest import KEYS
 from tests.support.clock import NOON, Clock
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from remediation_assets.devin import connection
+from remediation_assets.devin import transport
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import (
     DevinError,
@@ -61,7 +61,7 @@ async def test_a_wait_of_more_than_a_minute_is_the_callers(answering: Any) -> No
     ],
 )
 def test_a_told_wait_is_kept_to_between_half_a_second_and_a_minute(error: Exception, waits: object) -> None:
-    assert connection._worth_repeating(error) is waits or connection._worth_repeating(error) == waits
+    assert transport._worth_repeating(error) is waits or transport._worth_repeating(error) == waits
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def _client_of(server: asyncio.Server, org_id: str = "org-1") -> DevinClient:
 
 @pytest.mark.slow
 async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_WHOLE_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "_WHOLE_ANSWER_SECONDS", 0.2)
 
     async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediation_assets.devin.connect import connect
+from remediation_assets.connect import connect
 from remediation_assets.devin.errors import QuotaExhausted
 from remediation_assets.errors import RemediationError
 from remediation_assets.settings import Settings
@@ -72,7 +72,7 @@ def test_a_live_client_shows_no_key_and_touches_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_live_use_never_loads_the_simulator() -> None:
     program = (
-        "import sys; from remediation_assets.devin.connect import connect;"
+        "import sys; from remediation_assets.connect import connect;"
         "from remediation_assets.settings import Settings;"
         "connect(Settings(_env_file=None, mock_mode=False, devin_api_key='cog_1'));"
         "print([n for n in sys.modules if 'simulator' in n or n in ('fastapi', 'uvicorn', 'dagster')])"

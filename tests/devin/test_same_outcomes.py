@@ -9,11 +9,11 @@ import pytest
 
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import DevinError
-from remediation_assets.devin.simulator.faults import Faults
-from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.outcomes import classify
+from remediation_assets.sessions.rules.outcome import classify
+from remediation_assets.simulator.world.faults import Faults
+from remediation_assets.simulator.world.world import World
 from tests.support import processes
 from tests.support.clock import NOON, Clock
 
@@ -89,8 +89,8 @@ async def test_another_process_sees_the_same_ends(client: DevinClient, clock: Cl
 import sys
 from pathlib import Path
 from remediation_assets.devin.errors import DevinError
-from remediation_assets.devin.simulator.faults import Faults
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.world.faults import Faults
+from remediation_assets.simulator.world.world import World
 world = World(Path(sys.argv[1]), 7, 1.0, lambda: float(sys.argv[2]))
 print({s.tags[1]: str(s.shows.pull_request) for s in world.sessions("org-simulator", ["wave"], 100, None)})
 """,

@@ -18,12 +18,12 @@ from remediation_assets.devin.errors import (
     RateLimited,
     Unavailable,
 )
-from remediation_assets.devin.simulator.app import create_app
-from remediation_assets.devin.simulator.faults import Faults, FaultUnusable
-from remediation_assets.devin.simulator.schedule import schedule_for
-from remediation_assets.devin.simulator.world import World
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.planning.output_schema import is_valid_output
+from remediation_assets.simulator.http.app import create_app
+from remediation_assets.simulator.world.faults import Faults, FaultUnusable
+from remediation_assets.simulator.world.schedule import schedule_for
+from remediation_assets.simulator.world.world import World
 from tests.devin.calls import failure_of
 from tests.support.clock import NOON, Clock
 

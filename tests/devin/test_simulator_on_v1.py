@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from remediation_assets.devin.simulator.v1_wire import status_words
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.http.v1_bodies import status_words
+from remediation_assets.simulator.world.world import World
 from tests.support.clock import Clock
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from remediation_assets.devin.simulator.schedule import schedule_for, subject_of, task_of
+from remediation_assets.simulator.world.schedule import schedule_for, subject_of, task_of
 
 LIMITS = {"analyzing": (5, 10), "fixing": (10, 20), "testing": (8, 15), "creating_pr": (3, 8)}
 
@@ -37,7 +37,7 @@ def test_both_ways_of_parking_occur_and_pull_requests_are_numbered_from_one() ->
 @pytest.mark.slow
 def test_another_process_draws_the_same_schedule() -> None:
     program = (
-        "from remediation_assets.devin.simulator.schedule import schedule_for;"
+        "from remediation_assets.simulator.world.schedule import schedule_for;"
         "print(schedule_for(7, 'attempt-1').model_dump_json())"
     )
     drawn = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

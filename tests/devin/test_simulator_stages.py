@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from remediation_assets.devin.simulator.schedule import Schedule, Task
-from remediation_assets.devin.simulator.stages import Appearance, Life, appearance, milestones
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
+from remediation_assets.simulator.world.schedule import Schedule, Task
+from remediation_assets.simulator.world.stages import Appearance, Life, appearance, milestones
 
 NOON = 1_800_000_000.0
 TASK = Task(finding_id="F-1", repository="https://git.example.com/acme/shop", file_path="src/a.py")

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from remediation_assets.devin.simulator.schedule import schedule_for
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.world.schedule import schedule_for
+from remediation_assets.simulator.world.world import World
 from tests.support.clock import NOON, Clock
 
 pytestmark = pytest.mark.anyio

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from remediation_assets.devin.simulator.faults import Faults
-from remediation_assets.devin.simulator.store import WorldUnusable
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.world.faults import Faults
+from remediation_assets.simulator.world.store import WorldUnusable
+from remediation_assets.simulator.world.world import World
 from tests.support.clock import Clock
 
 ENTER = """
 import json, sys
 from pathlib import Path
-from remediation_assets.devin.simulator.store import WorldUnusable
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.world.store import WorldUnusable
+from remediation_assets.simulator.world.world import World
 world = World(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), lambda: float(sys.argv[4]))
 for number in range(int(sys.argv[5])):
     world.create_session("org-1", "Fix it", tags=["wave", f"attempt-{sys.argv[6]}-{number}"])

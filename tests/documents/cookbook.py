@@ -6,8 +6,7 @@ from pathlib import Path
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.settings import CHECKOUT
-
-from .sample_run import sample_run
+from tests.documents.sample_run import sample_run
 
 COOKBOOK = CHECKOUT / "docs" / "cookbook.md"
 _QUESTION = re.compile(r"```sql\n(.*?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)

@@ -6,23 +6,23 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.simulator.transport import SimulatorTransport
-from remediation_assets.devin.simulator.world import World
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import ScanRequest
-from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.scanning import scan_files
+from remediation_assets.findings.intake.scan import scan_files
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.rank import normalize, prioritize
+from remediation_assets.findings.source_context import ScanRequest
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.ledger.transaction import Journal
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.planning.waves import plan_waves
-from remediation_assets.sessions.advance import follow
 from remediation_assets.sessions.policy import Policy
-from remediation_assets.sessions.reviewing import Decision, Review, review
-from remediation_assets.sessions.rounds import OpenOptions, mark_collected, open_round
+from remediation_assets.sessions.reconcile import follow
+from remediation_assets.sessions.store.reviews import Decision, Review, review
+from remediation_assets.sessions.store.rounds import OpenOptions, mark_collected, open_round
 from remediation_assets.settings import CHECKOUT, Settings
+from remediation_assets.simulator.http.transport import SimulatorTransport
+from remediation_assets.simulator.world.world import World
 from tests.support.clock import Clock
 
 SEED = 7

@@ -22,7 +22,7 @@ import httpx
 from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.sessions.model import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
-from tests.end_to_end.carry import POINTS
+from tests.end_to_end.run_wave import POINTS
 from tests.support import samples
 from tests.support.processes import simulator
 
@@ -77,7 +77,7 @@ class Arena:
         return Settings(_env_file=None, **values)  # type: ignore[arg-type]
 
     def start(self, *death: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.end_to_end.carry", "wave-0001", *death]
+        command = [sys.executable, "-m", "tests.end_to_end.run_wave", "wave-0001", *death]
         return subprocess.Popen(command, cwd=CHECKOUT, env=self.env, stderr=subprocess.DEVNULL)
 
     def start_job(self) -> subprocess.Popen[bytes]:

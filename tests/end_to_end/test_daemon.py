@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from remediation_assets.liveness import PROCESS_TAG
+from remediation_assets.orchestration.run_liveness import PROCESS_TAG
 from tests.end_to_end.dagster_dev import dagster_dev, wait_until
 from tests.end_to_end.unattended import ALL_SUCCEED_AT_ONCE, WAVES, run_unattended
 from tests.support.processes import CHECKOUT

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from remediation_assets.devin.simulator.schedule import schedule_for
 from remediation_assets.sessions.model import attempt_tag
+from remediation_assets.simulator.world.schedule import schedule_for
 from tests.end_to_end.dagster_dev import DagsterDev, dagster_dev, wait_until
 from tests.support.processes import CHECKOUT
 

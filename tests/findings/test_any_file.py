@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import ScanRequest
-from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import StagedScan, stage
-from remediation_assets.findings.scanning import scan_files
+from remediation_assets.findings.intake.scan import scan_files
+from remediation_assets.findings.intake.stage import StagedScan, stage
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.rank import normalize, prioritize
+from remediation_assets.findings.source_context import ScanRequest
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import FindingCategory, Severity
 from remediation_assets.planning.waves import plan_waves

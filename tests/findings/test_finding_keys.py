@@ -4,8 +4,8 @@ from pathlib import Path
 
 import duckdb
 
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.reading import stage
+from remediation_assets.findings.intake.stage import stage
+from remediation_assets.findings.intake.validate import Rules
 from tests.support.samples import row, write
 
 DEPENDENCY = {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from remediation_assets.findings import reading
 from remediation_assets.findings.errors import FindingsFileChanged, FindingsFileError
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.reading import StagedScan, stage
+from remediation_assets.findings.intake import stage as stage_module
+from remediation_assets.findings.intake.stage import StagedScan, stage
+from remediation_assets.findings.intake.validate import Rules
 from tests.support import samples
 
 
@@ -107,12 +107,12 @@ def test_an_address_that_names_no_repository_is_rejected(tmp_path: Path, url: st
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = samples.write(tmp_path / "a.csv", samples.rows(3))
-    real = reading.hash_of
+    real = stage_module.hash_of
 
     def slow_hash(path: Path) -> str:
         samples.write(source, samples.rows(9))
         return real(path)
 
-    monkeypatch.setattr(reading, "hash_of", slow_hash)
+    monkeypatch.setattr(stage_module, "hash_of", slow_hash)
     with pytest.raises(FindingsFileChanged, match="changed while it was read; read it again when it is complete"):
         read(source)

@@ -3,7 +3,7 @@
 import pytest
 
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.gate import judge_wave, wilson_interval
+from remediation_assets.sessions.rules.gate import judge_wave, wilson_interval
 
 S, F, T = Outcome.SUCCESS, Outcome.FAILED, Outcome.TIMEOUT
 R, C, V = Outcome.REFUSED, Outcome.CANCELLED, Outcome.VANISHED

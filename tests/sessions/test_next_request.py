@@ -10,9 +10,9 @@ import pytest
 
 from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
-from remediation_assets.sessions.next_request import NextCreateRequest, NothingToSend, next_request
-from remediation_assets.sessions.requests import RequestContext
-from remediation_assets.sessions.stopping import stop
+from remediation_assets.reports.next_request import NextCreateRequest, NothingToSend, next_request
+from remediation_assets.sessions.steps.cancel import stop
+from remediation_assets.sessions.steps.session_request import RequestContext
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ import pytest
 
 from remediation_assets.models import Outcome, SessionStatus
 from remediation_assets.sessions.model import Attempt
-from remediation_assets.sessions.retry import NextStep, RoundState, next_step
+from remediation_assets.sessions.rules.retry import NextStep, RoundState, next_step
 
 S, F, T = Outcome.SUCCESS, Outcome.FAILED, Outcome.TIMEOUT
 R, C, V = Outcome.REFUSED, Outcome.CANCELLED, Outcome.VANISHED

@@ -6,7 +6,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
 from remediation_assets.planning.wave_plan import UnknownWave
 from remediation_assets.planning.waves import plan_waves
-from remediation_assets.sessions.rounds import GateClosed, OpenOptions, PlanIsStale, open_round
+from remediation_assets.sessions.store.rounds import GateClosed, OpenOptions, PlanIsStale, open_round
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio

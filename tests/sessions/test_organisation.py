@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.ledger.errors import LedgerMismatch
-from remediation_assets.sessions.advance import advance
+from remediation_assets.sessions.reconcile import advance
 from tests.support.worker import ORGANISATION, Worker
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 
 from remediation_assets.devin.types import DevinSession, PullRequest
 from remediation_assets.models import Outcome, SessionStatus
-from remediation_assets.sessions.outcomes import Classification, classify, good_pull_request
+from remediation_assets.sessions.rules.outcome import Classification, classify, good_pull_request
 from tests.support.clock import NOON
 
 REPOSITORY = "https://git.example.com/acme/shop"

@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.ledger import schema
 from remediation_assets.ledger.transaction import Reader
-from remediation_assets.sessions.overview import waves_around_the_work
+from remediation_assets.reports.waves import waves_around_the_work
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.pull_requests import refresh_pull_requests
+from remediation_assets.sessions.steps.refresh_pull_requests import refresh_pull_requests
 from tests.support import samples
 from tests.support.worker import Worker
 

@@ -4,7 +4,7 @@ import pytest
 
 from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
-from remediation_assets.sessions.rounds import OpenOptions, open_round
+from remediation_assets.sessions.store.rounds import OpenOptions, open_round
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio

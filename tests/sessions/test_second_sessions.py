@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from remediation_assets.devin.simulator.world import SimulatedSession
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.model import attempt_tag, ledger_tag, wave_tag
+from remediation_assets.simulator.world.world import SimulatedSession
 from tests.support.samples import REPOSITORY
 from tests.support.worker import ORGANISATION, Worker
 

@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-from remediation_assets.findings.ingesting import ingest, staging_databases
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.ranking import normalize, prioritize
-from remediation_assets.findings.reading import StagedScan, stage
+from remediation_assets.findings.intake.ingest import ingest, staging_databases
+from remediation_assets.findings.intake.stage import StagedScan, stage
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.rank import normalize, prioritize
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions

@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
-from remediation_assets.findings.judging import Rules
-from remediation_assets.findings.origin import SourceContext
-from remediation_assets.findings.reading import StagedScan, stage
+from remediation_assets.findings.intake.stage import StagedScan, stage
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.source_context import SourceContext
 
 SHOP = SourceContext(repo_url="https://github.com/acme/shop", service="shop")
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"

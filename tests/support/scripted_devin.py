@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from remediation_assets.devin.simulator.transport import SimulatorTransport
-from remediation_assets.devin.simulator.world import World
+from remediation_assets.simulator.http.transport import SimulatorTransport
+from remediation_assets.simulator.world.world import World
 
 Answer = httpx.Response | BaseException
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.planning.waves import plan_waves
-from remediation_assets.sessions.reviewing import Decision
+from remediation_assets.sessions.store.reviews import Decision
 from remediation_assets.settings import Settings
 from tests.support import samples
 from tests.support.ledgers import filled_once

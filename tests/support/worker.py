@@ -7,16 +7,16 @@ from typing import Any
 import duckdb
 
 from remediation_assets.devin.client import DevinClient
-from remediation_assets.devin.simulator.world import SimulatedSession, World
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
-from remediation_assets.sessions.advance import Step, advance, follow
 from remediation_assets.sessions.model import ledger_tag
 from remediation_assets.sessions.policy import Policy
-from remediation_assets.sessions.rounds import Opening, OpenOptions, mark_collected, open_round
+from remediation_assets.sessions.reconcile import Step, advance, follow
+from remediation_assets.sessions.store.rounds import Opening, OpenOptions, mark_collected, open_round
 from remediation_assets.settings import Settings
+from remediation_assets.simulator.world.world import SimulatedSession, World
 from tests.support import ledgers, samples
 from tests.support.clock import Clock
 from tests.support.scripted_devin import ScriptedDevin

@@ -1,0 +1,116 @@
+"""`remediate pause`, `resume`, `stop` and `reopen`: what a person orders of sessions."""
+
+import asyncio
+import getpass
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from remediation_assets.connect import connect
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.errors import RemediationError
+from remediation_assets.escape import plain
+from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.sessions.notifications import announce_events
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.reconcile import advance
+from remediation_assets.sessions.steps import cancel
+from remediation_assets.sessions.steps.terminate import terminate_sessions
+from remediation_assets.sessions.store import reviews
+from remediation_assets.settings import Settings, load_settings
+
+from .output import ExampleCommand, told_to_people
+
+STOP_SECONDS = 60.0
+
+Result = TypeVar("Result")
+
+
+@click.command(cls=ExampleCommand, example="remediate pause --reason 'release freeze until Monday'")
+@click.option("--reason", default="a person asked for it", show_default=True, help="What `status` gives as the reason.")
+@told_to_people
+def pause(reason: str) -> None:
+    """Start no further session until `resume`; those at work go on."""
+    _carry_out(lambda tx: cancel.pause(tx, reason))
+    click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
+
+
+@click.command(cls=ExampleCommand, example="remediate resume")
+@told_to_people
+def resume() -> None:
+    """Lift a pause, and let the holds that are probed from time to time be probed at once."""
+    _carry_out(cancel.resume)
+    click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
+
+
+@click.command(cls=ExampleCommand, example="remediate stop --wave wave-0003")
+@click.option("--wave", help="Stop this wave only: wave-0001. Without it, all of them, and pause.")
+@told_to_people
+def stop(wave: str | None) -> None:
+    """Start nothing more and terminate our live sessions; their attempts are cancelled and count for no gate."""
+
+    def pause_and_stop(tx: Transaction) -> int:
+        if wave is None:
+            cancel.pause(tx, "everything was stopped")
+        return cancel.stop(tx, wave)
+
+    stopped = _carry_out(pause_and_stop)
+    click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
+    left = asyncio.run(_terminate_stopped(load_settings()))
+    if left:
+        raise RemediationError(
+            f"{left} sessions could not be ended yet, or are still looked for; run `remediate stop` again."
+        )
+    click.echo("No session of what was stopped is left.")
+
+
+@click.command(cls=ExampleCommand, example="remediate reopen KEY --reason 'It drops the check for admins.'")
+@click.argument("key")
+@click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who says so; you by default.")
+@click.option("--reason", default="", help="What was wrong; the next attempt is told it.")
+@told_to_people
+def reopen(key: str, reviewer: str, reason: str) -> None:
+    """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
+    wave = _carry_out(lambda tx: reviews.reopen(tx, key, reviewer, reason))
+    click.echo(f"{key} is reopened: `remediate run FILE --wave {wave}` tries it again.")
+
+
+def _carry_out(command: Callable[[Transaction], Result]) -> Result:
+    """Carry out a control command in the ledger, publish it and notify Slack; return what it returns."""
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    if not ledger.path.exists():
+        raise RemediationError("There is no ledger yet; run `remediate plan FILE` first.")
+    journal = Journal()
+    with ledger.transaction(journal) as tx:
+        result = command(tx)
+    ledger.publish(force=True)
+    announce_events(ledger, settings.slack_webhook_url, journal)
+    return result
+
+
+async def _terminate_stopped(settings: Settings) -> int:
+    """Take steps until every session that was stopped is terminated; after a while return how many are left."""
+    give_up_at = time.monotonic() + settings.settle_seconds + STOP_SECONDS
+    ledger, policy = open_ledger(settings), Policy.of(settings)
+    async with connect(settings) as devin:
+        while True:
+            journal = Journal()
+            # What is known to be live is terminated first, also if Devin cannot be polled.
+            await terminate_sessions(ledger, devin, journal)
+            messages = journal.messages
+            try:
+                step = await advance(ledger, devin, policy)
+                messages += [*step.messages, *([step.busy] if step.busy else [])]
+            except DevinError as error:
+                messages.append(str(error))
+            for message in messages:
+                click.echo(plain(message))
+            with ledger.transaction() as tx:
+                left = cancel.count_unterminated(tx)
+            if not left or time.monotonic() > give_up_at:
+                return left
+            await asyncio.sleep(min(settings.poll_interval_seconds, 2.0))

@@ -1,0 +1,179 @@
+"""Real Dagster runs in this process, for the command line: the UI shows them like any other.
+
+Imports Dagster only when something is run, so that commands that only read start fast.
+"""
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.locks import held
+from remediation_assets.settings import CHECKOUT, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# Dagster's own log lines would bury ours; they are kept in the run's record.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailed(RemediationError):
+    """A Dagster run failed; the text is its first failure's."""
+
+
+class NoDagsterHome(RemediationError):
+    """DAGSTER_HOME cannot be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that came to its end: whether it succeeded, which steps failed, and what each asset told."""
+
+    succeeded: bool
+    failed_steps: tuple[str, ...]
+    reason: str
+    metadata: Mapping[str, Mapping[str, Any]]
+
+
+def prepare_dagster_home(settings: Settings) -> None:
+    """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the default."""
+    home = settings.home
+    if not home.is_absolute():
+        raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _give_settings(home)
+    except OSError as error:
+        raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be used ({error.strerror}); set it to another.") from None
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+def is_used(home: Path) -> bool:
+    """Say whether Dagster has kept records in a home."""
+    return (home / "storage").exists() or (home / "history").exists()
+
+
+def _give_settings(home: Path) -> None:
+    """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
+    ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
+    # One that Dagster has kept things in is somebody's own choice; a simulator's world in it is not.
+    if ours.exists() and not theirs.exists() and not is_used(home):
+        building = home / f"dagster.yaml.{os.getpid()}"
+        shutil.copy(ours, building)
+        building.replace(theirs)
+
+
+def run_job(
+    name: str,
+    *,
+    wave: str | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    assets: Sequence[str] | None = None,
+) -> FinishedRun:
+    """Run a job to its end, one wave of it where it is partitioned; `config` is by asset name."""
+    import dagster as dg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets.definitions import defs
+
+        with _open_instance() as instance:
+            if wave:
+                # The caller has it from the ledger, which is the truth for waves.
+                instance.add_dynamic_partitions("wave", [wave])
+            result = defs.resolve_job_def(name).execute_in_process(
+                instance=instance,
+                partition_key=wave,
+                run_config={
+                    **_QUIET,
+                    "ops": {asset: {"config": dict(c)} for asset, c in (config or {}).items()},
+                },
+                asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+                raise_on_error=False,
+            )
+    failures = [event for event in result.all_events if event.is_step_failure]
+    return FinishedRun(
+        succeeded=result.success,
+        failed_steps=tuple(str(event.step_key) for event in failures),
+        reason="" if result.success else _reason(failures),
+        metadata={
+            event.step_key or "": {name: value.value for name, value in event.materialization.metadata.items()}
+            for event in result.all_events
+            if event.is_step_materialization
+        },
+    )
+
+
+def report_dead_runs(settings: Settings) -> list[str]:
+    """Report as failed the runs whose process is gone; say which.
+
+    A run holds a file of its own while it is under way and takes it along at its end: without any such
+    file no run has died, and Dagster, which takes a second to load, is not asked.
+    """
+    if not is_used(settings.home):
+        return []
+    if not any((settings.data_dir / "runs").glob("*.lock")):
+        return []
+    prepare_dagster_home(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets.orchestration import run_liveness
+
+        with _open_instance() as instance:
+            return run_liveness.report_dead_runs(instance, settings.data_dir)
+
+
+def forget_materializations() -> None:
+    """Forget in Dagster every wave partition and what was materialized; the record of runs stays."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from remediation_assets.definitions import defs
+
+    with _open_instance() as instance:
+        instance.wipe_assets(list(defs.resolve_asset_graph().get_all_asset_keys()))
+        for wave in instance.get_dynamic_partitions("wave"):
+            instance.delete_dynamic_partition("wave", wave)
+
+
+@contextmanager
+def _open_instance() -> "Iterator[dg.DagsterInstance]":
+    import dagster as dg
+
+    # Dagster makes its databases on first use, and two processes that do so at once fail.
+    with held(Path(os.environ["DAGSTER_HOME"]) / "instance.lock", timeout=60):
+        try:
+            instance = dg.DagsterInstance.get()
+            instance.get_runs_count()
+            instance.get_dynamic_partitions("wave")
+        except Exception as error:  # whatever its storage or the YAML reader may raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise NoDagsterHome(
+                f"Dagster cannot use its home {os.environ['DAGSTER_HOME']} ({reason}); "
+                "correct its dagster.yaml and permissions, or set DAGSTER_HOME to another."
+            ) from None
+    with instance:
+        yield instance
+
+
+def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
+    import dagster as dg
+
+    for event in failures:
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        if data.error:
+            cause = data.error.cause or data.error
+            if cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                return (
+                    "Stopped waiting. Sessions go on at Devin: `remediate status` shows them, "
+                    "`remediate run FILE` goes on with them."
+                )
+            return cause.message.strip()
+    return "the run failed; its log in the Dagster UI says why"

@@ -1,0 +1,89 @@
+"""Progress of a run for people: a live table on a terminal, plain lines without one.
+
+Reads the published results only. Everything shown may come from a scanner or from Devin, so
+control characters are dropped and nothing is read as markup.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import duckdb
+from rich.box import HEAVY_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from remediation_assets.escape import plain
+from remediation_assets.ledger.errors import NothingPublished
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.reports.waves import Around, waves_around_the_work
+from remediation_assets.sessions.store.events import all_events_since, newest_event
+
+
+def own_console() -> Console:
+    """Give a console on a descriptor of its own, for Dagster redirects standard output while a step runs."""
+    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1), highlight=False)
+
+
+def wave_table(waves: Around, *, framed: bool = True) -> Table:
+    """Build the table of waves: how many findings, what came of them, the gate; and how many waves are not shown."""
+    table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
+    if waves.earlier or waves.later:
+        table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
+    for state in waves.states:
+        gate = {None: Text(""), True: Text("passed", "green"), False: Text("failed", "red")}[state.passed]
+        counts = (state.findings, state.succeeded, state.failed, state.at_work)
+        table.add_row(state.wave, *map(str, counts), gate)
+    return table
+
+
+class Progress:
+    """Follows the published results in a thread of its own while the run goes on in the main one."""
+
+    def __init__(self, ledger: Ledger, console: Console) -> None:
+        self._ledger = ledger
+        self._console = console
+        self._last_event = self._newest_event()
+        self._stop = threading.Event()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show progress for as long as the block lasts."""
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+            self._tell_events()
+
+    def _watch(self) -> None:
+        if not self._console.is_terminal:
+            while not self._stop.wait(0.5):
+                self._tell_events()
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while not self._stop.wait(0.5):
+                self._tell_events()
+                with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
+                    live.update(wave_table(waves_around_the_work(connection)), refresh=True)
+
+    def _tell_events(self) -> None:
+        # A publication that is just being replaced is read at the next turn.
+        with suppress(NothingPublished, duckdb.Error):
+            with self._ledger.published() as results:
+                events = all_events_since(results, self._last_event)
+            for event in events:
+                self._last_event = event.event_id
+                message = plain(event.message)
+                self._console.print(f"{event.timestamp:%H:%M:%S} {message}", markup=False, soft_wrap=True)
+
+    def _newest_event(self) -> int:
+        with suppress(NothingPublished, duckdb.Error), self._ledger.published() as results:
+            return newest_event(results)
+        return 0

@@ -1,0 +1,73 @@
+"""`remediate simulator` and `reset`: the simulated Devin, and an end to what was tried on it."""
+
+import click
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.locks import held
+from remediation_assets.settings import load_settings
+
+from .dagster_runs import (
+    forget_materializations,
+)
+from .output import ExampleCommand, prepare, told_to_people
+
+SIMULATOR_LOCK = "simulator.lock"
+
+
+class _FaultsInHelp(ExampleCommand):
+    """Lists the faults that there are below the options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from remediation_assets.simulator.world.faults import KINDS
+
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Faults (NAME=AMOUNT or NAME=AMOUNT/SECONDS)"):
+            seconds = {kind.name: f", /SECONDS {kind.seconds:g} by default" for kind in KINDS.values() if kind.seconds}
+            formatter.write_dl([(k.name, f"{k.meaning} ({k.amount}{seconds.get(k.name, '')})") for k in KINDS.values()])
+
+
+@click.command(cls=_FaultsInHelp, example="remediate simulator --fault lost_answer=0.1 --fault concurrency_cap=5")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
+@click.option("--fault", "faults", multiple=True, help="Let this go wrong; may be given several times.")
+@click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults change the faults meanwhile.")
+@told_to_people
+def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
+    """Serve the simulated Devin over HTTP, API versions v1 and v3, until interrupted.
+
+    It is the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as it was made; --fault
+    replaces its faults. Any key that begins with cog_ (v3) or apk_ (v1) is good.
+    """
+    # Here and not above: a live pipeline never loads the simulator's web framework.
+    from remediation_assets.simulator.http.serve import serve
+    from remediation_assets.simulator.world.entry import open_world
+    from remediation_assets.simulator.world.faults import Faults
+
+    settings = load_settings()
+    Faults(faults)  # what cannot be is told before anything is touched
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+    def tell(address: str) -> None:
+        click.echo(f"Simulated Devin on {address}; use it with DEVIN_API_BASE_URL={address} and MOCK_MODE=true.")
+
+    lock = settings.data_dir / SIMULATOR_LOCK
+    serve(lambda: open_world(settings, faults), port, lock, controlled=control, ready=tell)
+
+
+@click.command(cls=ExampleCommand, example="remediate reset")
+@told_to_people
+def reset() -> None:
+    """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history."""
+    settings, ledger = prepare()
+    if not settings.mock_mode:
+        raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
+    if ledger.path.exists():
+        ledger.verify()
+        with held(ledger.data_dir / "advance.lock", timeout=0):
+            ledger.delete()
+        # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.
+        forget_materializations()
+    if settings.simulates_in_process:  # one that is served elsewhere is not ours
+        with held(ledger.data_dir / SIMULATOR_LOCK, timeout=0):
+            for leftover in ledger.data_dir.glob("simulator.sqlite*"):
+                leftover.unlink()
+    click.echo(f"{ledger.data_dir} holds no ledger any more.")

@@ -1,0 +1,300 @@
+"""The dashboard's pages. What they show is read by `queries`; who may see it is decided by `safety`."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from remediation_assets.clock import utc_now
+from remediation_assets.errors import RemediationError
+from remediation_assets.escape import is_plain_url, plain
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.state_file import load_batch_run
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.reports import pages
+from remediation_assets.reports.waves import wave_states, waves_around_the_work
+from remediation_assets.sessions.store import reviews
+from remediation_assets.sessions.store.reviews import Decision, NotReviewable, Review
+from remediation_assets.settings import Settings
+
+from .security import Forged, Guard
+
+HERE = Path(__file__).parent
+LONGEST_SHOWN = 300
+NOTHING = "\N{EN DASH}"
+
+Answer = TypeVar("Answer")
+
+
+def create_app(ledger: Ledger, settings: Settings) -> Starlette:
+    """Build the application over a ledger's published results."""
+    dashboard = _Dashboard(ledger, settings)
+    return Starlette(
+        routes=[
+            Route("/", dashboard.overview),
+            Route("/findings", dashboard.findings),
+            Route("/findings/{key}", dashboard.finding),
+            Route("/findings/{key}/reopen", dashboard.reopen, methods=["POST"]),
+            Route("/sessions", dashboard.sessions),
+            Route("/sessions/{session_id}", dashboard.session),
+            Route("/review", dashboard.reviews),
+            Route("/review/{key}/{attempt:int}", dashboard.review, methods=["POST"]),
+            Route("/waves", dashboard.waves),
+            Route("/login", dashboard.login, methods=["GET", "POST"]),
+            Route("/api/status", dashboard.status),
+            Route("/healthz", dashboard.health),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(Guard, token=settings.dashboard_token.get_secret_value())],
+        exception_handlers={
+            HTTPException: dashboard.told,
+            Forged: dashboard.told,
+            RemediationError: dashboard.told,
+        },
+    )
+
+
+class _Dashboard:
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        # One at a time: DuckDB gives a second reader of a process the file that the first has open, and
+        # under steady requests nobody would ever see the one that has replaced it.
+        self._reading = threading.Lock()
+        self._making_status = threading.Lock()
+        self._status: tuple[tuple[int, int, int], bytes] | None = None
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_shown,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines}
+        self._templates.globals |= {"is_link": is_plain_url, "statuses": pages.STATUSES}
+
+    async def overview(self, request: Request) -> Response:
+        return await self._page(
+            request,
+            "overview.html",
+            lambda reader: pages.overview(reader) | {"waves": waves_around_the_work(reader, done=12, next_ones=11)},
+        )
+
+    async def findings(self, request: Request) -> Response:
+        filters = _given(request, "severity", "category", "service", "status", "text")
+        page, sort = _page_and_sort(request, "rank")
+        return await self._page(
+            request,
+            "findings.html",
+            lambda reader: {
+                "listing": pages.findings(reader, filters, page=page, sort=sort),
+                "filters": filters,
+                "services": pages.services(reader),
+                "categories": pages.categories(),
+                "severities": pages.severities(),
+                "query": _query(filters),
+            },
+        )
+
+    async def finding(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        return await self._page(request, "finding.html", lambda reader: {"finding": _found(pages.finding(reader, key))})
+
+    async def sessions(self, request: Request) -> Response:
+        filters = _given(request, "status", "wave", "text")
+        page, sort = _page_and_sort(request, "started")
+        return await self._page(
+            request,
+            "sessions.html",
+            lambda reader: {
+                "listing": pages.sessions(reader, filters, page=page, sort=sort),
+                "filters": filters,
+                "query": _query(filters),
+            },
+        )
+
+    async def session(self, request: Request) -> Response:
+        session_id = request.path_params["session_id"]
+        return await self._page(
+            request, "session.html", lambda reader: {"session": _found(pages.session(reader, session_id))}
+        )
+
+    async def reviews(self, request: Request) -> Response:
+        page, _ = _page_and_sort(request, "")
+        return await self._page(request, "review.html", lambda reader: pages.reviews(reader, page=page))
+
+    async def waves(self, request: Request) -> Response:
+        page, _ = _page_and_sort(request, "")
+
+        def load(reader: Reader) -> dict[str, Any]:
+            shown = pages.waves(reader, page=page)
+            first = (shown["plan"].page - 1) * pages.PAGE + 1
+            states = wave_states(reader, first=first, last=first + pages.PAGE - 1)
+            return shown | {"states": states}
+
+        return await self._page(request, "waves.html", load)
+
+    async def review(self, request: Request) -> Response:
+        form = await _guard(request).form(request)
+        try:
+            decision = Decision(form.get("verdict", ""))
+        except ValueError:
+            raise HTTPException(400, "A pull request is approved or rejected.") from None
+        given = Review(decision, form.get("reviewer", ""), form.get("reason", ""))
+        key, attempt = request.path_params["key"], request.path_params["attempt"]
+        write = reviews.reject_and_reopen if decision is Decision.REOPENED else reviews.review
+        await self._write(lambda tx: write(tx, key, attempt, given))
+        page = form.get("page", "")
+        return RedirectResponse(f"/review?page={page}" if page.isascii() and page.isdigit() else "/review", 303)
+
+    async def reopen(self, request: Request) -> Response:
+        form = await _guard(request).form(request)
+        key = request.path_params["key"]
+        reviewer, reason = form.get("reviewer", ""), form.get("reason", "")
+        await self._write(lambda tx: reviews.reopen(tx, key, reviewer, reason))
+        return RedirectResponse(f"/findings/{key}", 303)
+
+    async def login(self, request: Request) -> Response:
+        guard = _guard(request)
+        wrong = False
+        if request.method == "POST":
+            form = await guard.form(request)
+            if await guard.is_token(form.get("token", "")):
+                return guard.logged_in(request, RedirectResponse("/", 303))
+            wrong = True
+        return self._rendered(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
+
+    async def status(self, _request: Request) -> Response:
+        """Give everything as the `BatchRun` JSON that the state file holds, made once for each publication."""
+
+        def load() -> bytes:
+            with self._making_status:
+                version = self._published_version()
+                if self._status is None or self._status[0] != version:
+                    batch_run = self._read_now(load_batch_run)
+                    self._status = version, batch_run.model_dump_json().encode()
+                return self._status[1]
+
+        return Response(await run_in_threadpool(load), media_type="application/json")
+
+    def _published_version(self) -> tuple[int, int, int]:
+        try:
+            found = self._ledger.published_path.stat()
+        except FileNotFoundError:
+            return 0, 0, 0
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    async def health(self, _request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def told(self, request: Request, error: Exception) -> Response:
+        """Show what went wrong, in a sentence."""
+        if isinstance(error, HTTPException):
+            status, sentence = error.status_code, error.detail
+        elif isinstance(error, Forged):
+            status, sentence = 403, str(error)
+        else:
+            status, sentence = 409 if isinstance(error, NotReviewable) else 503, str(error)
+        headers = getattr(error, "headers", None)
+        if str(request.scope["path"]).startswith(("/api/", "/static/")):
+            return PlainTextResponse(sentence, status, headers)
+        return self._rendered(request, "told.html", {"status": status, "sentence": sentence}, status=status)
+
+    async def _page(self, request: Request, template: str, load: Callable[[Reader], Mapping[str, Any]]) -> Response:
+        def read(reader: Reader) -> dict[str, Any]:
+            around = pages.frame(reader, self._settings.poll_interval_seconds, utc_now())
+            return {"frame": around, **load(reader)}
+
+        return self._rendered(request, template, await self._read(read))
+
+    def _rendered(self, request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:
+        guard = _guard(request)
+        form_token, cookie = guard.form_token(request)
+        told = {"path": request.scope["path"], "form_token": form_token, "mock": self._settings.mock_mode, **shown}
+        response = HTMLResponse(self._templates.get_template(template).render(told), status)
+        return guard.with_form_cookie(request, response, cookie)
+
+    async def _read(self, query: Callable[[Reader], Answer]) -> Answer:
+        return await run_in_threadpool(self._read_now, query)
+
+    def _read_now(self, query: Callable[[Reader], Answer]) -> Answer:
+        with self._reading, self._ledger.published(or_empty=True) as reader:
+            return query(reader)
+
+    async def _write(self, write: Callable[[Transaction], object]) -> None:
+        def order() -> None:
+            if not self._ledger.path.exists():
+                raise NotReviewable("There is no ledger yet, so there is nothing to review.")
+            with self._ledger.transaction() as tx:
+                write(tx)
+            self._ledger.publish(force=True)
+
+        await run_in_threadpool(order)
+
+
+def _guard(request: Request) -> Guard:
+    guard: Guard = request.scope["guard"]
+    return guard
+
+
+def _found(row: pages.Row | None) -> pages.Row:
+    if row is None:
+        raise HTTPException(404, "There is no such page; what it was about may have been planned anew.")
+    return row
+
+
+def _given(request: Request, *names: str) -> dict[str, str]:
+    return {name: request.query_params.get(name, "")[:200].strip() for name in names}
+
+
+def _page_and_sort(request: Request, sort: str) -> tuple[int, str]:
+    told = request.query_params.get("page", "1")
+    page = int(told) if told.isascii() and told.isdigit() and len(told) < 8 else 1
+    return page, request.query_params.get("sort", sort)
+
+
+def _query(filters: Mapping[str, str]) -> str:
+    return urlencode({name: value for name, value in filters.items() if value})
+
+
+def _shown(value: object) -> object:
+    """Show a text on a page: what nothing shows or what turns the line around is dropped, and it has an end."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return "" if value is None else value
+    text = plain(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
+def _lines(text: str | None) -> list[str]:
+    """Part a longer text into the lines that are shown of it."""
+    return (text or "").strip()[:5000].splitlines()[:80]
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else NOTHING
+
+
+def _minutes(minutes: float | None) -> str:
+    if minutes is None:
+        return NOTHING
+    if minutes >= 90:
+        return f"{minutes / 60:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{minutes * 60:.0f} s"
+
+
+def _percent(rate: float | None) -> str:
+    return NOTHING if rate is None else f"{rate:.0%}"

@@ -1,0 +1,71 @@
+"""Scan findings files into the ledger: find the files, stage those that are new or changed, and ingest them together.
+
+The steps themselves are in their own modules; the findings are merged and ranked afterwards, in `rank`.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.source_context import ScanRequest
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Transaction
+
+from .files import findings_files
+from .ingest import IngestResult, ingest, staging_databases, unchanged_scan
+from .stage import StagedScan, hash_of, stage
+from .validate import Rules
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What became of files that were read together, and the ids of all their scans."""
+
+    new_scans: tuple[StagedScan, ...]
+    unchanged_scans: tuple[int, ...]
+    """The earlier scans of files that have not changed since, and were not read again."""
+
+    changes: IngestResult
+    scan_ids: tuple[int, ...]
+
+
+def scan_files(
+    ledger: Ledger, request: ScanRequest, rules: Rules, *, max_rejected_share: float, now: datetime
+) -> ScanResult:
+    """Read the requested files and folders into the ledger together, by the rules and the request's source context.
+
+    Raise FindingsFileError, writing nothing, if one of them is not a findings file.
+    """
+    try:
+        files = findings_files(request.paths)
+        contents = {file: hash_of(file) for file in files if file.is_file()}
+    except OSError as error:
+        raise FindingsFileError(
+            f"{error.filename} cannot be read ({error.strerror}); give a file you may read."
+        ) from None
+    rules = replace(rules, source_context=request.source_context())
+    with ledger.transaction() as tx:
+        known = {file: unchanged_scan(tx, str(file), content, rules.fingerprint) for file, content in contents.items()}
+    unchanged = tuple(scan_id for scan_id in known.values() if scan_id is not None)
+    changed = [file for file in files if known.get(file) is None]
+    with ExitStack() as stack:
+        scans = []
+        # Staging takes minutes for a large file, so it happens between the two transactions: the ledger is locked
+        # only while staged rows are copied into it.
+        if changed:
+            folder = stack.enter_context(ledger.staging())
+            for number, file in enumerate(changed):
+                own = folder / str(number)
+                own.mkdir()
+                scans.append(stage(file, own / "staging.duckdb", rules))
+        with ledger.transaction(attach=staging_databases(scans)) as tx:
+            changes = ingest(tx, scans, unchanged=unchanged, max_rejected_share=max_rejected_share, now=now)
+            tx.execute("UPDATE state SET current_source = ?", [request.to_text()])
+    return ScanResult(tuple(scans), unchanged, changes, (*unchanged, *changes.scan_ids))
+
+
+def last_request(tx: Transaction) -> ScanRequest | None:
+    """Return the last scan request, or None if there was none."""
+    [(text,)] = tx.execute("SELECT current_source FROM state").fetchall()
+    return ScanRequest.from_text(text) if text else None

@@ -1,0 +1,153 @@
+"""The assets from a scanner's file to ranked findings; none of them is partitioned."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from remediation_assets.clock import utc_now
+from remediation_assets.findings.errors import FindingsFileError
+from remediation_assets.findings.intake.files import absolute
+from remediation_assets.findings.intake.scan import ScanResult, last_request, scan_files
+from remediation_assets.findings.intake.validate import Rules
+from remediation_assets.findings.rank import normalize, prioritize
+from remediation_assets.findings.source_context import ScanRequest
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.orchestration.metadata import (
+    OWNERS,
+    findings_metadata,
+    normalized_findings_metadata,
+    prioritized_findings_metadata,
+)
+from remediation_assets.orchestration.resources import GIVE_UP_TAG, Pipeline, told_to_people
+from remediation_assets.reports.scans import RowCounts, count_findings, count_rows
+from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
+
+KINDS = {"duckdb", "sql"}
+
+
+class FindingsConfig(dg.Config):
+    """Which files to read."""
+
+    path: str = ""
+    """A findings file or a folder of them; by default FINDINGS_PATH, else what was read last, else the sample."""
+
+    paths: list[str] = []  # noqa: RUF012 - Dagster's Config copies it, as Pydantic does
+    """Several of them, read together."""
+
+    repo_url: str = ""
+    """The repository, for files that name none; FINDINGS_REPO_URL by default."""
+
+    service: str = ""
+    """The service, for files that name none; FINDINGS_SERVICE by default, else the repository's name."""
+
+    root: str = ""
+    """Where the repository lay when it was scanned, for files with whole paths; FINDINGS_ROOT by default."""
+
+    services: str = ""
+    """A TOML file that tells service and repository by path; FINDINGS_SERVICES by default."""
+
+    columns: str = ""
+    """A TOML file that maps the columns of CSV files; FINDINGS_COLUMNS by default."""
+
+
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS)
+def findings(
+    context: dg.AssetExecutionContext, config: FindingsConfig, pipeline: Pipeline
+) -> dg.MaterializeResult[None]:
+    """One row per accepted row of the scanners' files, as read. Bad rows are set aside in `rejected_findings`."""
+    with told_to_people(), _given_up(context):
+        settings, ledger = pipeline.settings, pipeline.ledger
+        _warn_without_home(context, settings)
+        ledger.publish(force=True)
+        scanned = scan_files(
+            ledger,
+            _given(config, settings, ledger),
+            Rules(settings.mock_mode, settings.repo_hosts),
+            max_rejected_share=settings.max_rejected_share,
+            now=utc_now(),
+        )
+        with ledger.transaction() as tx:
+            rows = count_rows(tx, scanned.scan_ids)
+            metadata = findings_metadata(tx, scanned, rows, count_findings(tx))
+        _log_scan(context, scanned, rows)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[findings])
+def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding: rows with one `finding_key` merged, the highest severity stands, order kept."""
+    with told_to_people(), pipeline.ledger.transaction() as tx:
+        counts = normalize(tx)
+        return dg.MaterializeResult(metadata=normalized_findings_metadata(tx, counts))
+
+
+@dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[normalized_findings])
+def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding with its `priority_score` (severity + category + service), ranked best first."""
+    with told_to_people():
+        ledger = pipeline.ledger
+        with ledger.transaction() as tx:
+            count = prioritize(tx, pipeline.settings.service_weights)
+            metadata = prioritized_findings_metadata(tx, count)
+        ledger.publish(force=True)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowCounts) -> None:
+    """Log what a person should know of the files, beside the metadata."""
+    if scanned.unchanged_scans:
+        context.log.info(
+            f"{len(scanned.unchanged_scans)} of the files were read before as they are; nothing of them changes."
+        )
+    for scan in scanned.new_scans:
+        if scan.encoding_guessed:
+            context.log.warning(
+                f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
+            )
+    if rows.rejected:
+        context.log.warning(f"{rows.rejected} of {rows.rows_in} rows were set aside; see rejected_findings.")
+    for scan in scanned.new_scans:
+        for note in scan.notes:
+            context.log.warning(f"{scan.source}: {note}.")
+
+
+@contextmanager
+def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Mark a run that fails for what is in the file, which is no better the next time; no sensor launches it again."""
+    try:
+        yield
+    except FindingsFileError:
+        context.instance.add_run_tags(context.run.run_id, {GIVE_UP_TAG: "the findings file cannot be used"})
+        raise
+
+
+def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> ScanRequest:
+    """Give the files and folders that are meant, as absolute paths, with what is said of them."""
+    paths = config.paths or [path for path in (config.path or settings.findings_path,) if path]
+    if not paths:
+        with ledger.transaction() as tx:
+            last = last_request(tx)
+        if last:
+            return last
+        if not settings.mock_mode:
+            raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
+        paths = [str(CHECKOUT / "sample_data" / "findings.csv")]
+    services, columns = config.services or settings.findings_services, config.columns or settings.findings_columns
+    return ScanRequest(
+        paths=tuple(map(absolute, paths)),
+        repo_url=config.repo_url or settings.findings_repo_url,
+        service=config.service or settings.findings_service,
+        root=config.root or settings.findings_root,
+        services=str(absolute(services)) if services else "",
+        columns=str(absolute(columns)) if columns else "",
+    )
+
+
+def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:
+    if not dagster_home_is_set():
+        context.log.warning(
+            "DAGSTER_HOME is not set: this run's record and the wave partitions are gone when it ends; "
+            f"the ledger stays in {os.fspath(settings.data_dir)}."
+        )

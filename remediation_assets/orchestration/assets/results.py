@@ -1,0 +1,63 @@
+"""The asset that collects: what came of a wave's sessions."""
+
+import dagster as dg
+
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.orchestration.interrupts import run_interruptibly
+from remediation_assets.orchestration.metadata import OWNERS, session_results_metadata
+from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.reports.waves import wave_results
+from remediation_assets.sessions.reconcile import follow
+from remediation_assets.sessions.store.events import round_history
+from remediation_assets.sessions.store.rounds import last_round
+
+from .sessions import KINDS, devin_sessions
+from .waves import register_partition, wave_of, wave_partitions
+
+
+@dg.asset(
+    group_name="sessions",
+    kinds=KINDS,
+    owners=OWNERS,
+    tags={"spends": "acus"},
+    deps=[devin_sessions],
+    partitions_def=wave_partitions,
+)
+def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding of the wave: its last attempt, how it ended, and its pull request.
+
+    Waits until the wave's round has settled: follows its sessions, tops up and retries.
+    """
+    with told_to_people():
+        wave, ledger = wave_of(context), pipeline.ledger
+        _log_settled_round(context, ledger, wave)
+        register_partition(context)
+        try:
+            run_interruptibly(_follow(context, pipeline, ledger))
+        except dg.DagsterExecutionInterruptedError:
+            context.log.warning(
+                f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
+            )
+            raise
+        with ledger.transaction() as tx:
+            metadata = session_results_metadata(tx, wave, wave_results(tx, wave))
+        ledger.publish(force=True)
+    return dg.MaterializeResult(
+        metadata=metadata | {"published results": dg.MetadataValue.path(str(ledger.published_path))}
+    )
+
+
+def _log_settled_round(context: dg.AssetExecutionContext, ledger: Ledger, wave: str) -> None:
+    """Log what happened in the wave's last round if it has settled already, because there is nothing to follow then."""
+    with ledger.transaction() as tx:
+        wave_number = find_wave(tx, wave).wave_number
+        current = last_round(tx, wave_number)
+        messages = round_history(tx, wave_number, current.round) if current and current.settled_at else []
+    for message in messages:
+        context.log.info(message)
+
+
+async def _follow(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger) -> None:
+    async with pipeline.devin() as devin:
+        await follow(ledger, devin, pipeline.policy, context.partition_key, log=context.log.info)

@@ -1,0 +1,105 @@
+"""The asset that spends: the Devin sessions of a wave."""
+
+import asyncio
+
+import dagster as dg
+
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Journal
+from remediation_assets.orchestration.interrupts import run_interruptibly
+from remediation_assets.orchestration.metadata import OWNERS, devin_sessions_metadata
+from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.sessions.reconcile import Step, advance
+from remediation_assets.sessions.store.attempts import count_of_wave
+from remediation_assets.sessions.store.holds import standing_holds
+from remediation_assets.sessions.store.rounds import Opening, OpenOptions, open_round
+
+from .waves import register_partition, wave_of, wave_partitions, wave_plan
+
+KINDS = {"devin", "duckdb"}
+
+IGNORED_GATE_TAG = "remediation/ignored_gate"
+"""On runs that started a wave although the one before it had not passed."""
+
+TRIES_FOR_THE_LOCK = 30  # a second apart
+
+
+class DispatchConfig(dg.Config):
+    """How to dispatch."""
+
+    ignore_gate: bool = False
+    """Start the wave although the one before it has not passed its gate; leaves a trace."""
+
+    again: bool = True
+    """Open another round where the last one has been collected; `remediate run` does so only for --wave."""
+
+
+@dg.asset(
+    group_name="sessions",
+    kinds=KINDS,
+    owners=OWNERS,
+    tags={"spends": "acus"},
+    deps=[wave_plan],
+    partitions_def=wave_partitions,
+)
+def devin_sessions(
+    context: dg.AssetExecutionContext, config: DispatchConfig, pipeline: Pipeline
+) -> dg.MaterializeResult[None]:
+    """One row per attempt of the wave: the Devin session that carries it out. Spends money.
+
+    Opens the wave's next round, or goes on with the one not yet collected, and sends what fits the
+    free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
+    """
+    with told_to_people():
+        wave, ledger = wave_of(context), pipeline.ledger
+        with ledger.transaction() as tx:
+            find_wave(tx, wave)
+        register_partition(context)
+        opening = _open_round(context, config, ledger, wave)
+        step = run_interruptibly(_dispatch(context, pipeline, ledger))
+        with ledger.transaction() as tx:
+            metadata = devin_sessions_metadata(tx, wave, opening.round, count_of_wave(tx, wave), standing_holds(tx))
+        ledger.publish(force=True)
+    return dg.MaterializeResult(
+        metadata=metadata | {"new sessions": step.started, "gate overruled": opening.ignored_gate}
+    )
+
+
+def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledger: Ledger, wave: str) -> Opening:
+    """Open the wave's next round, or go on with the last one; log which, and tag a run that overrules the gate."""
+    journal = Journal()
+    options = OpenOptions(run_id=context.run.run_id, ignore_gate=config.ignore_gate, again=config.again)
+    with ledger.transaction(journal) as tx:
+        opening = open_round(tx, wave, read_playbooks(), options)
+    for message in journal.messages:
+        context.log.info(message)
+    if opening.ignored_gate:
+        context.instance.add_run_tags(context.run.run_id, {IGNORED_GATE_TAG: wave})
+    if opening.attempts == 0 and not opening.is_new:
+        context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
+    elif not opening.is_new:
+        context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
+    return opening
+
+
+async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger) -> Step:
+    """Take one step; if another process is at work, wait for it to end its own."""
+    async with pipeline.devin() as devin:
+        for _ in range(TRIES_FOR_THE_LOCK):
+            try:
+                step = await advance(ledger, devin, pipeline.policy)
+            except DevinError as error:
+                # Nothing was dispatched. A run that waits, or the sensor, tries again.
+                context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
+                return Step()
+            for message in step.messages:
+                context.log.info(message)
+            if not step.busy:
+                break
+            await asyncio.sleep(1)
+        else:
+            context.log.warning(f"Whoever is at work dispatches this wave with its next step: {step.busy}")
+    return step

@@ -1,0 +1,91 @@
+"""The assets that plan: which findings go into which wave, and what each session is told."""
+
+import dagster as dg
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.orchestration.metadata import OWNERS, wave_plan_metadata, waves_metadata
+from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.orchestration.run_liveness import UNFINISHED
+from remediation_assets.planning.playbooks import read_playbooks
+from remediation_assets.planning.wave_plan import find_wave, plan_sessions
+from remediation_assets.planning.waves import plan_waves
+
+from .findings import prioritized_findings
+
+wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
+
+
+class WavesConfig(dg.Config):
+    """How to cut the waves."""
+
+    wave_size: int | None = None
+    """Findings per wave; WAVE_SIZE by default."""
+
+
+@dg.asset(group_name="planning", kinds={"duckdb", "sql"}, owners=OWNERS, deps=[prioritized_findings])
+def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per wave: every finding that needs work is in exactly one, best score first.
+
+    Waves that have started are frozen; the rest is cut anew. Registers the `wave` partitions.
+    """
+    with told_to_people():
+        ledger = pipeline.ledger
+        with ledger.transaction() as tx:
+            plan = plan_waves(tx, wave_size=config.wave_size or pipeline.settings.wave_size, now=tx.now)
+            metadata = waves_metadata(tx, plan)
+        ledger.publish(force=True)
+    context.instance.add_dynamic_partitions(wave_partitions.name or "wave", list(plan.waves))
+    if kept := _remove_partitions(context, set(plan.waves)):
+        metadata["kept for a run in progress"] = ", ".join(kept)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@dg.asset(
+    group_name="planning", kinds={"duckdb", "python"}, owners=OWNERS, deps=[waves], partitions_def=wave_partitions
+)
+def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    """One row per finding of the wave: its playbook and the prompt its session will get."""
+    with told_to_people():
+        wave = wave_of(context)
+        ledger = pipeline.ledger
+        with ledger.transaction() as tx:
+            find_wave(tx, wave)
+        register_partition(context)
+        with ledger.transaction() as tx:
+            count = plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
+            metadata = wave_plan_metadata(tx, wave, count)
+        ledger.publish(force=True)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+class NoPartition(RemediationError):
+    """A run of a partitioned asset names no wave; the text says how to."""
+
+
+def wave_of(context: dg.AssetExecutionContext) -> str:
+    """Give the wave that the run is for, or raise NoPartition."""
+    if not context.has_partition_key:
+        raise NoPartition(
+            "The run names no wave; launch it for a partition, in a shell with "
+            """--tags '{"dagster/partition": "wave-0001"}'."""
+        )
+    return str(context.partition_key)
+
+
+def register_partition(context: dg.AssetExecutionContext) -> None:
+    """Register the run's wave with Dagster; the ledger knows it, so it exists."""
+    context.instance.add_dynamic_partitions(wave_partitions.name or "wave", [context.partition_key])
+
+
+def _remove_partitions(context: dg.AssetExecutionContext, existing: set[str]) -> list[str]:
+    """Remove the partitions of waves that are no more; return those kept because a run needs them."""
+    name = wave_partitions.name or "wave"
+    gone = set(context.instance.get_dynamic_partitions(name)) - existing
+    kept = []
+    for wave in sorted(gone):
+        runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED), limit=1)
+        if runs:
+            kept.append(wave)
+        else:
+            context.instance.delete_dynamic_partition(name, wave)
+    return kept

@@ -1,0 +1,29 @@
+"""The jobs: their names are the interface of CI and of the sensors."""
+
+import dagster as dg
+
+from remediation_assets.orchestration.assets.findings import findings, normalized_findings, prioritized_findings
+from remediation_assets.orchestration.assets.results import session_results
+from remediation_assets.orchestration.assets.sessions import devin_sessions
+from remediation_assets.orchestration.assets.waves import wave_plan, waves
+
+plan_waves = dg.define_asset_job(
+    "plan_waves",
+    selection=dg.AssetSelection.assets(findings, normalized_findings, prioritized_findings, waves),
+    description="Read the findings file, rank the findings and cut them into waves. Spends nothing.",
+)
+remediate_wave = dg.define_asset_job(
+    "remediate_wave",
+    selection=dg.AssetSelection.assets(wave_plan, devin_sessions, session_results),
+    description="Run one wave from its plan to its gate and wait for its sessions. Fails if the gate does.",
+)
+dispatch_wave = dg.define_asset_job(
+    "dispatch_wave",
+    selection=dg.AssetSelection.assets(wave_plan, devin_sessions),
+    description="Start one wave and leave following it to devin_session_sensor.",
+)
+collect_wave = dg.define_asset_job(
+    "collect_wave",
+    selection=dg.AssetSelection.assets(session_results),
+    description="Collect one wave's results and judge its gate; waits if the wave has not settled.",
+)

@@ -1,0 +1,300 @@
+"""What assets and checks show in the Dagster UI: a function each, and the tables of rows that they share.
+
+The keys of plotted numbers are an interface: the UI draws them over time, and people alert on them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from remediation_assets.escape import for_markdown, is_plain_url, markdown_link
+from remediation_assets.findings.intake.scan import ScanResult
+from remediation_assets.findings.rank import MergeCounts
+from remediation_assets.ledger.transaction import Reader
+from remediation_assets.planning.waves import Plan
+from remediation_assets.reports.scans import RowCounts
+from remediation_assets.reports.waves import WaveResults
+from remediation_assets.sessions.store.attempts import AttemptCounts
+from remediation_assets.sessions.store.gate_results import GateResult
+from remediation_assets.sessions.store.holds import Hold
+
+OWNERS = ["team:security"]
+
+PREVIEW_ROWS = 20
+_LONGEST_CELL = 200
+
+
+def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
+    """Run a query and give its first rows as a table; cells are plain text, so nothing in them is markup."""
+    cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or [])
+    columns = [column[0] for column in cursor.description or ()]
+    # As objects, for pandas' own types would turn an empty whole number into a fraction.
+    frame = pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object)
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({name: _cell(value) for name, value in zip(columns, row, strict=True)})
+            for row in frame.itertuples(index=False)
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
+    )
+
+
+def published_table(reader: Reader, name: str) -> dict[str, Any]:
+    """Give the metadata by which the UI knows a table of the published results: its name and its columns."""
+    columns = reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
+    return {
+        "dagster/table_name": f"remediation.main.{name}",
+        "dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns]),
+    }
+
+
+def links(
+    reader: Reader, sql: str, values: list[object] | None = None, *, most: int = PREVIEW_ROWS
+) -> dg.MetadataValue[str]:
+    """Make a Markdown table of a query's rows in which URLs are links; whatever else is in a cell stays text."""
+    cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {most + 1}", values or [])
+    columns = [column[0] for column in cursor.description or ()]
+    rows = cursor.fetchall()
+    if not rows:
+        return dg.MetadataValue.text("none")
+    lines = [f"| {' | '.join(for_markdown(column) for column in columns)} |", "|---" * len(columns) + "|"]
+    for row in rows[:most]:
+        cells = [_link_or_text(name, value) for name, value in zip(columns, row, strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(rows) > most:
+        lines.append("\nand more, in `session_results`.")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _link_or_text(column: str, value: object) -> str:
+    text = _cell(value)
+    return (markdown_link(text, column) if is_plain_url(text) else "") or for_markdown(text)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+
+
+def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, total: int) -> dict[str, Any]:
+    """Show what became of the files that were read together; `total` counts the accepted rows of all current scans."""
+    scan_ids = list(scanned.scan_ids)
+    skipped = Counter[str]()
+    for scan in scanned.new_scans:
+        skipped.update(scan.skipped)
+    ignored = sorted({name for scan in scanned.new_scans for name in scan.ignored_columns})
+    return {
+        **published_table(reader, "findings"),
+        "dagster/row_count": total,
+        "files": preview(
+            reader,
+            """
+            SELECT source, format, rows_in, accepted, set_aside, new_findings AS new,
+                unchanged_findings AS unchanged, gone_findings AS gone
+            FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id
+            """,
+            [scan_ids],
+        ),
+        "scans": " ".join(map(str, scan_ids)),
+        "read before": len(scanned.unchanged_scans),
+        "read as Windows-1252": "\n".join(scan.source for scan in scanned.new_scans if scan.encoding_guessed) or "none",
+        "rows in file": rows.rows_in,
+        "accepted": rows.accepted,
+        "set aside": rows.rejected,
+        "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none",
+        "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.new_scans for note in scan.notes) or "none",
+        "new": scanned.changes.new,
+        "unchanged": scanned.changes.unchanged,
+        "gone": scanned.changes.closed,
+        "ignored columns": ", ".join(ignored) or "none",
+        "preview": preview(
+            reader, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings"
+        ),
+        "rejected": preview(
+            reader,
+            """
+            SELECT line_number, finding_id, reason FROM rejected_findings WHERE list_contains(?, scan_id) ORDER BY ALL
+            """,
+            [scan_ids],
+        ),
+    }
+
+
+def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[str, Any]:
+    """Show how many rows were merged, and the first findings that are left."""
+    return {
+        **published_table(reader, "normalized_findings"),
+        "dagster/row_count": counts.kept,
+        "accepted": counts.accepted,
+        "kept": counts.kept,
+        "merged": counts.merged,
+        "preview": preview(
+            reader,
+            """
+            SELECT finding_key, finding_id, severity, category, service_name, title
+            FROM normalized_findings ORDER BY position
+            """,
+        ),
+    }
+
+
+def prioritized_findings_metadata(reader: Reader, count: int) -> dict[str, Any]:
+    """Show the findings with the best scores."""
+    return {
+        **published_table(reader, "prioritized_findings"),
+        "dagster/row_count": count,
+        "preview": preview(
+            reader,
+            """
+            SELECT priority_rank, priority_score, finding_id, severity, category, service_name, title
+            FROM prioritized_findings ORDER BY priority_rank
+            """,
+        ),
+    }
+
+
+def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
+    """Show the waves of a plan and what planning changed."""
+    return {
+        **published_table(reader, "waves"),
+        "dagster/row_count": len(plan.waves),
+        "findings planned": plan.planned_findings,
+        "waves started": plan.frozen,
+        "waves changed": len(plan.changed),
+        "waves removed": ", ".join(plan.removed) or "none",
+        "preview": preview(
+            reader,
+            """
+            SELECT w.wave, count(f.finding_key) AS findings, max(p.priority_score) AS best_score,
+                min(p.priority_score) AS worst_score, w.frozen_at IS NOT NULL AS started
+            FROM waves w
+            LEFT JOIN wave_findings f USING (wave_number)
+            LEFT JOIN finding_scores p USING (finding_key)
+            GROUP BY ALL ORDER BY w.wave
+            """,
+        ),
+    }
+
+
+def wave_plan_metadata(reader: Reader, wave: str, count: int) -> dict[str, Any]:
+    """Show the findings of a wave with their playbooks."""
+    return {
+        **published_table(reader, "wave_plan"),
+        "dagster/partition_row_count": count,
+        "preview": preview(
+            reader,
+            """
+            SELECT position, finding_id, priority_score, severity, category, title, playbook, playbook_version
+            FROM wave_plan WHERE wave = ? ORDER BY position
+            """,
+            [wave],
+        ),
+    }
+
+
+def devin_sessions_metadata(
+    reader: Reader, wave: str, round_number: int, counts: AttemptCounts, holds: Sequence[Hold]
+) -> dict[str, Any]:
+    """Show the attempts of a wave, with links to the sessions of its round."""
+    return {
+        **published_table(reader, "attempts"),
+        "dagster/partition_row_count": counts.attempts,
+        "round": round_number,
+        "waiting for a slot": counts.pending,
+        "holds": "; ".join(hold.sentence for hold in holds) or "none",
+        "sessions": links(
+            reader,
+            """
+            SELECT p.finding_id, a.attempt, a.status, a.session_url AS session, a.pr_url AS pull_request
+            FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+            WHERE p.wave = ? AND a.round = ? AND a.session_url IS NOT NULL ORDER BY p.position, a.attempt
+            """,
+            [wave, round_number],
+        ),
+        "preview": preview(
+            reader,
+            """
+            SELECT p.finding_id, a.attempt, a.round, a.status, a.dispatched_at, a.acus_consumed AS acus
+            FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+            WHERE p.wave = ? ORDER BY p.position, a.attempt
+            """,
+            [wave],
+        ),
+    }
+
+
+def session_results_metadata(reader: Reader, wave: str, results: WaveResults) -> dict[str, Any]:
+    """Show what a wave came to: numbers, which the UI plots over the waves, and tables."""
+    measured = {
+        "success rate": results.rate,
+        "minutes to a pull request (median)": results.minutes,
+        "ACUs": results.acus,
+        "ACUs per success": results.acus_per_success,
+    }
+    return {
+        **published_table(reader, "session_results"),
+        "dagster/partition_row_count": results.findings,
+        "succeeded": results.succeeded,
+        "pull requests": results.pull_requests,
+        "sessions": results.sessions,
+        **{name: float(value) for name, value in measured.items() if value is not None},
+        "links": links(
+            reader,
+            """
+            SELECT finding_id, outcome, pr_url AS pull_request, session_url AS session FROM session_results
+            WHERE wave = ? ORDER BY position
+            """,
+            [wave],
+        ),
+        "preview": preview(
+            reader,
+            """
+            SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_url,
+                error_message
+            FROM session_results WHERE wave = ? ORDER BY position
+            """,
+            [wave],
+        ),
+    }
+
+
+def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, int]) -> dict[str, Any]:
+    """Show a verdict, how the wave's findings ended, and the verdicts on its earlier rounds."""
+    interval = verdict.interval
+    return {
+        "what to do": verdict.advice,
+        "round": verdict.round,
+        **({} if verdict.rate is None else {"success rate": verdict.rate}),
+        "threshold": verdict.threshold,
+        "95 % interval": f"{interval[0]:.0%} to {interval[1]:.0%}" if interval else "none",
+        "findings": verdict.findings,
+        "succeeded": verdict.succeeded,
+        "counted": verdict.answerable,
+        **{f"outcome {outcome}": count for outcome, count in outcomes.items()},
+        "started although the wave before had not passed": verdict.ignored_gate,
+        "not succeeded": links(
+            reader,
+            """
+            SELECT finding_id, outcome, review, attempt, error_message AS reason, session_url AS session,
+                pr_url AS pull_request
+            FROM session_results WHERE wave = ? AND is_fixed IS DISTINCT FROM true ORDER BY position
+            """,
+            [verdict.wave],
+        ),
+        "history": preview(
+            reader,
+            """
+            SELECT round, decided_at, passed, succeeded, answerable AS counted, rate, threshold, ignored_gate
+            FROM gate_results WHERE wave = ? ORDER BY round
+            """,
+            [verdict.wave],
+        ),
+    }

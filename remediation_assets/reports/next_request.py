@@ -1,0 +1,122 @@
+"""What would be sent next for one finding: for people who want to see it before it costs anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import FindingCategory, Outcome
+from remediation_assets.planning.playbooks import PlaybookText
+from remediation_assets.planning.wave_plan import plan_sessions
+from remediation_assets.planning.waves import wave_name
+from remediation_assets.sessions.model import Attempt, Phase
+from remediation_assets.sessions.rules.retry import may_be_retried
+from remediation_assets.sessions.steps.session_request import NewRequest, RequestContext, build_request, new_request
+from remediation_assets.sessions.store.attempts import of_finding
+from remediation_assets.sessions.store.reviews import reopened_attempts
+from remediation_assets.sessions.store.rounds import is_open
+
+
+class NothingToSend(RemediationError):
+    """A finding for which no session would be started; the text says why."""
+
+
+@dataclass(frozen=True)
+class NextCreateRequest:
+    """What would be sent for a finding and when, and the playbook that goes with it."""
+
+    wave: str
+    when: str
+    playbook: PlaybookText
+    request: dict[str, Any]
+
+
+def next_request(
+    tx: Transaction, name: str, playbooks: Mapping[FindingCategory, PlaybookText], context: RequestContext
+) -> NextCreateRequest:
+    """Build what would be sent next for a finding, named by its id or its key; raise NothingToSend.
+
+    Plans the finding's wave, as every dispatch does before; sends nothing.
+    """
+    finding = _find(tx, name)
+    wave = wave_name(finding.wave_number)
+    plan_sessions(tx, wave, playbooks, ledger_id=context.ledger_id, draw_delimiter=context.draw_delimiter)
+    attempts = of_finding(tx, finding.finding_key)
+    last = max(attempts, key=lambda attempt: attempt.attempt, default=None)
+    reopened = reopened_attempts(tx, finding.finding_key)
+    if any(attempt.outcome is Outcome.SUCCESS and attempt.attempt not in reopened for attempt in attempts):
+        raise NothingToSend(f"{name} has succeeded; nothing is sent for it any more unless it is reopened.")
+    if last and last.phase in (Phase.CLAIMED, Phase.LIVE):
+        raise NothingToSend(f"{name} is at work with attempt {last.attempt}; `remediate status` tells how far.")
+    if last and last.phase is Phase.PENDING:
+        return NextCreateRequest(
+            wave, "as soon as a slot is free", _playbook_of(tx, last), build_request(tx, last, context)
+        )
+    retry = last if last and _may_be_retried_in_its_round(tx, last, attempts, context.policy.max_retries) else None
+    when = "in this round, if its first attempts pass the gate" if retry else f"with the next round of {wave}"
+    playbook = _playbook_of(tx, retry) if retry else _planned_playbook(tx, finding, playbooks)
+    uploaded = tx.column(
+        "SELECT playbook_id FROM playbook_versions WHERE playbook = ? AND playbook_version = ?",
+        [playbook.name, playbook.version],
+    )
+    of = NewRequest(
+        finding_key=finding.finding_key,
+        number=last.attempt + 1 if last else 1,
+        wave_number=finding.wave_number,
+        playbook_id=uploaded[0] if uploaded else None,
+    )
+    return NextCreateRequest(wave, when, playbook, new_request(tx, of, context))
+
+
+def _may_be_retried_in_its_round(tx: Reader, last: Attempt, attempts: Sequence[Attempt], max_retries: int) -> bool:
+    of_round = [attempt for attempt in attempts if attempt.round == last.round]
+    return is_open(tx, last.wave_number, last.round) and may_be_retried(of_round, max_retries)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    finding_key: str
+    wave_number: int
+
+
+def _find(tx: Reader, name: str) -> _Planned:
+    """Find a planned finding's key and wave by its id or its key."""
+    found = tx.rows(
+        _Planned,
+        """
+        SELECT finding_key, max(wave_number) AS wave_number FROM (
+            SELECT finding_key, wave_number FROM wave_findings
+            UNION ALL SELECT finding_key, wave_number FROM wave_plan)
+        WHERE finding_key = $name OR finding_key IN (
+            SELECT finding_key FROM findings WHERE finding_id = $name
+            UNION SELECT finding_key FROM wave_plan WHERE finding_id = $name)
+        GROUP BY finding_key ORDER BY finding_key
+        """,
+        {"name": name},
+    )
+    if not found:
+        raise NothingToSend(f"No planned finding has the id or key {name!r}; prioritized_findings lists those known.")
+    if len(found) > 1:
+        keys = ", ".join(one.finding_key for one in found[:10])
+        raise NothingToSend(f"{len(found)} findings have the id {name!r}; name one of them by its key: {keys}.")
+    return found[0]
+
+
+def _planned_playbook(tx: Reader, planned: _Planned, playbooks: Mapping[FindingCategory, PlaybookText]) -> PlaybookText:
+    category = tx.scalar(
+        "SELECT category FROM wave_plan WHERE finding_key = ? AND wave_number = ?",
+        [planned.finding_key, planned.wave_number],
+    )
+    return playbooks[FindingCategory(category)]
+
+
+def _playbook_of(tx: Reader, attempt: Attempt) -> PlaybookText:
+    return tx.one(
+        PlaybookText,
+        """
+        SELECT v.playbook AS name, v.body FROM attempts a JOIN playbook_versions v USING (playbook, playbook_version)
+        WHERE a.finding_key = ? AND a.attempt = ?
+        """,
+        [attempt.finding_key, attempt.attempt],
+    )

@@ -1,0 +1,257 @@
+"""How far every wave got, read from the ledger or its published copy, and what a run does with each."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from remediation_assets.ledger.transaction import Reader
+from remediation_assets.sessions.rules.gate import describe
+from remediation_assets.sessions.store.holds import standing_holds
+
+
+@dataclass(frozen=True)
+class WaveState:
+    """A wave at a glance; `passed` is None until its last round has settled."""
+
+    wave: str
+    findings: int
+    succeeded: int
+    failed: int
+    at_work: int
+    rejected: int
+    passed: bool | None
+    collected: bool
+    verdict: str
+
+    @property
+    def unfinished(self) -> bool:
+        """Say whether it has not been run to its end: never, or its last round goes on."""
+        return self.passed is None or not self.collected
+
+
+@dataclass(frozen=True)
+class Around:
+    """The waves around the work: the last ones done, the one at work, the next; and how many there are besides."""
+
+    states: tuple[WaveState, ...]
+    earlier: int
+    later: int
+
+
+@dataclass(frozen=True)
+class _Place:
+    earlier: int
+    later: int
+    current: int | None
+
+
+def waves_around_the_work(reader: Reader, *, done: int = 6, next_ones: int = 3) -> Around:
+    """Load the states of as many waves as a person can look at, however many there are."""
+    place = reader.one(
+        _Place,
+        """
+        WITH current AS (
+            SELECT coalesce(min(wave_number), (SELECT max(wave_number) + 1 FROM waves)) AS number
+            FROM waves w LEFT JOIN last_rounds r USING (wave_number)
+            WHERE r.collected_at IS NULL)
+        SELECT count(*) FILTER (wave_number < number - $done) AS earlier,
+            count(*) FILTER (wave_number > number + $next) AS later, any_value(number) AS current
+        FROM waves, current
+        """,
+        {"done": done, "next": next_ones},
+    )
+    if place.current is None:
+        return Around((), 0, 0)
+    states = wave_states(reader, first=place.current - done, last=place.current + next_ones)
+    return Around(tuple(states), place.earlier, place.later)
+
+
+@dataclass(frozen=True)
+class _StateRow:
+    wave: str
+    findings: int
+    succeeded: int
+    failed: int
+    at_work: int
+    rejected: int
+    passed: bool | None
+    collected: bool
+    gate_succeeded: int | None
+    gate_answerable: int | None
+    gate_rate: float | None
+    gate_threshold: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Return the gate's verdict in words, empty until the last round has settled."""
+        if self.gate_succeeded is None or self.gate_answerable is None or self.gate_threshold is None:
+            return ""
+        return describe(self.gate_succeeded, self.gate_answerable, self.gate_rate, self.gate_threshold)
+
+
+def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> list[WaveState]:
+    """Load the states of all waves, or of those between two numbers, in order."""
+    rows = reader.rows(
+        _StateRow,
+        """
+        WITH results AS (
+            SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
+                count(*) FILTER (is_failed) AS failed, count(*) FILTER (review = 'rejected') AS rejected,
+                count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
+            FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
+        sizes AS (
+            SELECT wave_number, count(*) AS findings FROM wave_findings
+            WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number)
+        SELECT w.wave, coalesce(n.findings, 0) AS findings,
+            coalesce(s.succeeded, 0) AS succeeded, coalesce(s.failed, 0) AS failed, coalesce(s.at_work, 0) AS at_work,
+            coalesce(s.rejected, 0) AS rejected, g.passed, r.collected_at IS NOT NULL AS collected,
+            g.succeeded AS gate_succeeded, g.answerable AS gate_answerable, g.rate AS gate_rate,
+            g.threshold AS gate_threshold
+        FROM waves w
+        LEFT JOIN last_rounds r ON r.wave_number = w.wave_number
+        LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
+        LEFT JOIN results s ON s.wave_number = w.wave_number
+        LEFT JOIN sizes n ON n.wave_number = w.wave_number
+        WHERE w.wave_number BETWEEN $first AND $last
+        ORDER BY w.wave_number
+        """,
+        {"first": first, "last": last},
+    )
+    names = [field.name for field in fields(WaveState)]
+    return [WaveState(**{name: getattr(row, name) for name in names}) for row in rows]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What `remediate run` does with a wave: run it, pass over it, or stop before it; and why."""
+
+    run: bool
+    stop: bool = False
+    reason: str = ""
+
+
+def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
+    """Decide for one wave: only those that have not been run to their end are run."""
+    if state.unfinished:
+        return Decision(run=True)
+    again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
+    if state.rejected:
+        again += f", and the {state.rejected} rejected in review once they are reopened (`remediate reopen KEY`)"
+    if state.passed:
+        left = state.findings - state.succeeded
+        return Decision(
+            run=False,
+            reason=f"{state.wave} has passed its gate ({state.verdict})"
+            + (f"; {left} did not succeed, {again}." if left else "."),
+        )
+    return Decision(run=False, stop=not ignore_gate, reason=f"{state.wave} failed its gate ({state.verdict}); {again}.")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The ledger in figures; `acus` is None where the API tells none, as v1."""
+
+    planned: int
+    succeeded: int
+    failed: int
+    pull_requests: int
+    acus: float | None
+    live: int
+    unanswered: int
+    last_poll_at: datetime | None
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Results:
+    planned: int
+    succeeded: int
+    failed: int
+    pull_requests: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    acus: float | None
+    live: int
+    unanswered: int
+    last_poll_at: datetime | None
+
+
+def totals(reader: Reader) -> Totals:
+    """Load the figures of all waves together."""
+    results = reader.one(
+        _Results,
+        """
+        SELECT (SELECT count(*) FROM wave_findings) AS planned, count(*) FILTER (is_fixed) AS succeeded,
+            count(*) FILTER (is_failed) AS failed, count(pr_url) FILTER (outcome = 'success') AS pull_requests
+        FROM session_results
+        """,
+    )
+    work = reader.one(
+        _Work,
+        """
+        SELECT sum(acus_consumed) AS acus, count(*) FILTER (phase = 'live') AS live,
+            count(*) FILTER (phase = 'claimed') AS unanswered, (SELECT last_poll_at FROM state) AS last_poll_at
+        FROM attempt_phases
+        """,
+    )
+    return Totals(**vars(results), **vars(work), holds=tuple(hold.sentence for hold in standing_holds(reader)))
+
+
+@dataclass(frozen=True)
+class WaveResults:
+    """What a wave came to; None stands for a figure that nothing was measured for."""
+
+    findings: int
+    succeeded: int
+    pull_requests: int
+    minutes: float | None
+    """Median minutes from a session's start to its success."""
+
+    sessions: int
+    acus: float | None
+    rate: float | None
+
+    @property
+    def acus_per_success(self) -> float | None:
+        """Return what a success cost on average, failures included."""
+        return self.acus / self.succeeded if self.acus is not None and self.succeeded else None
+
+
+def wave_results(reader: Reader, wave: str) -> WaveResults:
+    """Load the figures of one wave."""
+    return reader.one(
+        WaveResults,
+        """
+        WITH results AS (
+            SELECT count(*) AS findings, count(*) FILTER (is_fixed) AS succeeded,
+                count(pr_url) FILTER (outcome = 'success') AS pull_requests,
+                median(minutes) FILTER (outcome = 'success') AS minutes
+            FROM session_results WHERE wave = $wave),
+        spent AS (
+            SELECT count(session_id) AS sessions, sum(acus_consumed) AS acus
+            FROM attempts JOIN waves USING (wave_number) WHERE wave = $wave)
+        SELECT results.*, spent.*, (SELECT rate FROM last_gate_results WHERE wave = $wave) AS rate
+        FROM results, spent
+        """,
+        {"wave": wave},
+    )
+
+
+@dataclass(frozen=True)
+class _OutcomeCount:
+    outcome: str
+    findings: int
+
+
+def outcome_counts(reader: Reader, wave: str) -> dict[str, int]:
+    """Count the findings of a wave by the outcome of their last attempt, or its status while it has none."""
+    counts = reader.rows(
+        _OutcomeCount,
+        """
+        SELECT coalesce(outcome, status) AS outcome, count(*) AS findings FROM session_results
+        WHERE wave = ? GROUP BY ALL ORDER BY ALL
+        """,
+        [wave],
+    )
+    return {count.outcome: count.findings for count in counts}

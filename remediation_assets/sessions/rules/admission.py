@@ -1,0 +1,34 @@
+"""How many attempts may be dispatched now. A pure function."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.store.holds import Hold, HoldKind
+
+CHUNK = 4
+"""Attempts claimed at a time: what a death between claim and record can leave behind."""
+
+
+def admitted(
+    now: datetime,
+    *,
+    free_slots: int,
+    holds: Sequence[Hold],
+    refusals_in_a_row: int,
+    suspended: Sequence[Attempt],
+) -> int:
+    """Return how many attempts may be claimed now, at most CHUNK.
+
+    The strictest limit counts. After a refusal for a limit one attempt at a time goes out. While quota is gone
+    nothing goes out as long as a suspended session can be the probe: resuming it costs less than a new attempt,
+    which would be suspended as well.
+    """
+    limits = [CHUNK, free_slots]
+    limits += [limit for hold in holds if (limit := hold.admits(now)) is not None]
+    if refusals_in_a_row:
+        limits.append(1)
+    quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
+    if quota and any(attempt.woken_at is None or attempt.woken_at < quota.set_at for attempt in suspended):
+        limits.append(0)
+    return max(0, min(limits))

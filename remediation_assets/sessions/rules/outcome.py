@@ -1,0 +1,147 @@
+"""What an observation of a session means: the one mapping from the API's words to ours.
+
+Pure functions. Evidence decides, never the API's status alone: a success needs a pull request.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from urllib.parse import urlsplit
+
+from remediation_assets.devin.types import DevinSession, PullRequest
+from remediation_assets.escape import is_plain_url
+from remediation_assets.models import Outcome, SessionStatus
+from remediation_assets.planning.output_schema import stage_of
+
+_QUEUED = {"new", "creating", "claimed", "resuming"}
+_WAITING_DETAILS = {"waiting_for_user", "waiting_for_approval"}
+_SLEEPING_DETAILS = {"inactivity", "user_request"}
+# The API's list of account reasons grows with every revision, so they are known by their words.
+_ACCOUNT_WORDS = re.compile(r"quota|limit|credit|payment|contract")
+
+NEEDS_A_PERSON = "needs a person"
+
+
+class ApiState(Enum):
+    """What the API's words say, before any evidence is weighed."""
+
+    QUEUED = auto()
+    WORKING = auto()
+    FINISHED = auto()
+    WAITING = auto()
+    EXPIRED = auto()
+    DEAD = auto()
+    SUSPENDED = auto()
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What one observation makes of an attempt; `outcome` is None while it goes on."""
+
+    status: SessionStatus
+    outcome: Outcome | None = None
+    pr_url: str | None = None
+    reason: str | None = None
+    account_reason: str | None = None
+
+
+def api_state(status: str, detail: str | None) -> ApiState:
+    """Read the API's status words, v3's and v1's; unknown ones mean that the session is still at work.
+
+    v1's words are details; they count whatever the status, unless that is an error.
+    """
+    match status, detail or "":
+        case ("error", _) | ("suspended", "error"):
+            return ApiState.DEAD
+        case (_, "expired"):
+            return ApiState.EXPIRED
+        case ("exit", _) | (_, "finished"):
+            return ApiState.FINISHED
+        case (_, "blocked"):
+            return ApiState.WAITING
+        case (word, _) if word in _QUEUED:
+            return ApiState.QUEUED
+        case ("running", word) if word in _WAITING_DETAILS:
+            return ApiState.WAITING
+        case ("suspended", word) if word in _SLEEPING_DETAILS:
+            return ApiState.WAITING
+        case ("suspended", word) if _ACCOUNT_WORDS.search(word):
+            return ApiState.SUSPENDED
+        case _:
+            return ApiState.WORKING
+
+
+def classify(
+    session: DevinSession,
+    *,
+    repo_url: str,
+    blocked_since: datetime | None,
+    polled_at: datetime,
+    confirm_seconds: float,
+) -> Classification:
+    """Judge an attempt by what its session shows at a poll begun at `polled_at`.
+
+    `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
+    since has seen the same.
+    """
+    stage = stage_of(session.structured_output)
+    said = _text(session.structured_output, "error_message")
+    good = good_pull_request(session.pull_requests, repo_url)
+    state = api_state(session.status, session.status_detail)
+    if stage == "failed":
+        return _failed(said or "Devin reported failure without a reason")
+    if state is ApiState.SUSPENDED:
+        return Classification(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
+    if state is ApiState.DEAD:
+        return _failed(
+            said or f"the session ended in an error ({' '.join(filter(None, (session.status, session.status_detail)))})"
+        )
+    if state in (ApiState.FINISHED, ApiState.WAITING, ApiState.EXPIRED) and good and stage in (None, "completed"):
+        return Classification(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
+    if state is ApiState.FINISHED:
+        return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
+    if state is ApiState.EXPIRED:
+        return Classification(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
+    if state is ApiState.WAITING:
+        if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
+            return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
+        return Classification(SessionStatus.BLOCKED, pr_url=good.url if good else None)
+    working = SessionStatus.DISPATCHED if state is ApiState.QUEUED else SessionStatus.WORKING
+    return Classification(working, pr_url=good.url if good else None)
+
+
+def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> PullRequest | None:
+    """Find a pull request that can count: an https URL in the repository, not closed unmerged; the newest."""
+    for pull_request in reversed(pull_requests):
+        if (pull_request.state or "").lower() != "closed" and _is_within(pull_request.url, repo_url):
+            return pull_request
+    return None
+
+
+def _is_within(url: str, repo_url: str) -> bool:
+    try:
+        there, repo = urlsplit(url), urlsplit(repo_url)
+        same_host = (there.hostname, there.port) == (repo.hostname, repo.port)
+    except ValueError:
+        return False
+    path = repo.path.rstrip("/").removesuffix(".git").lower() + "/"
+    # Bitbucket Server clones from /scm/P/r and shows its pull requests at /projects/P/repos/r.
+    path = re.sub(r"^/scm/([^/]+)/([^/]+)/$", r"/projects/\1/repos/\2/", path)
+    return (
+        there.scheme == "https"
+        and same_host
+        and "@" not in there.netloc
+        and re.search(r"\.\.|%2e|%2f|%5c", there.path, re.IGNORECASE) is None
+        and is_plain_url(url)
+        and there.path.lower().startswith(path)
+        and len(there.path) > len(path)
+    )
+
+
+def _failed(reason: str) -> Classification:
+    return Classification(SessionStatus.FAILED, Outcome.FAILED, reason=reason)
+
+
+def _text(output: object, name: str) -> str | None:
+    return str(output[name]) if isinstance(output, dict) and output.get(name) else None

@@ -1,0 +1,75 @@
+"""What an open round needs next: to wait, retries, or its verdict. Pure functions."""
+
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from remediation_assets.models import Outcome
+from remediation_assets.sessions.model import RETRIABLE, Attempt
+
+from .gate import Verdict, judge_wave
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """A round as the decision sees it.
+
+    `attempts` and `findings` are those of its whole wave, over all rounds. `not_standing` are the successes, by
+    finding and number, that a person has not let stand: they count as failures, and only a person has them tried
+    again. Findings that are `closed`, because the last scan no longer reports them, are not tried again.
+    """
+
+    attempts: Sequence[Attempt]
+    findings: Sequence[str]
+    number: int
+    not_standing: Container[tuple[str, int]] = ()
+    closed: Container[str] = ()
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What a round needs: nothing yet, a further attempt after each of `retries`, or its verdict."""
+
+    retries: tuple[Attempt, ...] = ()
+    verdict: Verdict | None = None
+
+
+def next_step(state: RoundState, *, min_success_rate: float, max_retries: int) -> NextStep:
+    """Decide what a round needs.
+
+    Retries are due only once all first attempts have an outcome and these alone pass the gate: a round that
+    misses it has a playbook or agent problem, and retrying would burn money. Retries can only raise a passing
+    rate, so the verdict is final then.
+    """
+    of_round = [attempt for attempt in state.attempts if attempt.round == state.number]
+    if any(attempt.outcome is None for attempt in of_round):
+        return NextStep()
+    if _verdict(state, min_success_rate, with_retries=False).passed:
+        by_finding: dict[str, list[Attempt]] = defaultdict(list)
+        for attempt in of_round:
+            by_finding[attempt.finding_key].append(attempt)
+        due = tuple(
+            max(attempts, key=lambda attempt: attempt.attempt)
+            for finding, attempts in by_finding.items()
+            if may_be_retried(attempts, max_retries) and finding not in state.closed
+        )
+        if due:
+            return NextStep(retries=due)
+    return NextStep(verdict=_verdict(state, min_success_rate, with_retries=True))
+
+
+def may_be_retried(of_finding: Sequence[Attempt], max_retries: int) -> bool:
+    """Whether a finding with these attempts in one round may have a further one in it."""
+    return all(attempt.outcome in RETRIABLE for attempt in of_finding) and len(of_finding) <= max_retries
+
+
+def _verdict(state: RoundState, min_success_rate: float, *, with_retries: bool) -> Verdict:
+    outcomes: dict[str, list[Outcome]] = {finding: [] for finding in state.findings}
+    for attempt in state.attempts:
+        counts = attempt.round < state.number or (
+            attempt.round == state.number and (with_retries or not attempt.is_retry)
+        )
+        if counts and attempt.outcome:
+            stands = (attempt.finding_key, attempt.attempt) not in state.not_standing
+            outcomes.setdefault(attempt.finding_key, []).append(attempt.outcome if stands else Outcome.FAILED)
+    return judge_wave(outcomes.values(), min_success_rate)

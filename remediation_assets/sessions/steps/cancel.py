@@ -1,0 +1,69 @@
+"""Cancelling: what a person's control commands to pause, to resume or to stop do to the ledger."""
+
+from dataclasses import dataclass
+
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType, Outcome
+from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.sessions.model import Phase
+from remediation_assets.sessions.store.attempts import open_of_round, update_attempt
+from remediation_assets.sessions.store.holds import FOR_A_PERSON, HoldKind, lift, probe_at_once, set_hold
+from remediation_assets.sessions.store.rounds import mark_stopped, open_rounds
+
+from .terminate import end_attempt
+
+STOPPED_BY_A_PERSON = "stopped by a person"
+
+
+def pause(tx: Transaction, reason: str) -> None:
+    """Dispatch nothing more until a person resumes; live sessions go on and are followed."""
+    set_hold(tx, HoldKind.PERSON, reason)
+
+
+def resume(tx: Transaction) -> int:
+    """Lift what only a person lifts, and let probed holds be probed at once; return how many were lifted."""
+    probe_at_once(tx)
+    return lift(tx, FOR_A_PERSON)
+
+
+def stop(tx: Transaction, wave: str | None) -> int:
+    """Cancel what is open of a wave, or of all: nothing more is sent, and live sessions are to be terminated.
+
+    Return how many attempts that is. An attempt whose session is not known yet is cancelled when it is known
+    whether there is one. Raise UnknownWave.
+    """
+    wave_number = find_wave(tx, wave).wave_number if wave is not None else None
+    stopped = 0
+    for open_round in open_rounds(tx):
+        if wave_number not in (None, open_round.wave_number):
+            continue
+        mark_stopped(tx, open_round)
+        for attempt in open_of_round(tx, open_round.wave_number, open_round.round):
+            stopped += 1
+            if attempt.phase is Phase.CLAIMED:
+                update_attempt(tx, attempt, cancel_wanted_at=tx.now)
+            else:
+                end_attempt(tx, attempt, Outcome.CANCELLED, STOPPED_BY_A_PERSON)
+        message = f"wave {open_round.wave_number} round {open_round.round} {STOPPED_BY_A_PERSON}"
+        tx.record(EventType.WAVE_STOPPED, message, wave_number=open_round.wave_number)
+    return stopped
+
+
+@dataclass(frozen=True)
+class _Unfinished:
+    of_attempts: int
+    duplicates: int
+
+
+def count_unterminated(tx: Reader) -> int:
+    """Count the sessions still to be terminated, and the claims to be cancelled that may have a session."""
+    found = tx.one(
+        _Unfinished,
+        """
+        SELECT (SELECT count(*) FROM attempts
+                WHERE (end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL)
+                    OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)) AS of_attempts,
+            (SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL) AS duplicates
+        """,
+    )
+    return found.of_attempts + found.duplicates

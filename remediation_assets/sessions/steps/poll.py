@@ -1,0 +1,251 @@
+"""Poll: list the sessions of all waves with open attempts, classify each, and write what changed.
+
+Runs only under the lock of `advance`. Requests are made outside the ledger's transactions.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.devin.types import DevinSession
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.models import EventType, Outcome, SessionStatus
+from remediation_assets.planning.output_schema import is_valid_output
+from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.rules.outcome import NEEDS_A_PERSON, Classification, classify
+from remediation_assets.sessions.store.attempts import (
+    of_polled_waves,
+    orphaned,
+    return_to_pending,
+    to_cancel,
+    update_attempt,
+    watched_since,
+    with_outcome,
+)
+from remediation_assets.sessions.store.duplicate_audit import (
+    RoundNumber,
+    due_checks,
+    mark_unconfirmed,
+    note_checked,
+    record_duplicates,
+)
+from remediation_assets.sessions.store.holds import lift_ended, standing_holds
+from remediation_assets.sessions.store.observations import Observation, write_observations
+
+from .cancel import STOPPED_BY_A_PERSON
+from .dispatch import record_session
+from .resume import note_suspended
+from .session_lookup import Listing, list_sessions
+from .terminate import end_attempt
+
+_LOOKUPS_BEFORE_RETURN = 2
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What was known when the poll began."""
+
+    begun: datetime
+    checks: list[RoundNumber]
+    attempts: list[Attempt]
+    was_on_hold: bool
+
+
+async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
+    """Poll once and write what changed; raise a DevinError, writing nothing, if a list fails.
+
+    The order matters. What is asked is fixed in one transaction, Devin is asked outside of any, and the answers
+    are written in another one, which looks again at what may have changed between: a person may have stopped
+    attempts, and an outcome once written is final. In that transaction evidence is written before anything that
+    rests on its absence (claims given back, vanished sessions, timeouts), so that evidence beats the clock.
+    """
+    with ledger.transaction(journal) as tx:
+        start = _start(tx, policy)
+    listing = await list_sessions(devin, start.attempts, ledger.ledger_id)
+    followed = [attempt for attempt in start.attempts if attempt.outcome is None and attempt.tag in listing.by_tag]
+    classified = {
+        attempt.tag: classify(
+            listing.by_tag[attempt.tag],
+            repo_url=attempt.repo_url,
+            blocked_since=attempt.blocked_since,
+            polled_at=start.begun,
+            confirm_seconds=policy.blocked_confirm_seconds,
+        )
+        for attempt in followed
+    }
+    last_messages = await _last_messages(devin, followed, listing.by_tag, classified)
+    with ledger.transaction(journal) as tx:
+        _write(tx, policy, start, listing, _Seen(followed, classified, last_messages))
+
+
+def _start(tx: Transaction, policy: Policy) -> _Start:
+    """Stamp orphaned claims, and load what the poll asks for."""
+    for orphan in orphaned(tx):
+        update_attempt(tx, orphan, unknown_since=tx.now)
+        mark_unconfirmed(tx, orphan, tx.now)
+    checks = due_checks(tx, policy.create_settle_seconds, tx.now)
+    attempts = of_polled_waves(tx, also=[check.wave_number for check in checks])
+    was_on_hold = bool(standing_holds(tx))
+    lift_ended(tx)
+    return _Start(tx.now, checks, attempts, was_on_hold)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The attempts whose session was seen, what it means by the attempt's tag, and Devin's last message by tag."""
+
+    followed: list[Attempt]
+    classified: Mapping[str, Classification]
+    last_messages: Mapping[str, str]
+
+
+def _write(tx: Transaction, policy: Policy, start: _Start, listing: Listing, seen: _Seen) -> None:
+    # A person may have stopped some of them while Devin was asked.
+    stopped = with_outcome(tx, seen.followed)
+    ended = {attempt.tag for attempt in stopped}
+    followed = [attempt for attempt in seen.followed if attempt.tag not in ended]
+    unrecorded = [(attempt, listing.by_tag[attempt.tag]) for attempt in stopped if attempt.session_id is None]
+    record_duplicates(tx, [*listing.duplicates, *unrecorded])
+    changed = []
+    for attempt in followed:
+        session = listing.by_tag[attempt.tag]
+        if attempt.session_id is None:
+            record_session(tx, attempt, session)
+        classification = seen.classified[attempt.tag]
+        observation = _observation(attempt, session, classification, seen.last_messages.get(attempt.tag), start.begun)
+        if observation is not None:
+            changed.append(observation)
+    write_observations(tx, changed, release=policy.release_sessions == "always")
+    for observation in changed:
+        _record(tx, observation)
+    account_reasons = [(attempt, seen.classified[attempt.tag].account_reason) for attempt in followed]
+    note_suspended(tx, account_reasons, policy, start.begun)
+    _settle_unknown(tx, listing.not_found, policy, start.begun)
+    _note_vanished(tx, listing.vanished, policy, start.begun)
+    for attempt in to_cancel(tx):
+        end_attempt(tx, attempt, Outcome.CANCELLED, STOPPED_BY_A_PERSON)
+    note_checked(tx, start.checks, start.begun)
+    _advance_watch(tx, policy, start)
+    _time_out(tx, policy)
+
+
+async def _last_messages(
+    devin: DevinClient,
+    followed: list[Attempt],
+    sessions: Mapping[str, DevinSession],
+    classified: Mapping[str, Classification],
+) -> Mapping[str, str]:
+    """Fetch Devin's last message of each attempt that is about to end as one that needs a person."""
+    messages = {}
+    for attempt in followed:
+        classification = classified[attempt.tag]
+        if classification.outcome is Outcome.FAILED and (classification.reason or "").startswith(NEEDS_A_PERSON):
+            try:
+                async for message in devin.list_messages(sessions[attempt.tag].session_id):
+                    if message.source == "devin":
+                        messages[attempt.tag] = message.text
+            except DevinError:
+                continue  # the outcome stands without it
+    return messages
+
+
+def _observation(
+    attempt: Attempt,
+    session: DevinSession,
+    classification: Classification,
+    last_message: str | None,
+    begun: datetime,
+) -> Observation | None:
+    """Return what is to be written of a session, None if nothing has changed."""
+    blocked_since = (attempt.blocked_since or begun) if classification.status is SessionStatus.BLOCKED else None
+    reason = f"{NEEDS_A_PERSON}: {last_message[:2000]}" if last_message else classification.reason
+    pull_requests = json.dumps([pr.model_dump() for pr in session.pull_requests])
+    output = json.dumps(session.structured_output) if session.structured_output is not None else None
+    shown = [session.status, session.status_detail, pull_requests, output, session.acus_consumed]
+    changes: dict[str, Any] = {
+        "status": classification.status,
+        "outcome": classification.outcome,
+        "api_status": session.status,
+        "api_detail": session.status_detail,
+        "blocked_since": blocked_since,
+        "missing_since": None,
+        "pr_url": classification.pr_url,
+        "acus_consumed": session.acus_consumed,
+        "observed_hash": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
+        "error_message": reason,
+    }
+    if all(getattr(attempt, name) == value for name, value in changes.items()):
+        return None
+    return Observation(
+        attempt=attempt,
+        changes=changes,
+        pull_requests=pull_requests,
+        structured_output=output,
+        output_valid=is_valid_output(session.structured_output) if output else None,
+        raw=json.dumps(session.raw),
+    )
+
+
+_PROGRESS = {
+    SessionStatus.WORKING: EventType.SESSION_WORKING,
+    SessionStatus.BLOCKED: EventType.SESSION_BLOCKED,
+}
+
+
+def _record(tx: Transaction, observation: Observation) -> None:
+    attempt, changes = observation.attempt, observation.changes
+    outcome, status, pr_url = changes["outcome"], changes["status"], changes["pr_url"]
+    if outcome is Outcome.SUCCESS:
+        message = f"{attempt.label} succeeded: {pr_url}"
+        tx.record(EventType.SESSION_COMPLETED, message, attempt=attempt, details={"pr_url": pr_url})
+    elif outcome:
+        tx.record(EventType.SESSION_FAILED, f"{attempt.label} failed: {changes['error_message']}", attempt=attempt)
+    elif status is not attempt.status and status in _PROGRESS:
+        tx.record(_PROGRESS[status], f"{attempt.label} is {status}", attempt=attempt)
+
+
+def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
+    """Return the claims that left no trace to pending: two look-ups did not find them, the last begun late enough."""
+    for attempt in attempts:
+        since = attempt.unknown_since or begun
+        lookups = attempt.fruitless_lookups + 1
+        if lookups < _LOOKUPS_BEFORE_RETURN or begun - since < timedelta(seconds=policy.create_settle_seconds):
+            update_attempt(tx, attempt, fruitless_lookups=lookups)
+            continue
+        return_to_pending(tx, attempt)
+        message = f"{attempt.label} was not created; it will be sent again"
+        tx.record(EventType.SESSION_RETURNED, message, attempt=attempt)
+
+
+def _note_vanished(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
+    """End the attempts whose session Devin did not know in two polls far enough apart."""
+    for attempt in attempts:
+        if attempt.missing_since is None:
+            update_attempt(tx, attempt, missing_since=begun)
+        elif (begun - attempt.missing_since).total_seconds() >= policy.blocked_confirm_seconds:
+            end_attempt(tx, attempt, Outcome.VANISHED, "Devin no longer knows the session")
+
+
+def _advance_watch(tx: Transaction, policy: Policy, start: _Start) -> None:
+    """Advance the timeout clock by the time since the last poll, without holds and outages."""
+    counted = 0.0
+    last_poll_at = tx.scalar("SELECT last_poll_at FROM state")
+    if last_poll_at and not start.was_on_hold:
+        gap = (start.begun - last_poll_at).total_seconds()
+        # A longer gap means that nobody was polling, or the API was out of reach.
+        counted = gap if 0 < gap <= max(60.0, 3 * policy.poll_interval_seconds) else 0.0
+    tx.execute("UPDATE state SET watched_seconds = watched_seconds + ?, last_poll_at = ?", [counted, start.begun])
+
+
+def _time_out(tx: Transaction, policy: Policy) -> None:
+    watched = tx.scalar("SELECT watched_seconds FROM state")
+    for attempt in watched_since(tx, watched - policy.session_timeout_minutes * 60):
+        reason = f"no result within {policy.session_timeout_minutes:g} minutes"
+        end_attempt(tx, attempt, Outcome.TIMEOUT, reason)

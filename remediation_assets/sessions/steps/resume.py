@@ -1,0 +1,85 @@
+"""Waking: sessions that the account's quota has suspended go on when there is quota again.
+
+A word to a suspended session resumes it, and renews its ACU limit; so each is spoken to once for each
+end of a hold. Where quota is asked for again, one suspended session is the probe: it costs less than
+another attempt, which would be suspended as well.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from remediation_assets.devin.client import DevinClient
+from remediation_assets.devin.errors import DevinError
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.models import EventType
+from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.store.attempts import suspended, to_resume, update_attempt
+from remediation_assets.sessions.store.holds import HoldKind, lift, postpone_quota_probe, set_hold, standing_holds
+
+_MESSAGE = "There is quota again. Please go on with the task."
+
+
+def note_suspended(
+    tx: Transaction, seen: Sequence[tuple[Attempt, str | None]], policy: Policy, begun: datetime
+) -> None:
+    """Note which sessions are suspended for quota, with the reason, and which of those work again.
+
+    One that works again shows that there is quota, so all others are to be resumed. One that has just been sent
+    a message is left the time to resume.
+    """
+    grace = timedelta(seconds=policy.blocked_confirm_seconds)
+    resumed = [attempt for attempt, reason in seen if attempt.halted_at and not reason]
+    for attempt in resumed:
+        update_attempt(tx, attempt, halted_at=None, wake_wanted_at=None, woken_at=None)
+        tx.record(EventType.SESSION_RESUMED, f"{attempt.label} goes on", attempt=attempt)
+    if resumed:
+        lift(tx, [HoldKind.QUOTA])
+    for attempt, reason in seen:
+        if not reason:
+            continue
+        if attempt.halted_at is None:
+            update_attempt(tx, attempt, halted_at=begun)
+            tx.record(EventType.SESSION_SUSPENDED, f"{attempt.label}: {reason}", attempt=attempt)
+        elif attempt.wake_wanted_at and attempt.woken_at and begun - attempt.woken_at >= grace:
+            update_attempt(tx, attempt, wake_wanted_at=None)
+        elif attempt.wake_wanted_at:
+            continue  # it is being resumed
+        if not resumed:
+            set_hold(tx, HoldKind.QUOTA, reason, seconds=policy.hold_probe_minutes * 60)
+
+
+def mark_to_resume(tx: Transaction) -> None:
+    """Mark suspended sessions to be resumed: all of them, or a single one while a quota hold is due for its probe."""
+    holds = standing_holds(tx)
+    waiting = suspended(tx)
+    quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
+    if any(hold.kind is HoldKind.PERSON for hold in holds):
+        return
+    if quota is None:
+        chosen = [attempt for attempt in waiting if attempt.wake_wanted_at is None]
+    elif quota.admits(tx.now) and not any(attempt.wake_wanted_at for attempt in waiting):
+        chosen = waiting[:1]
+    else:
+        return
+    for attempt in chosen:
+        update_attempt(tx, attempt, wake_wanted_at=tx.now)
+
+
+async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
+    """Send a message to the suspended sessions whose time has come; each is noted before it is sent."""
+    with ledger.transaction(journal) as tx:
+        mark_to_resume(tx)
+        chosen = to_resume(tx)
+        for attempt in chosen:
+            update_attempt(tx, attempt, woken_at=tx.now)
+        if chosen:
+            postpone_quota_probe(tx, policy.hold_probe_minutes)
+    for attempt in chosen:
+        try:
+            await devin.send_message(attempt.session_id or "", _MESSAGE)
+        except DevinError as error:
+            message = f"{attempt.label} could not be woken ({error}); it is tried again later"
+            with ledger.transaction(journal) as tx:
+                tx.record(EventType.RESUME_FAILED, message, attempt=attempt)

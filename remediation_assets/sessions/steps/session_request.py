@@ -1,0 +1,104 @@
+"""What is sent to start an attempt's session."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from remediation_assets.ledger.transaction import Reader
+from remediation_assets.planning.prompts import build_remediation_prompt, safe_id
+from remediation_assets.planning.wave_plan import finding_of
+from remediation_assets.planning.waves import wave_name
+from remediation_assets.sessions.model import RETRIABLE, Attempt, attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.store.reviews import why_rejected
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """What a request carries beside its attempt and finding; `draw_delimiter` draws a new random text each time."""
+
+    ledger_id: str
+    policy: Policy
+    draw_delimiter: Callable[[], str]
+
+
+def build_request(tx: Reader, attempt: Attempt, context: RequestContext) -> dict[str, Any]:
+    """Return the create request of an attempt; a second one for the same attempt has the same bytes."""
+    stored = tx.one(
+        _Stored,
+        """
+        SELECT a.request, v.playbook_id
+        FROM attempts a
+        LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
+        WHERE a.finding_key = ? AND a.attempt = ?
+        """,
+        [attempt.finding_key, attempt.attempt],
+    )
+    if stored.request:
+        return dict(json.loads(stored.request))
+    which = NewRequest(attempt.finding_key, attempt.attempt, attempt.wave_number, stored.playbook_id)
+    return new_request(tx, which, context)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    request: str | None
+    playbook_id: str | None
+
+
+@dataclass(frozen=True)
+class NewRequest:
+    """Which attempt a create request is for, by its finding, number and wave, and its playbook's id at Devin."""
+
+    finding_key: str
+    number: int
+    wave_number: int
+    playbook_id: str | None
+
+
+def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str, Any]:
+    """Return a create request for an attempt that nothing was ever sent for, from its finding's plan."""
+    [row] = tx.records(
+        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [of.finding_key, of.wave_number]
+    )
+    finding = finding_of(row)
+    shown_id = safe_id(finding, of.finding_key)
+    return {
+        "prompt": build_remediation_prompt(
+            finding,
+            finding_key=of.finding_key,
+            ledger_id=context.ledger_id,
+            attempt=of.number,
+            delimiter=context.draw_delimiter(),
+            last_failure=_last_failure(tx, of.finding_key, of.number),
+        ),
+        "title": f"Remediate {shown_id} (attempt {of.number})",
+        "tags": [
+            ledger_tag(context.ledger_id),
+            wave_tag(context.ledger_id, wave_name(of.wave_number)),
+            f"finding-{shown_id}",
+            attempt_tag(of.finding_key, of.number),
+        ],
+        "playbook_id": of.playbook_id,
+        "repos": [_repository(finding.repo_url)],
+        "secret_ids": list(context.policy.secret_ids),
+        "knowledge_ids": list(context.policy.knowledge_ids),
+        "max_acu_limit": context.policy.max_acu_per_session,
+    }
+
+
+def _last_failure(tx: Reader, finding_key: str, before: int) -> str | None:
+    """Return what people said against the last fix and why the last attempt failed, None if there is neither."""
+    failed = tx.column(
+        """
+        SELECT error_message FROM attempts
+        WHERE finding_key = ? AND attempt < ? AND list_contains(?, outcome) ORDER BY attempt DESC LIMIT 1
+        """,
+        [finding_key, before, list(RETRIABLE)],
+    )
+    return " ".join(filter(None, (why_rejected(tx, finding_key, before), *failed))) or None
+
+
+def _repository(repo_url: str) -> str:
+    return repo_url.split("://", 1)[-1].split("/", 1)[-1]

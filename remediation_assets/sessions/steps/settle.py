@@ -1,0 +1,89 @@
+"""Settle rounds: insert the retries that are due, or write the verdict of the gate.
+
+The decision is `next_step`, which is pure; this reads and writes the ledger in the caller's transaction.
+"""
+
+from dataclasses import dataclass, replace
+
+from remediation_assets.ledger.transaction import Transaction
+from remediation_assets.models import EventType
+from remediation_assets.planning.waves import freeze_waves
+from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.rules.gate import Verdict
+from remediation_assets.sessions.rules.retry import RoundState, next_step
+from remediation_assets.sessions.store.attempts import NewAttempt, insert_attempt, of_wave
+from remediation_assets.sessions.store.gate_results import insert_verdict
+from remediation_assets.sessions.store.reviews import not_standing
+from remediation_assets.sessions.store.rounds import OpenRound, mark_settled, open_rounds
+
+from .withdraw import closed_findings
+
+
+def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
+    """Take every open round its next step; return the waves that settled."""
+    settled = []
+    for open_round in open_rounds(tx):
+        state = RoundState(
+            attempts=of_wave(tx, open_round.wave_number),
+            findings=tx.column("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [open_round.wave_number]),
+            number=open_round.round,
+            not_standing=not_standing(tx, open_round.wave_number),
+        )
+        max_retries = 0 if open_round.is_stopped else policy.max_retries
+        step = next_step(state, min_success_rate=policy.min_success_rate, max_retries=max_retries)
+        if step.retries:
+            # Retries are rare and this runs with every tick: only now does it matter which findings are closed.
+            retried = [attempt.finding_key for attempt in step.retries]
+            state = replace(state, closed=closed_findings(tx, open_round.wave_number, retried))
+            step = next_step(state, min_success_rate=policy.min_success_rate, max_retries=max_retries)
+        for attempt in step.retries:
+            _insert_retry(tx, attempt)
+        if step.verdict and not open_round.is_unconfirmed:
+            _settle(tx, open_round, step.verdict)
+            settled.append(open_round.wave)
+    return settled
+
+
+@dataclass(frozen=True)
+class _Last:
+    attempt: int
+    playbook: str
+    playbook_version: str
+
+
+def _insert_retry(tx: Transaction, failed: Attempt) -> None:
+    last = tx.one(
+        _Last,
+        """
+        SELECT attempt, playbook, playbook_version FROM attempts WHERE finding_key = ? ORDER BY attempt DESC LIMIT 1
+        """,
+        [failed.finding_key],
+    )
+    insert_attempt(
+        tx,
+        NewAttempt(
+            finding_key=failed.finding_key,
+            attempt=last.attempt + 1,
+            wave_number=failed.wave_number,
+            round=failed.round,
+            is_retry=True,
+            playbook=last.playbook,
+            playbook_version=last.playbook_version,
+            created_at=tx.now,
+        ),
+    )
+    tx.record(EventType.SESSION_RETRIED, f"{failed.label} {failed.status}, to be tried again", attempt=failed)
+
+
+def _settle(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
+    insert_verdict(tx, settled, verdict)
+    mark_settled(tx, settled)
+    # Also if nothing was ever claimed, as in a round that was stopped: a verdict belongs to this cut of the wave.
+    freeze_waves(tx, [settled.wave_number], at=tx.now)
+    tx.record(
+        EventType.WAVE_COMPLETED if verdict.passed else EventType.WAVE_GATED,
+        f"{settled.wave} round {settled.round} settled, gate {'passed' if verdict.passed else 'failed'}: "
+        f"{verdict.sentence}",
+        wave_number=settled.wave_number,
+    )

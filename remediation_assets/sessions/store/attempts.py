@@ -1,0 +1,224 @@
+"""Attempts in the ledger: the queries that find them, by names that say which, and the statements that change them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import Outcome, SessionStatus
+from remediation_assets.sessions.model import Attempt, Phase
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+_OWN_COLUMNS = [field.name for field in fields(Attempt) if field.name not in ("finding_id", "repo_url")]
+
+
+def pending(tx: Reader) -> list[Attempt]:
+    """Load the attempts that nothing was sent for."""
+    return _load(tx, "a.phase = ?", [Phase.PENDING])
+
+
+def claimable(tx: Reader) -> list[Attempt]:
+    """Load the pending attempts that wait for nothing but a slot.
+
+    Their round is open and its plan still stands, their playbook is at Devin, and every earlier session of
+    their finding that has to be terminated is known to be: else two agents would work on one finding.
+    """
+    return _load(
+        tx,
+        """
+        a.phase = ? AND a.cancel_wanted_at IS NULL
+        AND EXISTS (
+            FROM rounds r JOIN waves w ON w.wave_number = r.wave_number AND w.plan_number = r.plan_number
+            WHERE r.wave_number = a.wave_number AND r.round = a.round AND r.settled_at IS NULL
+                AND r.stopped_at IS NULL)
+        AND NOT EXISTS (
+            FROM attempts earlier
+            WHERE earlier.finding_key = a.finding_key AND earlier.attempt < a.attempt
+                AND (earlier.outcome IS NULL OR earlier.session_id IS NOT NULL
+                    AND earlier.end_wanted_at IS NOT NULL AND earlier.session_ended_at IS NULL))
+        AND EXISTS (
+            FROM playbook_versions v
+            WHERE v.playbook = a.playbook AND v.playbook_version = a.playbook_version AND v.playbook_id IS NOT NULL)
+        """,
+        [Phase.PENDING],
+    )
+
+
+def orphaned(tx: Reader) -> list[Attempt]:
+    """Load the claims whose create request was never answered and that nobody has stamped so yet.
+
+    Only the holder of the advance lock may ask: whoever made such a claim is gone then.
+    """
+    return _load(tx, "a.phase = ? AND a.unknown_since IS NULL", [Phase.CLAIMED])
+
+
+def of_polled_waves(tx: Reader, also: Sequence[int]) -> list[Attempt]:
+    """Load all attempts of the waves that have a claimed or live one, and of the waves `also` named."""
+    return _load(
+        tx,
+        """
+        a.wave_number IN (
+            SELECT wave_number FROM attempt_phases WHERE phase IN (?, ?)
+            UNION ALL SELECT unnest(?))
+        """,
+        [Phase.CLAIMED, Phase.LIVE, list(also)],
+    )
+
+
+def of_wave(tx: Reader, wave_number: int) -> list[Attempt]:
+    """Load all attempts of a wave."""
+    return _load(tx, "a.wave_number = ?", [wave_number])
+
+
+def of_finding(tx: Reader, finding_key: str) -> list[Attempt]:
+    """Load all attempts at a finding."""
+    return _load(tx, "a.finding_key = ?", [finding_key])
+
+
+def find_attempt(tx: Reader, finding_key: str, number: int) -> Attempt | None:
+    """Load one attempt, None if there is none of that number."""
+    return next(iter(_load(tx, "a.finding_key = ? AND a.attempt = ?", [finding_key, number])), None)
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """What may have changed of an attempt since it was loaded: its outcome and its session."""
+
+    outcome: Outcome | None
+    session_id: str | None
+
+
+def current_end(tx: Reader, attempt: Attempt) -> AttemptEnd:
+    """Load an attempt's outcome and session as they are now."""
+    return tx.one(
+        AttemptEnd,
+        "SELECT outcome, session_id FROM attempts WHERE wave_number = ? AND finding_key = ? AND attempt = ?",
+        [attempt.wave_number, attempt.finding_key, attempt.attempt],
+    )
+
+
+def open_of_round(tx: Reader, wave_number: int, number: int) -> list[Attempt]:
+    """Load the attempts of a round that have no outcome."""
+    return _load(tx, "a.wave_number = ? AND a.round = ? AND a.phase != ?", [wave_number, number, Phase.ENDED])
+
+
+def to_cancel(tx: Reader) -> list[Attempt]:
+    """Load the attempts that are to be cancelled, as soon as it is known whether they have a session."""
+    return _load(tx, "a.cancel_wanted_at IS NOT NULL AND a.phase IN (?, ?)", [Phase.LIVE, Phase.PENDING])
+
+
+def to_terminate(tx: Reader) -> list[Attempt]:
+    """Load the attempts whose session is no longer needed and not known to be terminated."""
+    return _load(tx, "a.end_wanted_at IS NOT NULL AND a.session_ended_at IS NULL AND a.session_id IS NOT NULL")
+
+
+def suspended(tx: Reader) -> list[Attempt]:
+    """Load the attempts whose sessions the account's quota has suspended, the one resumed longest ago first."""
+    found = _load(tx, "a.halted_at IS NOT NULL AND a.phase != ?", [Phase.ENDED])
+    return sorted(found, key=lambda attempt: attempt.woken_at or attempt.halted_at or _NEVER)
+
+
+def to_resume(tx: Reader) -> list[Attempt]:
+    """Load the attempts whose sessions are to be resumed and that no message was sent to since."""
+    return _load(
+        tx,
+        "a.phase != ? AND a.wake_wanted_at IS NOT NULL AND (a.woken_at IS NULL OR a.woken_at < a.wake_wanted_at)",
+        [Phase.ENDED],
+    )
+
+
+def watched_since(tx: Reader, watched_seconds: float) -> list[Attempt]:
+    """Load the live attempts that have been watched since the watch counter stood at `watched_seconds` or before."""
+    return _load(tx, "a.phase = ? AND a.watched_from <= ?", [Phase.LIVE, watched_seconds])
+
+
+def _load(tx: Reader, condition: str, values: Sequence[object] = ()) -> list[Attempt]:
+    """Load the attempts `a` that meet a condition, in the order of waves and plans."""
+    own = ", ".join(f"a.{name}" for name in _OWN_COLUMNS)
+    return tx.rows(
+        Attempt,
+        f"""
+        SELECT {own}, p.finding_id, p.repo_url
+        FROM attempt_phases a
+        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        WHERE {condition}
+        ORDER BY a.wave_number, a.is_retry, p.position, a.attempt
+        """,
+        values,
+    )
+
+
+def with_outcome(tx: Reader, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return those of some attempts that have an outcome by now, in one query however many they are."""
+    waves = sorted({attempt.wave_number for attempt in attempts})
+    ended = set(
+        tx.execute(
+            "SELECT finding_key, attempt FROM attempts WHERE outcome IS NOT NULL AND list_contains(?, wave_number)",
+            [waves],
+        ).fetchall()
+    )
+    return [attempt for attempt in attempts if (attempt.finding_key, attempt.attempt) in ended]
+
+
+def update_attempt(tx: Transaction, attempt: Attempt, **changes: Any) -> None:
+    """Set columns of an attempt."""
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    # By wave too, so that DuckDB skips the attempts of all other waves.
+    tx.execute(
+        f"UPDATE attempts SET {assignments} WHERE wave_number = ? AND finding_key = ? AND attempt = ?",
+        [*changes.values(), attempt.wave_number, attempt.finding_key, attempt.attempt],
+    )
+
+
+def return_to_pending(tx: Transaction, attempt: Attempt) -> None:
+    """Take a claim back, unspent; its request stays, so that a second create request has the same bytes."""
+    update_attempt(tx, attempt, claimed_at=None, claimed_by=None, unknown_since=None, fruitless_lookups=0)
+
+
+@dataclass(frozen=True)
+class NewAttempt:
+    """A pending attempt before it is inserted."""
+
+    finding_key: str
+    attempt: int
+    wave_number: int
+    round: int
+    is_retry: bool
+    playbook: str
+    playbook_version: str
+    created_at: datetime
+
+
+def insert_attempt(tx: Transaction, new: NewAttempt) -> None:
+    """Add a pending attempt to a round; numbers of attempts run on and are never used again."""
+    values = vars(new) | {"status": SessionStatus.PENDING}
+    tx.execute(
+        f"INSERT INTO attempts ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})", list(values.values())
+    )
+
+
+@dataclass(frozen=True)
+class AttemptCounts:
+    """How many attempts a wave has had, and how many of them are pending."""
+
+    attempts: int
+    pending: int
+
+
+def count_of_wave(tx: Reader, wave: str) -> AttemptCounts:
+    """Count the attempts of a wave."""
+    return tx.one(
+        AttemptCounts,
+        """
+        SELECT count(*) AS attempts, count(*) FILTER (phase = ?) AS pending
+        FROM attempt_phases SEMI JOIN waves w ON w.wave_number = attempt_phases.wave_number AND w.wave = ?
+        """,
+        [Phase.PENDING, wave],
+    )
+
+
+def has_dispatched(tx: Reader) -> bool:
+    """Whether anything was ever claimed."""
+    return bool(tx.scalar("SELECT EXISTS (FROM attempts WHERE claimed_at IS NOT NULL)"))

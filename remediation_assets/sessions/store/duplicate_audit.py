@@ -1,0 +1,103 @@
+"""Auditing: making sure that no attempt has two sessions, after a creation that had no plain answer.
+
+A lost answer may belong to a session that the API makes later still. So the round of such a creation
+settles only after one whole list of its wave, begun long enough after its last creation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from remediation_assets.devin.types import DevinSession
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType
+from remediation_assets.sessions.model import Attempt
+
+
+@dataclass(frozen=True)
+class RoundNumber:
+    """A round by its wave and its number."""
+
+    wave_number: int
+    round: int
+
+
+def mark_unconfirmed(tx: Transaction, attempt: Attempt, at: datetime) -> None:
+    """Note that a create request of the attempt's round, sent at that time at the latest, has an unknown outcome."""
+    tx.execute(
+        "UPDATE rounds SET unsure = true, last_post_at = greatest(last_post_at, ?) WHERE wave_number = ? AND round = ?",
+        [at, attempt.wave_number, attempt.round],
+    )
+
+
+def note_posts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
+    """Note that create requests are about to be sent, after which an earlier duplicate check proves nothing."""
+    for wave_number, number in {(attempt.wave_number, attempt.round) for attempt in attempts}:
+        tx.execute(
+            "UPDATE rounds SET last_post_at = ?, audited_at = NULL WHERE wave_number = ? AND round = ?",
+            [tx.now, wave_number, number],
+        )
+
+
+def due_checks(tx: Reader, settle_seconds: float, begun: datetime) -> list[RoundNumber]:
+    """Load the rounds that a poll begun at that time checks for duplicates."""
+    return tx.rows(
+        RoundNumber,
+        """
+        SELECT wave_number, round FROM rounds
+        WHERE settled_at IS NULL AND unsure AND audited_at IS NULL AND last_post_at <= ?
+        """,
+        [begun - timedelta(seconds=settle_seconds)],
+    )
+
+
+def note_checked(tx: Transaction, rounds: Sequence[RoundNumber], begun: datetime) -> None:
+    """Note that complete lists, begun at that time, have shown every session of these rounds."""
+    for checked in rounds:
+        tx.execute(
+            """
+            UPDATE rounds SET audited_at = ?
+            WHERE wave_number = ? AND round = ? AND last_post_at < ?
+            """,
+            [begun, checked.wave_number, checked.round, begun],
+        )
+
+
+def record_duplicates(tx: Transaction, duplicates: Sequence[tuple[Attempt, DevinSession]]) -> None:
+    """Record second sessions of attempts, each once; they are terminated from then on."""
+    for attempt, session in duplicates:
+        if tx.execute("SELECT 1 FROM extra_sessions WHERE session_id = ?", [session.session_id]).fetchone():
+            continue
+        tx.execute(
+            """
+            INSERT INTO extra_sessions (session_id, wave_number, finding_key, attempt, seen_at)
+            VALUES (?, ?, ?, ?, ?)
+            """,
+            [session.session_id, attempt.wave_number, attempt.finding_key, attempt.attempt, tx.now],
+        )
+        message = f"{attempt.label} has a second session, {session.session_id}, which is ended"
+        tx.record(EventType.DUPLICATE_SESSION, message, attempt=attempt)
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A second session of an attempt that is not known to be terminated, and why the last try failed."""
+
+    session_id: str
+    finding_key: str
+    attempt: int
+    end_error: str | None
+
+
+def unterminated_duplicates(tx: Reader) -> list[Duplicate]:
+    """Load the duplicate sessions that are still to be terminated."""
+    return tx.rows(
+        Duplicate, "SELECT session_id, finding_key, attempt, end_error FROM extra_sessions WHERE ended_at IS NULL"
+    )
+
+
+def update_duplicate(tx: Transaction, session_id: str, **changes: Any) -> None:
+    """Set columns of a duplicate session."""
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    tx.execute(f"UPDATE extra_sessions SET {assignments} WHERE session_id = ?", [*changes.values(), session_id])

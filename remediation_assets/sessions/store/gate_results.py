@@ -1,0 +1,86 @@
+"""Verdicts of the gate as they are kept, and what a person does after each."""
+
+from dataclasses import dataclass
+
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.sessions.rules.gate import Verdict, describe
+
+from .rounds import OpenRound
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The verdict on a wave's last settled round, and the wave that may follow; `rate` is None where nothing counts."""
+
+    wave: str
+    wave_number: int
+    round: int
+    findings: int
+    succeeded: int
+    answerable: int
+    rate: float | None
+    threshold: float
+    interval_low: float | None
+    interval_high: float | None
+    passed: bool
+    ignored_gate: bool
+    following: str | None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Return the 95 % interval of the rate, None if nothing counts."""
+        if self.interval_low is None or self.interval_high is None:
+            return None
+        return self.interval_low, self.interval_high
+
+    @property
+    def sentence(self) -> str:
+        """Tell the verdict in one sentence part."""
+        return describe(self.succeeded, self.answerable, self.rate, self.threshold)
+
+    @property
+    def advice(self) -> str:
+        """Say what to do next."""
+        if not self.passed:
+            return f"Look at the failures, then run {self.wave} again."
+        if self.following:
+            return f"{self.following} may start: launch dispatch_wave or remediate_wave for it."
+        return "There is no further wave; review the pull requests."
+
+
+def last_verdict(tx: Reader, wave: str) -> GateResult | None:
+    """Load the verdict on a wave's last settled round; None if none has settled."""
+    return tx.one_or_none(
+        GateResult,
+        """
+        SELECT wave, wave_number, round, findings, succeeded, answerable, rate, threshold,
+            interval_low, interval_high, passed, ignored_gate,
+            (SELECT min_by(wave, wave_number) FROM waves WHERE wave_number > g.wave_number) AS following
+        FROM last_gate_results g WHERE wave = ?
+        """,
+        [wave],
+    )
+
+
+def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
+    """Keep the verdict on a round; a wave's newest one decides whether the next wave may start."""
+    low, high = verdict.interval or (None, None)
+    values = {
+        "wave": settled.wave,
+        "wave_number": settled.wave_number,
+        "round": settled.round,
+        "decided_at": tx.now,
+        "findings": verdict.findings,
+        "succeeded": verdict.succeeded,
+        "answerable": verdict.answerable,
+        "rate": verdict.rate,
+        "threshold": verdict.threshold,
+        "interval_low": low,
+        "interval_high": high,
+        "passed": verdict.passed,
+        "ignored_gate": settled.ignored_gate,
+    }
+    tx.execute(
+        f"INSERT INTO gate_results ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})",
+        list(values.values()),
+    )

@@ -1,0 +1,77 @@
+"""Writing what was seen of many attempts at once: the narrow facts, and apart from them what Devin showed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remediation_assets.ledger.transaction import Transaction
+from remediation_assets.models import Outcome
+from remediation_assets.sessions.model import Attempt
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What has changed of an attempt: columns of `attempts`, and the payload of `observations`."""
+
+    attempt: Attempt
+    changes: dict[str, Any]
+    pull_requests: str
+    structured_output: str | None
+    output_valid: bool | None
+    raw: str
+
+
+def write_observations(tx: Transaction, seen: Sequence[Observation], *, release: bool) -> None:
+    """Write what was seen in a few statements, however many attempts it is.
+
+    Sessions of attempts that end here are marked to be terminated, those of successes only with `release`; the
+    finding's next attempt waits for it.
+
+    An attempt that has an outcome by now keeps it, and everything else with it.
+    """
+    if not seen:
+        return
+    columns = list(seen[0].changes)
+    typed = ", ".join(f"a.{name}" for name in columns)
+    tx.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE seen AS
+        SELECT a.wave_number, a.finding_key, a.attempt, a.completed_at, a.end_wanted_at, {typed},
+            o.pull_requests, o.structured_output, o.output_valid, o.raw
+        FROM attempts a, observations o LIMIT 0
+        """
+    )
+    rows = []
+    for one in seen:
+        outcome = one.changes["outcome"]
+        is_unneeded = outcome is not None and (release or outcome is not Outcome.SUCCESS)
+        rows.append(
+            [
+                one.attempt.wave_number,
+                one.attempt.finding_key,
+                one.attempt.attempt,
+                tx.now if outcome else None,
+                tx.now if is_unneeded else None,
+                *one.changes.values(),
+                one.pull_requests,
+                one.structured_output,
+                one.output_valid,
+                one.raw,
+            ]
+        )
+    tx.executemany(f"INSERT INTO seen VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    same = (
+        "s.wave_number = attempts.wave_number AND s.finding_key = attempts.finding_key AND s.attempt = attempts.attempt"
+    )
+    tx.execute(f"DELETE FROM seen s USING attempts WHERE {same} AND attempts.outcome IS NOT NULL")
+    tx.execute("DELETE FROM observations o USING seen s WHERE o.finding_key = s.finding_key AND o.attempt = s.attempt")
+    tx.execute(
+        """
+        INSERT INTO observations (
+            finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw)
+        SELECT finding_key, attempt, ?, pull_requests, structured_output, output_valid, raw FROM seen
+        """,
+        [tx.now],
+    )
+    assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "end_wanted_at"])
+    tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])

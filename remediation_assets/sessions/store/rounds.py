@@ -1,0 +1,337 @@
+"""Rounds: whether a wave may start, opening its next round, noting that it was collected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType, FindingCategory, Outcome
+from remediation_assets.planning.playbooks import PlaybookText
+from remediation_assets.planning.wave_plan import PlannedWave, find_wave, remember_playbooks
+from remediation_assets.sessions.model import Phase
+from remediation_assets.sessions.rules.gate import describe
+from remediation_assets.sessions.steps.withdraw import closed_findings
+
+from .attempts import NewAttempt, insert_attempt
+from .reviews import Decision
+
+
+class GateClosed(RemediationError):
+    """A wave may not start because the one before it has not passed; the text says what to do."""
+
+
+class PlanIsStale(RemediationError):
+    """A wave's plan is missing or of an older planning; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round as the ledger has it."""
+
+    wave_number: int
+    round: int
+    settled_at: datetime | None
+    collected_at: datetime | None
+
+
+@dataclass(frozen=True)
+class OpenRound:
+    """A round that has not settled; `is_unconfirmed` until a duplicate check has followed an unanswered request."""
+
+    wave: str
+    wave_number: int
+    round: int
+    ignored_gate: bool
+    is_stopped: bool
+    is_unconfirmed: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What opening a round came to: a new one, one that goes on, or nothing to do."""
+
+    round: int
+    is_new: bool
+    attempts: int
+    ignored_gate: bool = False
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How a round is opened: with the run's id, past a closed gate or not, and again after one that was collected."""
+
+    run_id: str
+    ignore_gate: bool = False
+    again: bool = True
+
+
+def open_round(
+    tx: Transaction, wave: str, playbooks: Mapping[FindingCategory, PlaybookText], options: OpenOptions
+) -> Opening:
+    """Open the wave's next round, or go on with the one that is not yet collected.
+
+    A round takes the wave's findings that have not succeeded and that the last scan still has; with none
+    left, or without `again`, a later round is not opened and `attempts` is 0. Raise GateClosed, PlanIsStale
+    or UnknownWave, writing nothing.
+    """
+    planned = find_wave(tx, wave)
+    last = last_round(tx, planned.wave_number)
+    if last and last.collected_at is None:
+        count = tx.scalar(
+            "SELECT count(*) FROM attempts WHERE wave_number = ? AND round = ?", [planned.wave_number, last.round]
+        )
+        return Opening(last.round, is_new=False, attempts=count)
+    if last and not options.again:
+        return Opening(last.round, is_new=False, attempts=0)
+    closed = gate_before(tx, planned)
+    if closed and not options.ignore_gate:
+        raise GateClosed(closed)
+    _check_plan(tx, planned)
+    number = last.round + 1 if last else 1
+    remember_playbooks(tx, playbooks)
+    attempts = _insert_first_attempts(tx, planned, number, playbooks)
+    if attempts == 0 and last:
+        return Opening(last.round, is_new=False, attempts=0)
+    tx.execute(
+        """
+        INSERT INTO rounds (wave_number, round, opened_at, run_id, plan_number, ignored_gate)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
+        [planned.wave_number, number, tx.now, options.run_id, planned.plan_number, bool(closed)],
+    )
+    message = f"{wave} round {number} opened with {attempts} findings"
+    if closed:
+        message += f", overruling the gate: {closed}"
+    tx.record(EventType.WAVE_STARTED, message, wave_number=planned.wave_number, details={"ignored_gate": bool(closed)})
+    return Opening(number, is_new=True, attempts=attempts, ignored_gate=bool(closed))
+
+
+@dataclass(frozen=True)
+class _EarlierWave:
+    wave: str
+    wave_number: int
+    passed: bool | None
+    succeeded: int | None
+    answerable: int | None
+    rate: float | None
+    threshold: float | None
+
+
+def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
+    """Return why the wave may not start: the highest wave below it has not passed. None if it may.
+
+    A wave in which nothing counts, and of which the last scan has left nothing to run, is passed over.
+    """
+    earlier = tx.rows(
+        _EarlierWave,
+        """
+        SELECT w.wave, w.wave_number, g.passed, g.succeeded, g.answerable, g.rate, g.threshold
+        FROM waves w LEFT JOIN last_gate_results g ON g.wave_number = w.wave_number
+        WHERE w.wave_number < ?
+        ORDER BY w.wave_number DESC
+        """,
+        [planned.wave_number],
+    )
+    for before in earlier:
+        if before.passed:
+            return None
+        if before.passed is None or before.succeeded is None or before.answerable is None or before.threshold is None:
+            why, do = f"{before.wave} has not been run to its end", f"run {before.wave} first, or"
+        else:
+            left = unfinished_findings(tx, before.wave_number)
+            if not left and not before.answerable:
+                continue
+            rejected = tx.scalar(
+                "SELECT count(*) FROM session_results WHERE wave_number = ? AND review = ?",
+                [before.wave_number, Decision.REJECTED],
+            )
+            verdict = describe(before.succeeded, before.answerable, before.rate, before.threshold)
+            why = f"{before.wave} has not passed its gate ({verdict})"
+            do = (
+                f"look at its failures, then run {before.wave} again, or"
+                if left
+                else "nothing of it is left to run, so"
+            )
+            if rejected:
+                do = f"{rejected} of it were rejected in review: reopen them and run {before.wave} again, or"
+        return f"{planned.wave} is not started: {why}; {do} overrule with ignore_gate."
+    return None
+
+
+def unfinished_findings(tx: Reader, wave_number: int) -> list[str]:
+    """Load the keys of a wave's findings that have not succeeded, or were reopened, and are not closed."""
+    keys = tx.column(
+        """
+        SELECT finding_key FROM wave_plan p
+        WHERE wave_number = $wave AND NOT EXISTS (
+            FROM reviewed_attempts a
+            WHERE a.finding_key = p.finding_key AND a.wave_number = $wave AND a.outcome = $success
+                AND a.review IS DISTINCT FROM $reopened)
+        ORDER BY position
+        """,
+        {"wave": wave_number, "success": Outcome.SUCCESS, "reopened": Decision.REOPENED},
+    )
+    closed = closed_findings(tx, wave_number, keys)
+    return [key for key in keys if key not in closed]
+
+
+@dataclass(frozen=True)
+class _CategoryCount:
+    category: str
+    findings: int
+
+
+def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
+    """Count by category the findings of a wave that would get a session now, if it were run."""
+    planned = find_wave(reader, wave)
+    last = last_round(reader, planned.wave_number)
+    if last is None:
+        chosen = reader.column("SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number])
+    elif last.collected_at is None:
+        chosen = reader.column(
+            "SELECT finding_key FROM attempt_phases WHERE wave_number = ? AND phase = ?",
+            [planned.wave_number, Phase.PENDING],
+        )
+    else:
+        chosen = unfinished_findings(reader, planned.wave_number)
+    counts = reader.rows(
+        _CategoryCount,
+        """
+        SELECT category, count(*) AS findings FROM normalized_findings WHERE list_contains(?, finding_key)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [chosen],
+    )
+    return {count.category: count.findings for count in counts}
+
+
+def last_round(tx: Reader, wave_number: int) -> Round | None:
+    """Load the wave's last round, None if it was never run."""
+    return tx.one_or_none(
+        Round,
+        "SELECT wave_number, round, settled_at, collected_at FROM last_rounds WHERE wave_number = ?",
+        [wave_number],
+    )
+
+
+def open_rounds(tx: Reader) -> list[OpenRound]:
+    """Load the rounds that have not settled, in the order of their waves."""
+    return tx.rows(
+        OpenRound,
+        """
+        SELECT w.wave, r.wave_number, r.round, r.ignored_gate, r.stopped_at IS NOT NULL AS is_stopped,
+            r.unsure AND r.audited_at IS NULL AS is_unconfirmed
+        FROM rounds r JOIN waves w ON w.wave_number = r.wave_number
+        WHERE r.settled_at IS NULL
+        ORDER BY r.wave_number
+        """,
+    )
+
+
+def is_open(tx: Reader, wave_number: int, number: int) -> bool:
+    """Whether a round has neither settled nor been stopped."""
+    return any((one.wave_number, one.round) == (wave_number, number) and not one.is_stopped for one in open_rounds(tx))
+
+
+def _check_plan(tx: Reader, planned: PlannedWave) -> None:
+    is_complete = tx.scalar(
+        """
+        SELECT (SELECT count(*) FROM wave_findings WHERE wave_number = $number)
+            = (SELECT count(*) FROM wave_plan WHERE wave_number = $number AND plan_number = $plan)
+        """,
+        {"number": planned.wave_number, "plan": planned.plan_number},
+    )
+    if not is_complete:
+        raise PlanIsStale(
+            f"the plan of {planned.wave} is missing or older than its findings; materialize wave_plan first, "
+            "and where that does not help, run plan_waves."
+        )
+
+
+@dataclass(frozen=True)
+class _Next:
+    finding_key: str
+    playbook: str
+    playbook_version: str
+    attempt: int
+
+
+def _insert_first_attempts(
+    tx: Transaction, planned: PlannedWave, number: int, playbooks: Mapping[FindingCategory, PlaybookText]
+) -> int:
+    # A first round runs what was planned; a later one uses the playbooks as they are now, because whoever runs a
+    # failed wave again has most likely improved them.
+    current = {playbook.name: playbook.version for playbook in playbooks.values()} if number > 1 else {}
+    chosen = tx.rows(
+        _Next,
+        """
+        SELECT p.finding_key, p.playbook, p.playbook_version, coalesce(max(a.attempt), 0) + 1 AS attempt
+        FROM wave_plan p LEFT JOIN attempts a ON a.finding_key = p.finding_key
+        WHERE p.wave_number = ? AND list_contains(?, p.finding_key)
+        GROUP BY p.finding_key, p.playbook, p.playbook_version, p.position
+        ORDER BY p.position
+        """,
+        [planned.wave_number, unfinished_findings(tx, planned.wave_number)],
+    )
+    for one in chosen:
+        insert_attempt(
+            tx,
+            NewAttempt(
+                finding_key=one.finding_key,
+                attempt=one.attempt,
+                wave_number=planned.wave_number,
+                round=number,
+                is_retry=False,
+                playbook=one.playbook,
+                playbook_version=current.get(one.playbook, one.playbook_version),
+                created_at=tx.now,
+            ),
+        )
+    return len(chosen)
+
+
+def mark_stopped(tx: Transaction, stopped: OpenRound) -> None:
+    """Note that a person has stopped a round: nothing of it is dispatched or retried any more."""
+    tx.execute(
+        "UPDATE rounds SET stopped_at = ? WHERE wave_number = ? AND round = ?",
+        [tx.now, stopped.wave_number, stopped.round],
+    )
+
+
+def mark_settled(tx: Transaction, settled: OpenRound) -> None:
+    """Note that a round has its verdict."""
+    tx.execute(
+        "UPDATE rounds SET settled_at = ? WHERE wave_number = ? AND round = ?",
+        [tx.now, settled.wave_number, settled.round],
+    )
+
+
+def mark_collected(tx: Transaction, wave_number: int) -> None:
+    """Note that the wave's settled rounds have been materialized as results."""
+    tx.execute(
+        """
+        UPDATE rounds SET collected_at = ?
+        WHERE wave_number = ? AND settled_at IS NOT NULL AND collected_at IS NULL
+        """,
+        [tx.now, wave_number],
+    )
+
+
+@dataclass(frozen=True)
+class Uncollected:
+    """A round that has settled and that nobody has collected."""
+
+    wave: str
+    round: int
+
+
+def uncollected(tx: Reader) -> list[Uncollected]:
+    """Load the last uncollected round of each wave that has one."""
+    return tx.rows(
+        Uncollected,
+        """
+        SELECT w.wave, max(r.round) AS round FROM rounds r JOIN waves w USING (wave_number)
+        WHERE r.settled_at IS NOT NULL AND r.collected_at IS NULL GROUP BY w.wave ORDER BY w.wave
+        """,
+    )

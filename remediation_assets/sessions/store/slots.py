@@ -1,0 +1,90 @@
+"""Slots: how many sessions may be, by our own limit and by the account's, and giving parked ones up.
+
+The account's limit is not told anywhere. It is learned from refusals, and counts every session that
+has not been ended: Devin keeps the slot of one that has finished.
+"""
+
+from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import EventType, Outcome
+from remediation_assets.sessions.model import Phase
+from remediation_assets.sessions.policy import Policy
+
+# Sessions that take a slot of the account: created or perhaps created, and not known to be terminated.
+_OCCUPYING = """
+claimed_at IS NOT NULL AND session_ended_at IS NULL AND outcome IS DISTINCT FROM 'refused'
+AND outcome IS DISTINCT FROM 'vanished' AND (outcome IS NULL OR session_id IS NOT NULL)
+"""
+
+
+def free_slots(tx: Reader, policy: Policy) -> int:
+    """Return how many more sessions may be started; one, to try it, if the account's limit is reached."""
+    ours = max(0, policy.max_parallel_sessions - count_open(tx))
+    cap = session_cap(tx)
+    return ours if cap is None else min(ours, max(1, cap - occupied_slots(tx)))
+
+
+def count_open(tx: Reader) -> int:
+    """Count the attempts that are claimed or live: those that our own limit bounds."""
+    return int(tx.scalar("SELECT count(*) FROM attempt_phases WHERE phase IN (?, ?)", [Phase.CLAIMED, Phase.LIVE]))
+
+
+def occupied_slots(tx: Reader) -> int:
+    """Count our sessions that the account counts."""
+    duplicates = "(SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL)"
+    return int(tx.scalar(f"SELECT count(*) + {duplicates} FROM attempts WHERE {_OCCUPYING}"))
+
+
+def session_cap(tx: Reader) -> int | None:
+    """Return the account's limit as far as it is known."""
+    cap = tx.scalar("SELECT session_cap FROM state")
+    return None if cap is None else int(cap)
+
+
+def learn_refusal(tx: Transaction) -> None:
+    """Note that the account refused another session beside those that it has of ours."""
+    tx.execute("UPDATE state SET session_cap = ?", [max(1, occupied_slots(tx))])
+
+
+def learn_acceptance(tx: Transaction) -> None:
+    """Note that the account accepted a session although its limit was thought to be reached."""
+    tx.execute("UPDATE state SET session_cap = ? WHERE session_cap < ?", [occupied_slots(tx)] * 2)
+
+
+def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
+    """Mark parked successes to be terminated, the oldest first, if `pending` attempts lack the account's slots.
+
+    Until then they stay, so that Devin can answer to a review of its pull request.
+    """
+    cap = session_cap(tx)
+    if policy.release_sessions != "when_needed" or cap is None:
+        return
+    wanted = min(pending, max(0, policy.max_parallel_sessions - count_open(tx)))
+    terminating = int(
+        tx.scalar(
+            """
+            SELECT count(*) FROM attempts
+            WHERE end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL
+            """
+        )
+    )
+    lacking = wanted - max(0, cap - occupied_slots(tx)) - terminating
+    if lacking <= 0:
+        return
+    # Chosen first and updated then, without RETURNING: PostgreSQL reached through DuckDB has none.
+    chosen = tx.execute(
+        """
+        SELECT finding_key, attempt FROM attempts
+        WHERE outcome = ? AND end_wanted_at IS NULL AND session_ended_at IS NULL AND session_id IS NOT NULL
+        ORDER BY completed_at, finding_key LIMIT ?
+        """,
+        [Outcome.SUCCESS, lacking],
+    ).fetchall()
+    tx.executemany(
+        "UPDATE attempts SET end_wanted_at = ? WHERE finding_key = ? AND attempt = ?",
+        [(tx.now, finding_key, number) for finding_key, number in chosen],
+    )
+    if chosen:
+        tx.record(
+            EventType.SESSIONS_RELEASED,
+            f"{len(chosen)} parked sessions are given up, for {pending} attempts wait and the account takes {cap}",
+        )

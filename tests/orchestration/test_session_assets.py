@@ -1,0 +1,273 @@
+"""Waves on the simulator, as Dagster runs them: dispatch, results, gate and refusal."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.orchestration.assets.sessions import IGNORED_GATE_TAG
+
+# Seeds whose outcome for the first five findings of the sample is known.
+ALL_SUCCEED = "100"
+GATE_FAILS_THEN_MENDS = "1003"
+ONE_STAYS_FAILED = "1045"
+
+Execute = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("planned")
+
+
+@pytest.fixture
+def planned(execute: Execute) -> None:
+    assert execute("plan_waves").success
+
+
+@pytest.fixture
+def sessions_at_devin(home: Path) -> Callable[[], int]:
+    def count() -> int:
+        world = home / "data" / "simulator.sqlite"
+        if not world.exists():
+            return 0
+        with sqlite3.connect(world) as connection:
+            return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+    return count
+
+
+@pytest.fixture
+def seed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    return lambda value: monkeypatch.setenv("MOCK_SEED", value)
+
+
+@pytest.fixture
+def logged_by(instance: dg.DagsterInstance) -> Callable[[Any], list[str]]:
+    def read(finished: Any) -> list[str]:
+        entries = instance.all_logs(finished.result.run_id)
+        return [entry.user_message for entry in entries if entry.dagster_event is None]
+
+    return read
+
+
+def test_a_wave_runs_to_its_passed_gate(
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+) -> None:
+    seed(ALL_SUCCEED)
+    finished = execute("remediate_wave", "wave-0001")
+    assert finished.success
+    assert sessions_at_devin() == 5
+    metadata = finished.metadata("session_results")
+    assert (metadata["dagster/partition_row_count"], metadata["succeeded"], metadata["pull requests"]) == (5, 5, 5)
+    assert finished.metadata("devin_sessions")["new sessions"] == 5
+
+
+def test_the_gate_reports_the_wave_of_its_partition(execute: Execute, seed: Callable[[str], None]) -> None:
+    seed(ALL_SUCCEED)
+    (evaluation,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
+    assert evaluation.passed
+    # Partitioned checks are a preview API: without this the gate of one wave would clear another's.
+    assert evaluation.partition == "wave-0001"
+    assert evaluation.description == (
+        "wave-0001: 5 of 5 succeeded, 100%, needed 70%. "
+        "wave-0002 may start: launch dispatch_wave or remediate_wave for it."
+    )
+
+
+def test_the_gate_tells_a_person_everything(execute: Execute, seed: Callable[[str], None]) -> None:
+    seed(GATE_FAILS_THEN_MENDS)
+    (failed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
+    told = {name: value.value for name, value in failed.metadata.items()}
+    assert told["what to do"] == "Look at the failures, then run wave-0001 again."
+    assert (told["success rate"], told["threshold"], told["95 % interval"]) == (0.6, 0.7, "23% to 88%")
+    assert (told["outcome success"], told["outcome failed"], told["counted"]) == (3, 2, 5)
+    rows = str(told["not succeeded"]).splitlines()
+    assert rows[0] == r"| finding\_id | outcome | review | attempt | reason | session | pull\_request |"
+    assert len(rows) == 4
+    assert all("[session](<https://app.devin.ai/sessions/" in row for row in rows[2:])
+    (passed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
+    history = passed.metadata["history"]
+    assert isinstance(history, dg.TableMetadataValue)
+    assert [(row.data["round"], row.data["passed"]) for row in history.records] == [("1", "False"), ("2", "True")]
+
+
+def test_a_wave_that_overruled_its_gate_leaves_a_trace(
+    execute: Execute, ledger: Ledger, instance: dg.DagsterInstance
+) -> None:
+    finished = execute("remediate_wave", "wave-0002", devin_sessions={"ignore_gate": True})
+    run = instance.get_run_by_id(finished.result.run_id)
+    assert run is not None
+    assert run.tags[IGNORED_GATE_TAG] == "wave-0002"
+    with ledger.transaction() as tx:
+        assert tx.execute("SELECT ignored_gate FROM gate_results").fetchall() == [(True,)]
+
+
+def test_results_carry_numbers_that_plot_and_links_to_follow(execute: Execute, seed: Callable[[str], None]) -> None:
+    seed(ALL_SUCCEED)
+    told = execute("remediate_wave", "wave-0001").metadata("session_results")
+    assert (told["success rate"], told["pull requests"], told["sessions"]) == (1.0, 5, 5)
+    assert told["ACUs"] > 0
+    assert told["ACUs per success"] == pytest.approx(told["ACUs"] / 5)
+    assert told["minutes to a pull request (median)"] > 0
+    assert str(told["links"]).count("[pull\\_request](<https://git.example.com/") == 5
+    assert str(told["links"]).count("[session](<https://app.devin.ai/sessions/") == 5
+    columns = {column.name: column.type for column in told["dagster/column_schema"].columns}
+    assert (columns["outcome"], columns["attempt"]) == ("VARCHAR", "INTEGER")
+    assert told["dagster/table_name"] == "remediation.main.session_results"
+
+
+def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
+    execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+) -> None:
+    seed(ALL_SUCCEED)
+    execute("remediate_wave", "wave-0001")
+    logged = logged_by(execute("collect_wave", "wave-0001"))
+    with ledger.transaction() as tx:
+        events = [row[0] for row in tx.execute("SELECT message FROM session_events ORDER BY event_id").fetchall()]
+    assert [line for line in logged if line in events] == events
+
+
+def test_a_run_that_waits_tells_each_change_once(
+    execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
+) -> None:
+    seed(ALL_SUCCEED)
+    logged = logged_by(execute("remediate_wave", "wave-0001"))
+    with ledger.transaction() as tx:
+        events = [row[0] for row in tx.execute("SELECT message FROM session_events ORDER BY event_id").fetchall()]
+    assert [line for line in logged if line in events] == events
+
+
+def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+) -> None:
+    seed(GATE_FAILS_THEN_MENDS)
+    finished = execute("remediate_wave", "wave-0001")
+    assert not finished.success
+    (evaluation,) = finished.result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert "3 of 5 succeeded, 60%, needed 70%" in (evaluation.description or "")
+    refused = execute("remediate_wave", "wave-0002")
+    assert refused.reason.startswith("wave-0002 is not started: wave-0001 has not passed its gate (3 of 5")
+    # A round that misses its gate is not retried, and nothing was started for the next wave.
+    assert sessions_at_devin() == 5
+
+
+def test_a_wave_is_refused_while_the_one_before_has_not_been_run(
+    execute: Execute, sessions_at_devin: Callable[[], int]
+) -> None:
+    finished = execute("remediate_wave", "wave-0002")
+    assert "wave-0001 has not been run to its end" in finished.reason
+    assert sessions_at_devin() == 0
+
+
+def test_ignoring_the_gate_starts_the_wave_and_leaves_a_trace(execute: Execute, ledger: Ledger) -> None:
+    finished = execute("dispatch_wave", "wave-0002", devin_sessions={"ignore_gate": True})
+    assert finished.metadata("devin_sessions")["gate overruled"] is True
+    execute("collect_wave", "wave-0002")
+    with ledger.transaction() as tx:
+        assert tx.execute("SELECT wave, ignored_gate FROM gate_results").fetchall() == [("wave-0002", True)]
+
+
+def test_running_a_failed_wave_again_takes_only_what_did_not_succeed(
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+) -> None:
+    seed(GATE_FAILS_THEN_MENDS)
+    execute("remediate_wave", "wave-0001")
+    again = execute("remediate_wave", "wave-0001")
+    assert again.success
+    assert again.metadata("devin_sessions")["round"] == 2
+    assert sessions_at_devin() == 5 + 2
+    assert execute("dispatch_wave", "wave-0002").success
+
+
+def test_failures_of_a_passing_wave_are_retried(execute: Execute, seed: Callable[[str], None], ledger: Ledger) -> None:
+    seed(ONE_STAYS_FAILED)
+    finished = execute("remediate_wave", "wave-0001")
+    assert finished.success
+    with ledger.transaction() as tx:
+        rows = tx.execute("SELECT attempt, outcome FROM session_results WHERE outcome != 'success'").fetchall()
+    assert rows == [(3, "failed")]
+
+
+def test_a_wave_that_succeeded_starts_nothing_when_run_again(
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+) -> None:
+    seed(ALL_SUCCEED)
+    execute("remediate_wave", "wave-0001")
+    again = execute("remediate_wave", "wave-0001")
+    assert again.success
+    assert again.metadata("devin_sessions")["new sessions"] == 0
+    assert sessions_at_devin() == 5
+
+
+def test_a_round_that_is_not_collected_goes_on_without_spending_anew(
+    execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
+) -> None:
+    seed(ALL_SUCCEED)
+    execute("dispatch_wave", "wave-0001")
+    assert sessions_at_devin() == 5
+    assert execute("remediate_wave", "wave-0001").success
+    assert sessions_at_devin() == 5
+
+
+def test_dispatch_and_collect_make_the_same_results(execute: Execute, seed: Callable[[str], None]) -> None:
+    seed(ALL_SUCCEED)
+    assert execute("dispatch_wave", "wave-0001").success
+    collected = execute("collect_wave", "wave-0001")
+    assert collected.success
+    assert collected.metadata("session_results")["succeeded"] == 5
+
+
+@pytest.mark.parametrize("job", ["remediate_wave", "dispatch_wave", "collect_wave"])
+def test_an_unknown_wave_is_an_error_before_any_session_is_started(
+    execute: Execute, sessions_at_devin: Callable[[], int], job: str
+) -> None:
+    finished = execute(job, "wave-0099")
+    assert "wave-0099 is not a wave of the plan (there are 4 waves" in finished.reason
+    assert sessions_at_devin() == 0
+
+
+@pytest.mark.parametrize("job", ["remediate_wave", "collect_wave"])
+def test_a_run_without_a_wave_says_how_to_name_one(execute: Execute, job: str) -> None:
+    assert "The run names no wave; launch it for a partition" in execute(job).reason
+
+
+def test_a_wave_that_only_the_ledger_knows_is_registered_where_it_is_needed(
+    execute: Execute, instance: dg.DagsterInstance, seed: Callable[[str], None]
+) -> None:
+    seed(ALL_SUCCEED)
+    instance.delete_dynamic_partition("wave", "wave-0001")
+    assert execute("remediate_wave", "wave-0001").success
+    assert instance.has_dynamic_partition("wave", "wave-0001")
+
+
+def test_collecting_a_wave_that_was_never_dispatched_says_so(execute: Execute) -> None:
+    assert "wave-0001 has never been dispatched" in execute("collect_wave", "wave-0001").reason
+
+
+def test_a_stale_plan_is_not_dispatched(execute: Execute, sessions_at_devin: Callable[[], int]) -> None:
+    execute("dispatch_wave", "wave-0001", assets=["wave_plan"])
+    execute("plan_waves", waves={"wave_size": 3})
+    finished = execute("dispatch_wave", "wave-0001", assets=["devin_sessions"])
+    assert "materialize wave_plan first" in finished.reason
+    assert sessions_at_devin() == 0
+
+
+def test_an_empty_wave_does_not_pass_its_gate(execute: Execute, ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("DELETE FROM wave_findings WHERE wave_number = 1")
+    finished = execute("remediate_wave", "wave-0001")
+    assert not finished.success
+    (evaluation,) = finished.result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert "no outcome that counts" in (evaluation.description or "")
+
+
+def test_live_results_never_mix_with_mock_ones(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_MODE", "false")
+    monkeypatch.setenv("DEVIN_API_KEY", "cog_canary")
+    reason = execute("remediate_wave", "wave-0001").reason
+    assert "holds mock results of simulator, not live results of https://api.devin.ai" in reason
+    assert "canary" not in reason
