@@ -1,6 +1,6 @@
-"""The client that the settings ask for: live, of a simulator elsewhere, or of one in this process.
+"""What the settings ask for: the client, over the real or the simulated wire, and the ledger with its state file.
 
-The only place in this package that reads settings.
+The only place that turns settings into either; nothing is sent or opened here.
 """
 
 import logging
@@ -9,6 +9,8 @@ import stamina.instrumentation
 from pydantic import SecretStr
 
 from remediation_assets.devin.client import DevinClient
+from remediation_assets.ledger.ledger import Ledger, Stamp
+from remediation_assets.reports.batch_run import StateFile
 from remediation_assets.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,22 @@ def connect(settings: Settings) -> DevinClient:
 
     transport = SimulatorTransport(open_world(settings))
     return DevinClient(api_key=key, origin="http://simulator", version=version, transport=transport)
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Return the ledger in the settings' data directory; nothing is opened or created yet."""
+    in_process = settings.simulates_in_process
+    return Ledger(
+        settings.data_dir,
+        Stamp(
+            mode="mock" if settings.mock_mode else "live",
+            api_origin="simulator" if in_process else settings.api_origin,
+            org_id="" if in_process else settings.devin_org_id,
+        ),
+        lock_timeout=settings.ledger_lock_timeout_seconds,
+        publish_interval=settings.publish_interval_seconds,
+        export=StateFile(settings.state_path) if settings.state_path else None,
+    )
 
 
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:

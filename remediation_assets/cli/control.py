@@ -8,11 +8,10 @@ from typing import TypeVar
 
 import click
 
-from remediation_assets.connect import connect
+from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.sessions.notifications import announce_events
 from remediation_assets.sessions.policy import Policy

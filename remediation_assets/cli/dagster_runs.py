@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import held
 from remediation_assets.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import click
 
-from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.connect import open_ledger
 from remediation_assets.settings import load_settings
 
 from .output import ExampleCommand, told_to_people

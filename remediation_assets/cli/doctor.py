@@ -11,13 +11,12 @@ from pathlib import Path
 
 import click
 
-from remediation_assets.connect import connect
+from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.errors import DevinError, Unavailable
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute, findings_files
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.reports.waves import totals
 from remediation_assets.sessions.model import ledger_tag

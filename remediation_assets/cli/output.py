@@ -10,11 +10,11 @@ from typing import Any, NoReturn, ParamSpec
 import click
 from rich.console import Console
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.reports.waves import totals, waves_around_the_work
 from remediation_assets.settings import CHECKOUT, Settings, load_settings
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import for_csv, plain
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 
 from .output import ExampleCommand, told_to_people

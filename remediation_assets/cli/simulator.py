@@ -3,7 +3,7 @@
 import click
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import held
 from remediation_assets.settings import load_settings
 
 from .dagster_runs import (

@@ -10,11 +10,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.devin.client import creation_body
 from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave

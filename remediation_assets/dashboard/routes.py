@@ -22,9 +22,9 @@ from remediation_assets.clock import utc_now
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import is_plain_url, plain
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.state_file import load_batch_run
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.reports import pages
+from remediation_assets.reports.batch_run import load_batch_run
 from remediation_assets.reports.waves import wave_states, waves_around_the_work
 from remediation_assets.sessions.store import reviews
 from remediation_assets.sessions.store.reviews import Decision, NotReviewable, Review

@@ -15,13 +15,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from . import publish, schema, state_file
+from remediation_assets.locks import LockHeld, LockUnusable, held
+
+from . import publish, schema
 from .errors import LedgerBusy, LedgerMismatch, LedgerTooNew, LedgerUnusable, NothingPublished, TransactionLost
-from .locks import held
 from .transaction import Journal, Reader, Transaction
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,27 @@ class Stamp:
         )
 
 
+class Export(Protocol):
+    """A file that is written from the ledger whenever results are published; the ledger does not know what is in it."""
+
+    @property
+    def name(self) -> str:
+        """Return what a warning calls it, with the setting that names its path."""
+        ...
+
+    def is_stale(self, ledger: Path) -> bool:
+        """Whether the ledger has changed since the file was written."""
+        ...
+
+    def render(self, reader: Reader) -> bytes:
+        """Return the file's content."""
+        ...
+
+    def write(self, ledger: Path, content: bytes) -> None:
+        """Replace the file; raise OSError."""
+        ...
+
+
 class Ledger:
     """The ledger in a data directory, made on first use."""
 
@@ -55,7 +78,7 @@ class Ledger:
         *,
         lock_timeout: float = 60.0,
         publish_interval: float = 5.0,
-        state_path: Path | None = None,
+        export: Export | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.path = data_dir / "ledger.duckdb"
@@ -63,7 +86,7 @@ class Ledger:
         self._stamp = stamp
         self._lock_timeout = lock_timeout
         self._publish_interval = publish_interval
-        self._state_path = state_path
+        self._export = export
         self._publish_seconds = 0.0
         self._id = ""
         self._organisation = ""
@@ -154,14 +177,14 @@ class Ledger:
         try:
             if not force and publish.age_seconds(self.published_path) < least:
                 return False
-            if not publish.is_stale(self.path, self.published_path) and not self._state_file_is_stale():
+            if not publish.is_stale(self.path, self.published_path) and not self._export_is_stale():
                 return False
             with self._locked():
                 started = time.monotonic()
                 self._fold_write_ahead_log()
                 replaced = publish.publish(self.path, self.published_path)
-                if replaced and self._state_path:
-                    self._write_state_file(self._state_path)
+                if replaced and self._export:
+                    self._write_export(self._export)
                 self._publish_seconds = time.monotonic() - started
         except OSError as error:
             raise _unusable(self.data_dir, error) from None
@@ -198,9 +221,15 @@ class Ledger:
     def _locked(self) -> Iterator[None]:
         self._make_folder()
         with ExitStack() as stack:
-            # Two locks in a row make waiting fair: only the first in the queue waits for the ledger itself.
-            with held(self.data_dir / "queue.lock", timeout=self._lock_timeout):
-                stack.enter_context(held(self.data_dir / "ledger.lock", timeout=self._lock_timeout))
+            try:
+                # Two locks in a row make waiting fair: only the first in the queue waits for the ledger itself. With
+                # one lock, whoever polls it most often gets it, and others starve.
+                with held(self.data_dir / "queue.lock", timeout=self._lock_timeout):
+                    stack.enter_context(held(self.data_dir / "ledger.lock", timeout=self._lock_timeout))
+            except LockHeld as error:
+                raise LedgerBusy(str(error)) from None
+            except LockUnusable as error:
+                raise LedgerUnusable(str(error)) from error
             yield
 
     def _make_folder(self) -> None:
@@ -251,23 +280,23 @@ class Ledger:
             with suppress(duckdb.IOException):  # a foreign program is writing: stay stale
                 duckdb.connect(str(self.path)).close()
 
-    def _state_file_is_stale(self) -> bool:
-        return self._state_path is not None and state_file.is_stale(self.path, self._state_path)
+    def _export_is_stale(self) -> bool:
+        return self._export is not None and self._export.is_stale(self.path)
 
-    def _write_state_file(self, path: Path) -> None:
-        """Write it from the ledger; where that fails, say so: publishing never fails with it, and tries again."""
+    def _write_export(self, export: Export) -> None:
+        """Write the export from the ledger; a failure is a warning, because publishing never fails with it."""
         try:
             connection = self._open()
             try:
                 connection.execute("SET TimeZone = 'UTC'")
-                batch_run = state_file.load_batch_run(Reader(connection))
+                content = export.render(Reader(connection))
             finally:
                 connection.close()
-            state_file.write(self.path, path, batch_run)
+            export.write(self.path, content)
         except OSError as error:
-            logger.warning("STATE_FILE_PATH=%s cannot be written (%s); name another path.", path, error.strerror)
+            logger.warning("%s cannot be written (%s); name another path.", export.name, error.strerror)
         except Exception:  # whatever is in the ledger must not keep people from the published results
-            logger.warning("STATE_FILE_PATH=%s could not be written this time.", path, exc_info=True)
+            logger.warning("%s could not be written this time.", export.name, exc_info=True)
 
     def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
         """Put a ledger in place that is built whole under another name.

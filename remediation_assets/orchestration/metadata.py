@@ -18,9 +18,9 @@ from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.waves import Plan
 from remediation_assets.reports.scans import RowCounts
 from remediation_assets.reports.waves import WaveResults
+from remediation_assets.sessions.model import Hold
 from remediation_assets.sessions.store.attempts import AttemptCounts
 from remediation_assets.sessions.store.gate_results import GateResult
-from remediation_assets.sessions.store.holds import Hold
 
 OWNERS = ["team:security"]
 

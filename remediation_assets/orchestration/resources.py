@@ -5,11 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from remediation_assets.connect import connect
+from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings, SettingsError, load_settings
 

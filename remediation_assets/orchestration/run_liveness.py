@@ -13,8 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from remediation_assets.ledger.errors import LedgerBusy, LedgerError
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import LockHeld, LockUnusable, held
 
 PROCESS_TAG = "remediation/process"
 
@@ -52,7 +51,7 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(path, timeout=0))
-        except (LedgerError, OSError):
+        except (LockHeld, LockUnusable, OSError):
             # Another process of the same run holds it; or the folder cannot be used, which the first asset tells.
             yield
             return
@@ -78,7 +77,7 @@ def report_dead_runs(
                     process = run.tags.get(PROCESS_TAG, "its process")
                     message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
                     told += _report(instance, run, message)
-            except LedgerBusy:
+            except LockHeld:
                 continue
             _forget(path)
         elif (

@@ -1,4 +1,4 @@
-"""What the engine works on: attempts, the phases they pass through, and the tags that name their sessions at Devin.
+"""What the engine works on: attempts and their phases, holds, and the tags that name sessions at Devin.
 
 Shapes only. What is decided about them is in the rules; how they are stored is in the store.
 """
@@ -80,6 +80,56 @@ class Attempt:
     def label(self) -> str:
         """Return the attempt's name for people."""
         return f"{self.finding_id} attempt {self.attempt}"
+
+
+class HoldKind(StrEnum):
+    """Why dispatching is paused; the words are stored."""
+
+    RATE_LIMIT = "rate_limit"
+    CONCURRENCY = "concurrency"
+    QUOTA = "quota"
+    CREDENTIALS = "credentials"
+    PERMISSION = "permission"
+    REFUSALS = "refusals"
+    PERSON = "person"
+
+
+BACKS_OFF = (HoldKind.RATE_LIMIT, HoldKind.CONCURRENCY)
+"""Holds that end by themselves, later each time."""
+
+FOR_A_PERSON = (HoldKind.REFUSALS, HoldKind.PERSON)
+"""Holds that nothing but `remediate resume` lifts."""
+
+PROBED_BY_AN_ATTEMPT = (HoldKind.QUOTA, HoldKind.PERMISSION)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A standing hold."""
+
+    hold_id: int
+    kind: HoldKind
+    reason: str
+    set_at: datetime
+    ends_at: datetime | None
+    probe_at: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        """Return what it waits for, as a clause with its end."""
+        if self.ends_at:
+            return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {self.reason}"
+        if self.kind in FOR_A_PERSON:
+            return f"dispatching is on hold ({self.kind}) until `remediate resume`: {self.reason}"
+        return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {self.reason}"
+
+    def admits(self, now: datetime) -> int | None:
+        """Return how many attempts it lets through now; None for any number."""
+        if self.ends_at is not None:
+            return 0 if now < self.ends_at else None
+        if self.kind not in PROBED_BY_AN_ATTEMPT:
+            return 0
+        return 0 if self.probe_at is None or now < self.probe_at else 1
 
 
 def attempt_tag(finding_key: str, attempt: int) -> str:

@@ -24,12 +24,12 @@ from remediation_assets.clock import Clock, utc_now
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import DevinError, Forbidden, NotAuthorised, QuotaExhausted
 from remediation_assets.errors import RemediationError
-from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.locks import held
 from remediation_assets.ledger.transaction import Journal
+from remediation_assets.locks import LockHeld, held
 from remediation_assets.models import EventType
 from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.sessions.model import Hold, HoldKind
 from remediation_assets.sessions.steps.dispatch import POST_DEADLINE_SECONDS, dispatch
 from remediation_assets.sessions.steps.poll import poll
 from remediation_assets.sessions.steps.resume import resume_sessions
@@ -40,8 +40,6 @@ from remediation_assets.sessions.steps.withdraw import withdraw_closed
 from remediation_assets.sessions.store.attempts import claimable
 from remediation_assets.sessions.store.events import events_since, newest_event
 from remediation_assets.sessions.store.holds import (
-    Hold,
-    HoldKind,
     credentials_probe_due,
     lift,
     postpone_credentials_probe,
@@ -99,7 +97,7 @@ async def advance(
     with ExitStack() as lock:
         try:
             lock.enter_context(held(ledger.data_dir / "advance.lock", timeout=0))
-        except LedgerBusy as busy:
+        except LockHeld as busy:
             return Step(busy=str(busy))
         try:
             ledger.belong_to(await devin.org_id())

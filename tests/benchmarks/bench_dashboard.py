@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.connect import open_ledger
 from remediation_assets.settings import Settings
 from tests.benchmarks.figures import Figure
 from tests.support import synthetic_ledger

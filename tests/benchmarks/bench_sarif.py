@@ -33,7 +33,7 @@ from pathlib import Path
 from remediation_assets.findings.intake.validate import Rules
 from remediation_assets.findings.source_context import ScanRequest
 from remediation_assets.findings.intake.scan import scan_files
-from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.connect import open_ledger
 from remediation_assets.settings import load_settings
 from tests.benchmarks.findings_steps import peak_mb
 ledger = open_ledger(load_settings())

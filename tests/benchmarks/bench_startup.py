@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.connect import open_ledger
 from remediation_assets.settings import Settings
 from tests.benchmarks.figures import Figure
 from tests.support import synthetic_ledger

@@ -41,7 +41,7 @@ def pipeline(source: Path, folder: Path) -> dict[str, float]:
 
 def looking() -> dict[str, float]:
     """Plan one wave's sessions, and look at everything as `remediate status` does."""
-    from remediation_assets.ledger.opening import open_ledger
+    from remediation_assets.connect import open_ledger
     from remediation_assets.planning.playbooks import read_playbooks
     from remediation_assets.planning.wave_plan import plan_sessions
     from remediation_assets.reports.waves import totals, waves_around_the_work

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from remediation_assets.cli import main
+from remediation_assets.connect import open_ledger
 from remediation_assets.escape import for_csv
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import load_settings
 from tests.support import synthetic_ledger
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.findings.intake.scan import scan_files
 from remediation_assets.findings.intake.validate import Rules
 from remediation_assets.findings.rank import normalize, prioritize
 from remediation_assets.findings.source_context import ScanRequest
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.ledger.transaction import Journal
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import httpx
 
-from remediation_assets.ledger.opening import open_ledger
+from remediation_assets.connect import open_ledger
 from remediation_assets.sessions.model import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
 from tests.end_to_end.run_wave import POINTS

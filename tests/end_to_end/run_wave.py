@@ -11,12 +11,11 @@ import signal
 import sys
 from typing import Any
 
-from remediation_assets.connect import connect
+from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.ledger import publish, schema
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions import reconcile as steps
 from remediation_assets.sessions.policy import Policy

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.ledger.errors import LedgerMismatch
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings
 
 MOCK: dict[str, Any] = {}

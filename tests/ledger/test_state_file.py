@@ -9,6 +9,7 @@ import pytest
 
 from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import BatchRun, Outcome
+from remediation_assets.reports.batch_run import StateFile
 from remediation_assets.settings import Settings
 from tests.support.worker import Worker
 
@@ -24,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(tmp_path: Path, stamp: Stamp, path: Path) -> Ledger:
-    return Ledger(tmp_path / "data", stamp, lock_timeout=10.0, publish_interval=3600.0, state_path=path)
+    return Ledger(tmp_path / "data", stamp, lock_timeout=10.0, publish_interval=3600.0, export=StateFile(path))
 
 
 def read(path: Path) -> BatchRun:

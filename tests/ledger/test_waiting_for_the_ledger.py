@@ -7,7 +7,7 @@ import pytest
 
 from remediation_assets.ledger.errors import LedgerBusy
 from remediation_assets.ledger.ledger import Ledger, Stamp
-from remediation_assets.ledger.locks import held, holder_of
+from remediation_assets.locks import LockHeld, held, holder_of
 from tests.support.processes import running
 
 HOLD_LEDGER = """
@@ -112,7 +112,7 @@ def test_a_lock_that_is_held_is_told_at_once_where_nobody_wants_to_wait(ledger: 
     path = ledger.data_dir / "some.lock"
     with (
         held(path, timeout=0),
-        pytest.raises(LedgerBusy, match=r"some\.lock is held by process"),
+        pytest.raises(LockHeld, match=r"some\.lock is held by process"),
         held(path, timeout=0),
     ):
         pytest.fail("held twice")

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.orchestration.resources import Pipeline
 from remediation_assets.settings import load_settings
 

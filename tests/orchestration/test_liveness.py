@@ -22,7 +22,7 @@ from tests.support.processes import running
 HOLD_FOR_EVER = """
 import sys
 from pathlib import Path
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import held
 with held(Path(sys.argv[1]), timeout=5):
     print("ready", flush=True)
     sys.stdin.read()

@@ -9,7 +9,7 @@ import pytest
 
 from remediation_assets.definitions import defs
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import held
 from remediation_assets.orchestration import checks
 from remediation_assets.orchestration.sensors import run_requests
 from remediation_assets.orchestration.sensors.devin_sessions import devin_session_sensor

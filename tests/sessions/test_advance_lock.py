@@ -11,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from remediation_assets.ledger.errors import LedgerBusy
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import LockHeld, held
 from remediation_assets.sessions.reconcile import advance
 from tests.support.worker import Worker
 
@@ -23,7 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import LockHeld, held
 with held(Path(sys.argv[1]), timeout=5):
     print("held", flush=True)
     sys.stdin.read()
@@ -146,7 +145,7 @@ def is_held(lock: Path) -> bool:
     try:
         with held(lock, timeout=0):
             return False
-    except LedgerBusy:
+    except LockHeld:
         return True
 
 

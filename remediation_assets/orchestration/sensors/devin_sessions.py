@@ -4,9 +4,9 @@ import asyncio
 
 import dagster as dg
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.orchestration.jobs import collect_wave, dispatch_wave
 from remediation_assets.orchestration.resources import Pipeline
 from remediation_assets.orchestration.run_liveness import UNFINISHED, report_dead_runs

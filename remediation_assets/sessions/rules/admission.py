@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from remediation_assets.sessions.model import Attempt
-from remediation_assets.sessions.store.holds import Hold, HoldKind
+from remediation_assets.sessions.model import Attempt, Hold, HoldKind
 
 CHUNK = 4
 """Attempts claimed at a time: what a death between claim and record can leave behind."""

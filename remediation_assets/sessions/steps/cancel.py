@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, Outcome
 from remediation_assets.planning.wave_plan import find_wave
-from remediation_assets.sessions.model import Phase
+from remediation_assets.sessions.model import FOR_A_PERSON, HoldKind, Phase
 from remediation_assets.sessions.store.attempts import open_of_round, update_attempt
-from remediation_assets.sessions.store.holds import FOR_A_PERSON, HoldKind, lift, probe_at_once, set_hold
+from remediation_assets.sessions.store.holds import lift, probe_at_once, set_hold
 from remediation_assets.sessions.store.rounds import mark_stopped, open_rounds
 
 from .terminate import end_attempt

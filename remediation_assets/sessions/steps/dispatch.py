@@ -17,18 +17,17 @@ from remediation_assets.devin.errors import AccountProblem, ConcurrencyCap, NotF
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.escape import is_plain_url
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.locks import this_process
 from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.locks import this_process
 from remediation_assets.models import EventType, Outcome, SessionStatus
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.waves import freeze_waves
-from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.model import Attempt, HoldKind
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.rules.admission import admitted
 from remediation_assets.sessions.store.attempts import claimable, pending, return_to_pending, suspended, update_attempt
 from remediation_assets.sessions.store.duplicate_audit import mark_unconfirmed, note_posts
 from remediation_assets.sessions.store.holds import (
-    HoldKind,
     lift,
     lift_ended,
     lift_probed,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.wave_plan import find_wave
-from remediation_assets.sessions.store.holds import FOR_A_PERSON, standing_holds
+from remediation_assets.sessions.model import FOR_A_PERSON
+from remediation_assets.sessions.store.holds import standing_holds
 from remediation_assets.sessions.store.rounds import gate_before
 
 

@@ -13,10 +13,10 @@ from remediation_assets.devin.errors import DevinError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.models import EventType
-from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.model import Attempt, HoldKind
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.store.attempts import suspended, to_resume, update_attempt
-from remediation_assets.sessions.store.holds import HoldKind, lift, postpone_quota_probe, set_hold, standing_holds
+from remediation_assets.sessions.store.holds import lift, postpone_quota_probe, set_hold, standing_holds
 
 _MESSAGE = "There is quota again. Please go on with the task."
 

@@ -13,11 +13,10 @@ from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.rules.gate import Verdict
 from remediation_assets.sessions.rules.retry import RoundState, next_step
 from remediation_assets.sessions.store.attempts import NewAttempt, insert_attempt, of_wave
+from remediation_assets.sessions.store.closed_findings import closed_findings
 from remediation_assets.sessions.store.gate_results import insert_verdict
 from remediation_assets.sessions.store.reviews import not_standing
 from remediation_assets.sessions.store.rounds import OpenRound, mark_settled, open_rounds
-
-from .withdraw import closed_findings
 
 
 def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:

@@ -13,10 +13,10 @@ from remediation_assets.devin.errors import DevinError, NotFound
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Reader, Transaction
 from remediation_assets.models import EventType, Outcome
-from remediation_assets.sessions.model import Attempt
+from remediation_assets.sessions.model import Attempt, HoldKind
 from remediation_assets.sessions.store.attempts import current_end, find_attempt, to_terminate, update_attempt
 from remediation_assets.sessions.store.duplicate_audit import unterminated_duplicates, update_duplicate
-from remediation_assets.sessions.store.holds import HoldKind, lift
+from remediation_assets.sessions.store.holds import lift
 
 CHUNK = 4
 MOST_IN_A_STEP = 40

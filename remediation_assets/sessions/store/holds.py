@@ -7,66 +7,15 @@ only a person can mend, a person lifts.
 """
 
 from collections.abc import Container
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
 from remediation_assets.devin.errors import ConcurrencyCap, DevinError, NotAuthorised, QuotaExhausted, RateLimited
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType
+from remediation_assets.sessions.model import BACKS_OFF, FOR_A_PERSON, PROBED_BY_AN_ATTEMPT, Hold, HoldKind
 
 _FIRST_BACKOFF_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 1200.0
-
-
-class HoldKind(StrEnum):
-    """Why dispatching is paused."""
-
-    RATE_LIMIT = "rate_limit"
-    CONCURRENCY = "concurrency"
-    QUOTA = "quota"
-    CREDENTIALS = "credentials"
-    PERMISSION = "permission"
-    REFUSALS = "refusals"
-    PERSON = "person"
-
-
-BACKS_OFF = (HoldKind.RATE_LIMIT, HoldKind.CONCURRENCY)
-"""Holds that end by themselves, later each time."""
-
-FOR_A_PERSON = (HoldKind.REFUSALS, HoldKind.PERSON)
-"""Holds that nothing but `remediate resume` lifts."""
-
-PROBED_BY_AN_ATTEMPT = (HoldKind.QUOTA, HoldKind.PERMISSION)
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A standing hold."""
-
-    hold_id: int
-    kind: HoldKind
-    reason: str
-    set_at: datetime
-    ends_at: datetime | None
-    probe_at: datetime | None
-
-    @property
-    def sentence(self) -> str:
-        """Say what it waits for."""
-        if self.ends_at:
-            return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {self.reason}"
-        if self.kind in FOR_A_PERSON:
-            return f"dispatching is on hold ({self.kind}) until `remediate resume`: {self.reason}"
-        return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {self.reason}"
-
-    def admits(self, now: datetime) -> int | None:
-        """Give how many attempts it lets through now; None for any number."""
-        if self.ends_at is not None:
-            return 0 if now < self.ends_at else None
-        if self.kind not in PROBED_BY_AN_ATTEMPT:
-            return 0
-        return 0 if self.probe_at is None or now < self.probe_at else 1
 
 
 def standing_holds(tx: Reader) -> list[Hold]:

@@ -11,7 +11,7 @@ from remediation_assets.planning.playbooks import PlaybookText
 from remediation_assets.planning.wave_plan import PlannedWave, find_wave, remember_playbooks
 from remediation_assets.sessions.model import Phase
 from remediation_assets.sessions.rules.gate import describe
-from remediation_assets.sessions.steps.withdraw import closed_findings
+from remediation_assets.sessions.store.closed_findings import closed_findings
 
 from .attempts import NewAttempt, insert_attempt
 from .reviews import Decision

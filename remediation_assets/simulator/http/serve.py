@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from remediation_assets.errors import RemediationError
-from remediation_assets.ledger.locks import held
+from remediation_assets.locks import held
 from remediation_assets.simulator.world.world import World
 
 from .app import create_app

@@ -8,31 +8,44 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from remediation_assets.ledger.schema import FINDING_COLUMNS
+from remediation_assets.ledger.transaction import Reader
 from remediation_assets.models import BatchRun, Finding, Outcome, RemediationSession, Wave
 
-from .schema import FINDING_COLUMNS
-from .transaction import Reader
 
+class StateFile:
+    """The state file at a path; the ledger writes it through `Ledger`'s parameter `export`."""
 
-def is_stale(ledger: Path, state_file: Path) -> bool:
-    """Say whether the ledger has changed since the state file was written."""
-    try:
-        return ledger.stat().st_mtime_ns != state_file.stat().st_mtime_ns
-    except FileNotFoundError:
-        return ledger.exists()
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
+    @property
+    def name(self) -> str:
+        """Return the setting and its value, for warnings."""
+        return f"STATE_FILE_PATH={self._path}"
 
-def write(ledger: Path, state_file: Path, batch_run: BatchRun) -> None:
-    """Replace the state file in one rename; it gets the ledger's modification time."""
-    stat = ledger.stat()
-    state_file.parent.mkdir(parents=True, exist_ok=True)
-    building = state_file.with_name(f".{state_file.name}.building")
-    with building.open("w", encoding="utf-8") as file:
-        file.write(batch_run.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    building.replace(state_file)
+    def is_stale(self, ledger: Path) -> bool:
+        """Whether the ledger has changed since the state file was written."""
+        try:
+            return ledger.stat().st_mtime_ns != self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return ledger.exists()
+
+    def render(self, reader: Reader) -> bytes:
+        """Return the whole ledger as one JSON document."""
+        return load_batch_run(reader).model_dump_json().encode()
+
+    def write(self, ledger: Path, content: bytes) -> None:
+        """Replace the state file in one rename; it gets the ledger's modification time."""
+        stat = ledger.stat()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        building = self._path.with_name(f".{self._path.name}.building")
+        with building.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        building.replace(self._path)
 
 
 def load_batch_run(reader: Reader) -> BatchRun:

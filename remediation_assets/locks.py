@@ -13,20 +13,28 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .errors import LedgerBusy, LedgerUnusable
+from remediation_assets.errors import RemediationError
+
+
+class LockHeld(RemediationError):
+    """Another process, or another thread, holds the lock; the text names it."""
+
+
+class LockUnusable(RemediationError):
+    """The file system cannot lock the file; the text says what to use instead."""
 
 
 @contextmanager
 def held(path: Path, *, timeout: float) -> Iterator[None]:
-    """Hold the lock at `path`; raise LedgerBusy, naming the holder, after `timeout` seconds (0: at once)."""
+    """Hold the lock at `path`; raise LockHeld, naming the holder, after `timeout` seconds (0: at once)."""
     # A soft lock would survive its process, so a file system without flock is refused.
     lock = FileLock(path, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
     try:
         lock.acquire(timeout=timeout, poll_interval=0.01)
     except Timeout:
-        raise LedgerBusy(f"{path.name} is held by {holder_of(path)}; wait for it, or end it.") from None
+        raise LockHeld(f"{path.name} is held by {holder_of(path)}; wait for it, or end it.") from None
     except (OSError, NotImplementedError) as error:
-        raise LedgerUnusable(
+        raise LockUnusable(
             f"{path} cannot be locked ({error}); use a data directory on a local disk that you may write to."
         ) from error
     try:
