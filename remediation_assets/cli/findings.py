@@ -54,7 +54,7 @@ def _report_as_json(ledger: Ledger, told: Mapping[str, Any]) -> None:
         names = [column[0] for column in cursor.description or ()]
         scans = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for scan in scans:
-        scan["left_out"] = json.loads(scan["left_out"] or "{}")
+        scan["skipped"] = json.loads(scan["skipped"] or "{}")
     changes = {name: told[name] for name in ("new", "unchanged", "gone")}
     click.echo(json.dumps({"scans": scans, **changes}, default=str))
 
@@ -65,7 +65,7 @@ def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
     with ledger.published() as connection:
         scans = connection.execute(
             """
-            SELECT scan_id, source, format, rows_in, accepted, set_aside, left_out FROM scans
+            SELECT scan_id, source, format, rows_in, accepted, rejected, skipped FROM scans
             WHERE list_contains(?, scan_id) ORDER BY scan_id
             """,
             [scan_ids],

@@ -97,8 +97,8 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
         "files": preview(
             reader,
             """
-            SELECT source, format, rows_in, accepted, set_aside, new_findings AS new,
-                unchanged_findings AS unchanged, gone_findings AS gone
+            SELECT source, format, rows_in, accepted, rejected AS set_aside, new_findings AS new,
+                unchanged_findings AS unchanged, closed_findings AS gone
             FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id
             """,
             [scan_ids],

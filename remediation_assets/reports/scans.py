@@ -21,7 +21,7 @@ def count_rows(reader: Reader, scan_ids: Sequence[int]) -> RowCounts:
         RowCounts,
         """
         SELECT coalesce(sum(rows_in), 0)::BIGINT AS rows_in, coalesce(sum(accepted), 0)::BIGINT AS accepted,
-            coalesce(sum(set_aside), 0)::BIGINT AS rejected
+            coalesce(sum(rejected), 0)::BIGINT AS rejected
         FROM scans WHERE list_contains(?, scan_id)
         """,
         [list(scan_ids)],

@@ -41,7 +41,7 @@ class Attempt:
     outcome: Outcome | None
     claimed_at: datetime | None
     unknown_since: datetime | None
-    fruitless_lookups: int
+    lookups_not_found: int
     session_id: str | None
     watched_from: float | None
     api_status: str | None
@@ -51,14 +51,14 @@ class Attempt:
     pr_url: str | None
     acus_consumed: float | None
     observed_hash: str | None
-    halted_at: datetime | None
-    wake_wanted_at: datetime | None
-    woken_at: datetime | None
+    suspended_at: datetime | None
+    resume_wanted_at: datetime | None
+    resume_sent_at: datetime | None
     error_message: str | None
     cancel_wanted_at: datetime | None
-    end_wanted_at: datetime | None
-    end_error: str | None
-    session_ended_at: datetime | None
+    terminate_wanted_at: datetime | None
+    terminate_error: str | None
+    terminated_at: datetime | None
     finding_id: str
     repo_url: str
 

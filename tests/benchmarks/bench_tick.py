@@ -81,7 +81,7 @@ def _fill(ledger: Ledger, world: World, finished: int) -> None:
             SELECT '1-' || i AS finding_key, 1 AS attempt, 1 AS wave_number, 1 AS round, false AS is_retry,
                 'success' AS status, 'success' AS outcome, 'xss' AS playbook, 'v' AS playbook_version,
                 now() AS created_at, now() AS claimed_at, 'devin-1-' || i AS session_id, now() AS completed_at,
-                now() AS session_ended_at
+                now() AS terminated_at
             FROM range({finished}) t(i)
             """
         )

@@ -40,7 +40,7 @@ def test_a_stop_ends_every_session_and_the_run_that_waited_for_them(
     assert stopped.stdout.endswith("No session of what was stopped is left.\n")
     assert (run.returncode, "Traceback" in out + err) == (3, False)
     assert query(shell, "SELECT DISTINCT outcome FROM attempts") == [("cancelled",)]
-    assert query(shell, "SELECT count(*) FROM attempts WHERE session_ended_at IS NULL") == [(0,)]
+    assert query(shell, "SELECT count(*) FROM attempts WHERE terminated_at IS NULL") == [(0,)]
     assert query(shell, "SELECT passed, answerable FROM gate_results") == [(False, 0)]
     resumed = shell.remediate("resume")
     assert resumed.returncode == 0

@@ -126,7 +126,7 @@ def test_a_scanners_own_file_is_run_to_the_end(shell: Any) -> None:
     shown = "SELECT service_name, category, file_path, status FROM session_results"
     assert shell.query(shown) == [("payments", "sql_injection", "src/a.py", "success")]
     # What is read again without a word about it is read as it was the last time.
-    assert shell.query("SELECT source LIKE '%/scan', format, left_out FROM scans") == [
+    assert shell.query("SELECT source LIKE '%/scan', format, skipped FROM scans") == [
         (True, "SARIF", '{"suppressed": 1}'),
     ]
 

@@ -18,7 +18,7 @@ def query(ledger: Ledger, sql: str) -> list[tuple[Any, ...]]:
 def test_every_row_is_accepted_or_rejected(ledger: Ledger, tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", [*rows(3), row(4, severity="odd"), row(5, title="")])
     ingest_file(ledger, source)
-    assert query(ledger, "SELECT scan_id, source, rows_in, accepted, set_aside FROM scans") == [
+    assert query(ledger, "SELECT scan_id, source, rows_in, accepted, rejected FROM scans") == [
         (1, str(source), 5, 3, 2)
     ]
     assert query(ledger, "SELECT finding_id, row_number FROM findings ORDER BY row_number") == [

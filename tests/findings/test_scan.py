@@ -106,7 +106,7 @@ def test_rejected_rows_are_those_of_the_current_scan(ledger: Ledger, scan: Scan,
     scan(write(tmp_path / "a.csv", first))
     scan(write(tmp_path / "a.csv", [row(3, scanner="Trivy")]))
     scan(write(tmp_path / "a.csv", first))
-    [(rejected,)] = query(ledger, "SELECT set_aside FROM scans ORDER BY scan_id DESC LIMIT 1")
+    [(rejected,)] = query(ledger, "SELECT rejected FROM scans ORDER BY scan_id DESC LIMIT 1")
     assert query(ledger, "SELECT count(*) FROM rejected_findings") == [(rejected,)] == [(1,)]
 
 

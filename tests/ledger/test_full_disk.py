@@ -20,7 +20,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 try:
     with ledger.transaction() as tx:
         tx.execute(
-            "INSERT INTO scans (scan_id, source, content_hash, ingested_at, rows_in, accepted, set_aside)"
+            "INSERT INTO scans (scan_id, source, content_hash, ingested_at, rows_in, accepted, rejected)"
             " SELECT i, repeat('x', 1000), '', now(), 0, 0, 0 FROM range(20000) t(i)"
         )
 except LedgerUnusable as error:

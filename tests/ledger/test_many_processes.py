@@ -21,7 +21,7 @@ for _ in range(int(sys.argv[2])):
     with ledger.transaction() as tx:
         tx.execute("UPDATE state SET plan_number = plan_number + 1")
         tx.execute(
-            "INSERT INTO scans (scan_id, source, content_hash, ingested_at, rows_in, accepted, set_aside)"
+            "INSERT INTO scans (scan_id, source, content_hash, ingested_at, rows_in, accepted, rejected)"
             " SELECT plan_number, '', '', now(), 0, 0, 0 FROM state"
         )
     ledger.publish()

@@ -81,8 +81,8 @@ def test_an_older_ledger_is_migrated_and_nothing_of_it_is_lost(old: Ledger) -> N
     assert rows(old, "SELECT schema_version FROM stamp") == [(schema.SCHEMA_VERSION,)]
     assert rows(old, "SELECT plan_number, watched_seconds, session_cap FROM state") == [(7, 12.5, None)]
     assert rows(old, "SELECT wave, wave_number FROM waves") == [("wave-0001", 1)]
-    assert rows(old, "SELECT round, unsure FROM rounds") == [(1, False)]
-    assert rows(old, "SELECT finding_key, session_id, fruitless_lookups FROM attempts ORDER BY ALL") == [
+    assert rows(old, "SELECT round, unconfirmed FROM rounds") == [(1, False)]
+    assert rows(old, "SELECT finding_key, session_id, lookups_not_found FROM attempts ORDER BY ALL") == [
         ("key-1", "devin-1", 0),
         ("key-2", "devin-2", 0),
     ]

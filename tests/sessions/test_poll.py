@@ -27,7 +27,7 @@ async def test_a_session_without_a_result_times_out_after_its_minutes(worker: Wo
     await worker.step(after=29)
     assert worker.outcomes() == {("F-1", 1): None}
     await worker.step(after=1)
-    outcome, status, ended, message = worker.attempts("outcome, status, session_ended_at, error_message")["F-1", 1]
+    outcome, status, ended, message = worker.attempts("outcome, status, terminated_at, error_message")["F-1", 1]
     assert (outcome, status, ended) == ("timeout", "timeout", worker.clock())
     assert message == "no result within 1 minutes"
     assert worker.sessions()[0].shows.status == "exit"
@@ -92,7 +92,7 @@ async def test_a_session_that_succeeded_is_not_ended(worker: Worker) -> None:
     await dispatched(worker)
     worker.wire.succeed("F-1", repository=REPOSITORY)
     await worker.step(after=5)
-    assert worker.attempts("outcome, end_wanted_at") == {("F-1", 1): ("success", None)}
+    assert worker.attempts("outcome, terminate_wanted_at") == {("F-1", 1): ("success", None)}
     assert [method for method, *_ in worker.wire.requests if method == "DELETE"] == []
 
 

@@ -94,7 +94,7 @@ async def test_a_wave_whose_fixes_were_all_rejected_says_what_to_do(worker: Work
     worker.wire.succeed("F-1", 2, repository="https://git.example.com/acme/shop")
     worker.open()
     with worker.ledger.transaction() as tx:
-        tx.execute("UPDATE rounds SET unsure = false")
+        tx.execute("UPDATE rounds SET unconfirmed = false")
     await worker.follow()
     worker.collect()
     say(worker, "F-1", Decision.REJECTED, "no", attempt=2)

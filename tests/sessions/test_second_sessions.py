@@ -133,7 +133,7 @@ async def test_many_sessions_are_ended_a_few_at_a_time_and_those_that_fail_come_
     await worker.step()
     worker.wire.fail("DELETE", "/sessions/.*", 400, times=3)
     await worker.step(after=5)
-    ended = "SELECT count(*) FROM attempts WHERE session_ended_at IS NOT NULL"
+    ended = "SELECT count(*) FROM attempts WHERE terminated_at IS NOT NULL"
     assert worker.rows(ended) == [(37,)]
     await worker.step(after=5)
     assert worker.rows(ended) == [(50,)]

@@ -41,7 +41,7 @@ async def test_an_attempt_that_was_never_created_is_sent_again_with_the_same_byt
     first, second = worker.wire.created()
     assert first == second
     [session] = worker.sessions()
-    assert worker.attempts("session_id, fruitless_lookups") == {("F-1", 1): (session.session_id, 0)}
+    assert worker.attempts("session_id, lookups_not_found") == {("F-1", 1): (session.session_id, 0)}
 
 
 async def test_one_look_up_in_vain_does_not_return_an_attempt_however_late(worker: Worker) -> None:
@@ -64,7 +64,7 @@ async def test_a_look_up_that_fails_proves_nothing(worker: Worker) -> None:
     for _ in range(3):
         with pytest.raises(DevinError, match="answer 500"):
             await worker.step(after=20)
-    assert worker.attempts("fruitless_lookups") == {("F-1", 1): 0}
+    assert worker.attempts("lookups_not_found") == {("F-1", 1): 0}
     await worker.step(after=20)
     assert len(worker.wire.created()) == 1
 
@@ -92,7 +92,7 @@ async def test_a_session_of_another_ledger_is_not_adopted(worker: Worker) -> Non
     worker.wire.fail_create(LOST)
     await worker.step()
     await worker.step(after=5)
-    assert worker.attempts("session_id, fruitless_lookups") == {("F-1", 1): (None, 1)}
+    assert worker.attempts("session_id, lookups_not_found") == {("F-1", 1): (None, 1)}
 
 
 async def test_an_unanswered_attempt_keeps_its_slot(worker: Worker) -> None:

@@ -41,7 +41,7 @@ def unchanged_scan(tx: Transaction, source: str, content_hash: str, rules: str) 
             AND accepted = (
                 SELECT count(*) FROM finding_rows f SEMI JOIN sources s USING (scanner, repo_url, scan_id)
                 WHERE f.scan_id = c.scan_id)
-            AND set_aside = (SELECT count(*) FROM rejected_findings r WHERE r.scan_id = c.scan_id)
+            AND rejected = (SELECT count(*) FROM rejected_findings r WHERE r.scan_id = c.scan_id)
         ORDER BY scan_id DESC LIMIT 1
         """,
         [source, content_hash, rules],
@@ -199,12 +199,12 @@ def _write_scan(tx: Transaction, scan_id: int, scan: StagedScan, counts: IngestR
         "last_read_at": now,
         "rows_in": scan.rows_in,
         "accepted": scan.accepted,
-        "set_aside": scan.rejected,
+        "rejected": scan.rejected,
         "new_findings": counts.new,
         "unchanged_findings": counts.unchanged,
-        "gone_findings": counts.closed,
+        "closed_findings": counts.closed,
         "format": scan.format,
-        "left_out": json.dumps(dict(scan.skipped)),
+        "skipped": json.dumps(dict(scan.skipped)),
     }
     tx.execute(
         f"INSERT INTO scans ({', '.join(values)}) VALUES ({', '.join(f'${name}' for name in values)})",

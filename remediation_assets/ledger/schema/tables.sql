@@ -49,16 +49,16 @@ CREATE TABLE scans (
     ingested_at TIMESTAMPTZ NOT NULL,
     rows_in BIGINT NOT NULL,
     accepted BIGINT NOT NULL,
-    set_aside BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
     -- The last time that a file with this content was read, whether or not it was ingested again.
     last_read_at TIMESTAMPTZ,
     -- Compared with what was known of the same sources before; NULL if the scan was not compared.
     new_findings BIGINT,
     unchanged_findings BIGINT,
-    gone_findings BIGINT,
+    closed_findings BIGINT,
     format VARCHAR,
     -- Results that are not open findings: a JSON object of counts by reason.
-    left_out VARCHAR
+    skipped VARCHAR
 );
 
 -- Which scan is valid for the findings of a scanner in a repository: the last one that read them. There are several
@@ -150,10 +150,10 @@ CREATE TABLE rounds (
     settled_at TIMESTAMPTZ,
     collected_at TIMESTAMPTZ,
     -- Whether the outcome of a create request is unknown. The round then settles only after a complete list of
-    -- sessions, begun late enough after last_post_at, has shown that there is no duplicate; audited_at is when it did.
-    unsure BOOLEAN NOT NULL DEFAULT false,
+    -- sessions, begun late enough after last_post_at, has shown that there is no duplicate; duplicates_checked_at is when it did.
+    unconfirmed BOOLEAN NOT NULL DEFAULT false,
     last_post_at TIMESTAMPTZ,
-    audited_at TIMESTAMPTZ,
+    duplicates_checked_at TIMESTAMPTZ,
     stopped_at TIMESTAMPTZ,
     UNIQUE (wave_number, round)
 );
@@ -178,7 +178,7 @@ CREATE TABLE attempts (
     -- Since when it is unknown whether the request created a session, and how many lists of sessions have been
     -- searched for it since. After enough of them the attempt is pending again.
     unknown_since TIMESTAMPTZ,
-    fruitless_lookups INTEGER NOT NULL DEFAULT 0,
+    lookups_not_found INTEGER NOT NULL DEFAULT 0,
     session_id VARCHAR,
     session_url VARCHAR,
     dispatched_at TIMESTAMPTZ,
@@ -189,9 +189,9 @@ CREATE TABLE attempts (
     blocked_since TIMESTAMPTZ,
     missing_since TIMESTAMPTZ,
     -- Suspended by Devin, to be resumed, and when the last message to resume it was sent.
-    halted_at TIMESTAMPTZ,
-    wake_wanted_at TIMESTAMPTZ,
-    woken_at TIMESTAMPTZ,
+    suspended_at TIMESTAMPTZ,
+    resume_wanted_at TIMESTAMPTZ,
+    resume_sent_at TIMESTAMPTZ,
     pr_url VARCHAR,
     acus_consumed DOUBLE,
     observed_at TIMESTAMPTZ,
@@ -200,9 +200,9 @@ CREATE TABLE attempts (
     error_message VARCHAR,
     completed_at TIMESTAMPTZ,
     cancel_wanted_at TIMESTAMPTZ,
-    end_wanted_at TIMESTAMPTZ,
-    end_error VARCHAR,
-    session_ended_at TIMESTAMPTZ,
+    terminate_wanted_at TIMESTAMPTZ,
+    terminate_error VARCHAR,
+    terminated_at TIMESTAMPTZ,
     UNIQUE (finding_key, attempt)
 );
 

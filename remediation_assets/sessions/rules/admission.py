@@ -28,6 +28,6 @@ def admitted(
     if refusals_in_a_row:
         limits.append(1)
     quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
-    if quota and any(attempt.woken_at is None or attempt.woken_at < quota.set_at for attempt in suspended):
+    if quota and any(attempt.resume_sent_at is None or attempt.resume_sent_at < quota.set_at for attempt in suspended):
         limits.append(0)
     return max(0, min(limits))

@@ -61,7 +61,7 @@ def count_unterminated(tx: Reader) -> int:
         _Unfinished,
         """
         SELECT (SELECT count(*) FROM attempts
-                WHERE (end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL)
+                WHERE (terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)
                     OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)) AS of_attempts,
             (SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL) AS duplicates
         """,

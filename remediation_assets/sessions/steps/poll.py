@@ -215,9 +215,9 @@ def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, be
     """Return the claims that left no trace to pending: two look-ups did not find them, the last begun late enough."""
     for attempt in attempts:
         since = attempt.unknown_since or begun
-        lookups = attempt.fruitless_lookups + 1
+        lookups = attempt.lookups_not_found + 1
         if lookups < _LOOKUPS_BEFORE_RETURN or begun - since < timedelta(seconds=policy.create_settle_seconds):
-            update_attempt(tx, attempt, fruitless_lookups=lookups)
+            update_attempt(tx, attempt, lookups_not_found=lookups)
             continue
         return_to_pending(tx, attempt)
         message = f"{attempt.label} was not created; it will be sent again"

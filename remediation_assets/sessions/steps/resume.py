@@ -30,21 +30,21 @@ def note_suspended(
     a message is left the time to resume.
     """
     grace = timedelta(seconds=policy.blocked_confirm_seconds)
-    resumed = [attempt for attempt, reason in seen if attempt.halted_at and not reason]
+    resumed = [attempt for attempt, reason in seen if attempt.suspended_at and not reason]
     for attempt in resumed:
-        update_attempt(tx, attempt, halted_at=None, wake_wanted_at=None, woken_at=None)
+        update_attempt(tx, attempt, suspended_at=None, resume_wanted_at=None, resume_sent_at=None)
         tx.record(EventType.SESSION_RESUMED, f"{attempt.label} goes on", attempt=attempt)
     if resumed:
         lift(tx, [HoldKind.QUOTA])
     for attempt, reason in seen:
         if not reason:
             continue
-        if attempt.halted_at is None:
-            update_attempt(tx, attempt, halted_at=begun)
+        if attempt.suspended_at is None:
+            update_attempt(tx, attempt, suspended_at=begun)
             tx.record(EventType.SESSION_SUSPENDED, f"{attempt.label}: {reason}", attempt=attempt)
-        elif attempt.wake_wanted_at and attempt.woken_at and begun - attempt.woken_at >= grace:
-            update_attempt(tx, attempt, wake_wanted_at=None)
-        elif attempt.wake_wanted_at:
+        elif attempt.resume_wanted_at and attempt.resume_sent_at and begun - attempt.resume_sent_at >= grace:
+            update_attempt(tx, attempt, resume_wanted_at=None)
+        elif attempt.resume_wanted_at:
             continue  # it is being resumed
         if not resumed:
             set_hold(tx, HoldKind.QUOTA, reason, seconds=policy.hold_probe_minutes * 60)
@@ -58,13 +58,13 @@ def mark_to_resume(tx: Transaction) -> None:
     if any(hold.kind is HoldKind.PERSON for hold in holds):
         return
     if quota is None:
-        chosen = [attempt for attempt in waiting if attempt.wake_wanted_at is None]
-    elif quota.admits(tx.now) and not any(attempt.wake_wanted_at for attempt in waiting):
+        chosen = [attempt for attempt in waiting if attempt.resume_wanted_at is None]
+    elif quota.admits(tx.now) and not any(attempt.resume_wanted_at for attempt in waiting):
         chosen = waiting[:1]
     else:
         return
     for attempt in chosen:
-        update_attempt(tx, attempt, wake_wanted_at=tx.now)
+        update_attempt(tx, attempt, resume_wanted_at=tx.now)
 
 
 async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
@@ -73,7 +73,7 @@ async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, jo
         mark_to_resume(tx)
         chosen = to_resume(tx)
         for attempt in chosen:
-            update_attempt(tx, attempt, woken_at=tx.now)
+            update_attempt(tx, attempt, resume_sent_at=tx.now)
         if chosen:
             postpone_quota_probe(tx, policy.hold_probe_minutes)
     for attempt in chosen:

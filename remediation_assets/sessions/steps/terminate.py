@@ -6,7 +6,6 @@ session shows later.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.devin.errors import DevinError, NotFound
@@ -15,7 +14,11 @@ from remediation_assets.ledger.transaction import Journal, Reader, Transaction
 from remediation_assets.models import EventType, Outcome
 from remediation_assets.sessions.model import Attempt, HoldKind
 from remediation_assets.sessions.store.attempts import current_end, find_attempt, to_terminate, update_attempt
-from remediation_assets.sessions.store.duplicate_audit import unterminated_duplicates, update_duplicate
+from remediation_assets.sessions.store.duplicate_audit import (
+    note_duplicate_error,
+    note_duplicate_terminated,
+    unterminated_duplicates,
+)
 from remediation_assets.sessions.store.holds import lift
 
 CHUNK = 4
@@ -52,7 +55,7 @@ def end_attempt(tx: Transaction, attempt: Attempt, outcome: Outcome, reason: str
         outcome=outcome,
         error_message=reason,
         completed_at=tx.now,
-        end_wanted_at=tx.now if current.session_id else None,
+        terminate_wanted_at=tx.now if current.session_id else None,
     )
     event = EventType.SESSION_CANCELLED if outcome is Outcome.CANCELLED else EventType.SESSION_FAILED
     tx.record(event, f"{attempt.label} ended as {outcome}: {reason}", attempt=attempt)
@@ -91,29 +94,29 @@ async def _terminate(devin: DevinClient, session: Unneeded) -> str | None:
 
 def _record(tx: Transaction, session: Unneeded, failure: str | None) -> None:
     if failure is None:
-        _update(tx, session, ended_at=tx.now, end_error=None)
+        if session.is_duplicate:
+            note_duplicate_terminated(tx, session.session_id)
+        else:
+            update_attempt(tx, session.attempt, terminated_at=tx.now, terminate_error=None)
         tx.record(EventType.SESSION_TERMINATED, f"{session.label} is ended", attempt=session.attempt)
         # A slot of the account is free, which is what such a hold waits for.
         lift(tx, [HoldKind.CONCURRENCY])
     elif session.terminate_error is None:
-        _update(tx, session, end_error=failure)
+        if session.is_duplicate:
+            note_duplicate_error(tx, session.session_id, failure)
+        else:
+            update_attempt(tx, session.attempt, terminate_error=failure)
         message = f"{session.label} could not be ended and is tried again: {failure}"
         tx.record(EventType.TERMINATE_FAILED, message, attempt=session.attempt)
 
 
 def _unneeded(tx: Reader) -> list[Unneeded]:
-    found = [Unneeded(attempt, attempt.session_id or "", False, attempt.end_error) for attempt in to_terminate(tx)]
+    found = [
+        Unneeded(attempt, attempt.session_id or "", False, attempt.terminate_error) for attempt in to_terminate(tx)
+    ]
     found.extend(
-        Unneeded(attempt, duplicate.session_id, True, duplicate.end_error)
+        Unneeded(attempt, duplicate.session_id, True, duplicate.terminate_error)
         for duplicate in unterminated_duplicates(tx)
         if (attempt := find_attempt(tx, duplicate.finding_key, duplicate.attempt))
     )
     return found
-
-
-def _update(tx: Transaction, session: Unneeded, **changes: Any) -> None:
-    if session.is_duplicate:
-        update_duplicate(tx, session.session_id, **changes)
-    else:
-        own = {"session_ended_at" if name == "ended_at" else name: value for name, value in changes.items()}
-        update_attempt(tx, session.attempt, **own)

@@ -37,7 +37,7 @@ def claimable(tx: Reader) -> list[Attempt]:
             FROM attempts earlier
             WHERE earlier.finding_key = a.finding_key AND earlier.attempt < a.attempt
                 AND (earlier.outcome IS NULL OR earlier.session_id IS NOT NULL
-                    AND earlier.end_wanted_at IS NOT NULL AND earlier.session_ended_at IS NULL))
+                    AND earlier.terminate_wanted_at IS NOT NULL AND earlier.terminated_at IS NULL))
         AND EXISTS (
             FROM playbook_versions v
             WHERE v.playbook = a.playbook AND v.playbook_version = a.playbook_version AND v.playbook_id IS NOT NULL)
@@ -111,20 +111,23 @@ def to_cancel(tx: Reader) -> list[Attempt]:
 
 def to_terminate(tx: Reader) -> list[Attempt]:
     """Load the attempts whose session is no longer needed and not known to be terminated."""
-    return _load(tx, "a.end_wanted_at IS NOT NULL AND a.session_ended_at IS NULL AND a.session_id IS NOT NULL")
+    return _load(tx, "a.terminate_wanted_at IS NOT NULL AND a.terminated_at IS NULL AND a.session_id IS NOT NULL")
 
 
 def suspended(tx: Reader) -> list[Attempt]:
     """Load the attempts whose sessions the account's quota has suspended, the one resumed longest ago first."""
-    found = _load(tx, "a.halted_at IS NOT NULL AND a.phase != ?", [Phase.ENDED])
-    return sorted(found, key=lambda attempt: attempt.woken_at or attempt.halted_at or _NEVER)
+    found = _load(tx, "a.suspended_at IS NOT NULL AND a.phase != ?", [Phase.ENDED])
+    return sorted(found, key=lambda attempt: attempt.resume_sent_at or attempt.suspended_at or _NEVER)
 
 
 def to_resume(tx: Reader) -> list[Attempt]:
     """Load the attempts whose sessions are to be resumed and that no message was sent to since."""
     return _load(
         tx,
-        "a.phase != ? AND a.wake_wanted_at IS NOT NULL AND (a.woken_at IS NULL OR a.woken_at < a.wake_wanted_at)",
+        """
+        a.phase != ? AND a.resume_wanted_at IS NOT NULL
+        AND (a.resume_sent_at IS NULL OR a.resume_sent_at < a.resume_wanted_at)
+        """,
         [Phase.ENDED],
     )
 
@@ -174,7 +177,7 @@ def update_attempt(tx: Transaction, attempt: Attempt, **changes: Any) -> None:
 
 def return_to_pending(tx: Transaction, attempt: Attempt) -> None:
     """Take a claim back, unspent; its request stays, so that a second create request has the same bytes."""
-    update_attempt(tx, attempt, claimed_at=None, claimed_by=None, unknown_since=None, fruitless_lookups=0)
+    update_attempt(tx, attempt, claimed_at=None, claimed_by=None, unknown_since=None, lookups_not_found=0)
 
 
 @dataclass(frozen=True)

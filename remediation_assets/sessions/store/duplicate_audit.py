@@ -7,7 +7,6 @@ settles only after one whole list of its wave, begun long enough after its last 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from remediation_assets.devin.types import DevinSession
 from remediation_assets.ledger.transaction import Reader, Transaction
@@ -26,7 +25,10 @@ class RoundNumber:
 def mark_unconfirmed(tx: Transaction, attempt: Attempt, at: datetime) -> None:
     """Note that a create request of the attempt's round, sent at that time at the latest, has an unknown outcome."""
     tx.execute(
-        "UPDATE rounds SET unsure = true, last_post_at = greatest(last_post_at, ?) WHERE wave_number = ? AND round = ?",
+        """
+        UPDATE rounds SET unconfirmed = true, last_post_at = greatest(last_post_at, ?)
+        WHERE wave_number = ? AND round = ?
+        """,
         [at, attempt.wave_number, attempt.round],
     )
 
@@ -35,7 +37,7 @@ def note_posts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
     """Note that create requests are about to be sent, after which an earlier duplicate check proves nothing."""
     for wave_number, number in {(attempt.wave_number, attempt.round) for attempt in attempts}:
         tx.execute(
-            "UPDATE rounds SET last_post_at = ?, audited_at = NULL WHERE wave_number = ? AND round = ?",
+            "UPDATE rounds SET last_post_at = ?, duplicates_checked_at = NULL WHERE wave_number = ? AND round = ?",
             [tx.now, wave_number, number],
         )
 
@@ -46,7 +48,7 @@ def due_checks(tx: Reader, settle_seconds: float, begun: datetime) -> list[Round
         RoundNumber,
         """
         SELECT wave_number, round FROM rounds
-        WHERE settled_at IS NULL AND unsure AND audited_at IS NULL AND last_post_at <= ?
+        WHERE settled_at IS NULL AND unconfirmed AND duplicates_checked_at IS NULL AND last_post_at <= ?
         """,
         [begun - timedelta(seconds=settle_seconds)],
     )
@@ -57,7 +59,7 @@ def note_checked(tx: Transaction, rounds: Sequence[RoundNumber], begun: datetime
     for checked in rounds:
         tx.execute(
             """
-            UPDATE rounds SET audited_at = ?
+            UPDATE rounds SET duplicates_checked_at = ?
             WHERE wave_number = ? AND round = ? AND last_post_at < ?
             """,
             [begun, checked.wave_number, checked.round, begun],
@@ -87,17 +89,25 @@ class Duplicate:
     session_id: str
     finding_key: str
     attempt: int
-    end_error: str | None
+    terminate_error: str | None
 
 
 def unterminated_duplicates(tx: Reader) -> list[Duplicate]:
     """Load the duplicate sessions that are still to be terminated."""
     return tx.rows(
-        Duplicate, "SELECT session_id, finding_key, attempt, end_error FROM extra_sessions WHERE ended_at IS NULL"
+        Duplicate,
+        """
+        SELECT session_id, finding_key, attempt, end_error AS terminate_error FROM extra_sessions
+        WHERE ended_at IS NULL
+        """,
     )
 
 
-def update_duplicate(tx: Transaction, session_id: str, **changes: Any) -> None:
-    """Set columns of a duplicate session."""
-    assignments = ", ".join(f"{name} = ?" for name in changes)
-    tx.execute(f"UPDATE extra_sessions SET {assignments} WHERE session_id = ?", [*changes.values(), session_id])
+def note_duplicate_terminated(tx: Transaction, session_id: str) -> None:
+    """Note that a duplicate session is terminated."""
+    tx.execute("UPDATE extra_sessions SET ended_at = ?, end_error = NULL WHERE session_id = ?", [tx.now, session_id])
+
+
+def note_duplicate_error(tx: Transaction, session_id: str, error: str) -> None:
+    """Note why a duplicate session could not be terminated; it is tried again."""
+    tx.execute("UPDATE extra_sessions SET end_error = ? WHERE session_id = ?", [error, session_id])

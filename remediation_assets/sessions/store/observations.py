@@ -36,7 +36,7 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
     tx.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE seen AS
-        SELECT a.wave_number, a.finding_key, a.attempt, a.completed_at, a.end_wanted_at, {typed},
+        SELECT a.wave_number, a.finding_key, a.attempt, a.completed_at, a.terminate_wanted_at, {typed},
             o.pull_requests, o.structured_output, o.output_valid, o.raw
         FROM attempts a, observations o LIMIT 0
         """
@@ -73,5 +73,5 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
         """,
         [tx.now],
     )
-    assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "end_wanted_at"])
+    assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "terminate_wanted_at"])
     tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])

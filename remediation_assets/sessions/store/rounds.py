@@ -221,7 +221,7 @@ def open_rounds(tx: Reader) -> list[OpenRound]:
         OpenRound,
         """
         SELECT w.wave, r.wave_number, r.round, r.ignored_gate, r.stopped_at IS NOT NULL AS is_stopped,
-            r.unsure AND r.audited_at IS NULL AS is_unconfirmed
+            r.unconfirmed AND r.duplicates_checked_at IS NULL AS is_unconfirmed
         FROM rounds r JOIN waves w ON w.wave_number = r.wave_number
         WHERE r.settled_at IS NULL
         ORDER BY r.wave_number

@@ -11,7 +11,7 @@ from remediation_assets.sessions.policy import Policy
 
 # Sessions that take a slot of the account: created or perhaps created, and not known to be terminated.
 _OCCUPYING = """
-claimed_at IS NOT NULL AND session_ended_at IS NULL AND outcome IS DISTINCT FROM 'refused'
+claimed_at IS NOT NULL AND terminated_at IS NULL AND outcome IS DISTINCT FROM 'refused'
 AND outcome IS DISTINCT FROM 'vanished' AND (outcome IS NULL OR session_id IS NOT NULL)
 """
 
@@ -63,7 +63,7 @@ def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
         tx.scalar(
             """
             SELECT count(*) FROM attempts
-            WHERE end_wanted_at IS NOT NULL AND session_ended_at IS NULL AND session_id IS NOT NULL
+            WHERE terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL
             """
         )
     )
@@ -74,13 +74,13 @@ def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
     chosen = tx.execute(
         """
         SELECT finding_key, attempt FROM attempts
-        WHERE outcome = ? AND end_wanted_at IS NULL AND session_ended_at IS NULL AND session_id IS NOT NULL
+        WHERE outcome = ? AND terminate_wanted_at IS NULL AND terminated_at IS NULL AND session_id IS NOT NULL
         ORDER BY completed_at, finding_key LIMIT ?
         """,
         [Outcome.SUCCESS, lacking],
     ).fetchall()
     tx.executemany(
-        "UPDATE attempts SET end_wanted_at = ? WHERE finding_key = ? AND attempt = ?",
+        "UPDATE attempts SET terminate_wanted_at = ? WHERE finding_key = ? AND attempt = ?",
         [(tx.now, finding_key, number) for finding_key, number in chosen],
     )
     if chosen:

@@ -1,2 +1,16 @@
--- Views say how far an attempt is and whether its success stands, and ids of events are counted from the newest one: the
--- sequence `event_ids` is not made again. No row changes.
+-- Columns get the words of the field: a scan closes findings, rejects rows and skips results that are not open findings;
+-- sessions are suspended, resumed and terminated; a create request whose outcome is unknown is unconfirmed. Views say
+-- how far an attempt is and whether its success stands. Ids of events are counted from the newest one, so the sequence
+-- `event_ids` is not made again.
+-- renamed: scans.gone_findings -> closed_findings
+-- renamed: scans.set_aside -> rejected
+-- renamed: scans.left_out -> skipped
+-- renamed: rounds.unsure -> unconfirmed
+-- renamed: rounds.audited_at -> duplicates_checked_at
+-- renamed: attempts.fruitless_lookups -> lookups_not_found
+-- renamed: attempts.halted_at -> suspended_at
+-- renamed: attempts.wake_wanted_at -> resume_wanted_at
+-- renamed: attempts.woken_at -> resume_sent_at
+-- renamed: attempts.end_wanted_at -> terminate_wanted_at
+-- renamed: attempts.end_error -> terminate_error
+-- renamed: attempts.session_ended_at -> terminated_at
