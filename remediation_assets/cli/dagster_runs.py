@@ -33,12 +33,12 @@ class NoDagsterHome(RemediationError):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that came to its end: whether it succeeded, which steps failed, and what each asset told."""
+    """A run that has ended: whether it succeeded, which steps failed, and why."""
 
+    run_id: str
     succeeded: bool
     failed_steps: tuple[str, ...]
     reason: str
-    metadata: Mapping[str, Mapping[str, Any]]
 
 
 def prepare_dagster_home(settings: Settings) -> None:
@@ -99,14 +99,10 @@ def run_job(
             )
     failures = [event for event in result.all_events if event.is_step_failure]
     return FinishedRun(
+        run_id=result.run_id,
         succeeded=result.success,
         failed_steps=tuple(str(event.step_key) for event in failures),
         reason="" if result.success else _reason(failures),
-        metadata={
-            event.step_key or "": {name: value.value for name, value in event.materialization.metadata.items()}
-            for event in result.all_events
-            if event.is_step_materialization
-        },
     )
 
 

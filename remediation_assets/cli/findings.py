@@ -1,9 +1,8 @@
 """`remediate ingest` and `columns`: scanners' files into the ledger, and what became of their rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.findings.intake.propose_mapping import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.reports.scans import Rejection, ScannedFile, scan_report, scan_rows
 
 from .dagster_runs import (
     run_job,
@@ -40,76 +40,56 @@ def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
     with waiting("Reading, merging and ranking findings"):
         finished = run_job("plan_waves", config=config, assets=names)
     must_succeed(finished)
-    told = finished.metadata["findings"]
     if as_json:
-        _report_as_json(ledger, told)
+        _report_as_json(ledger, finished.run_id)
     else:
-        _report_scans(ledger, told)
+        _report_scans(ledger, finished.run_id)
 
 
-def _report_as_json(ledger: Ledger, told: Mapping[str, Any]) -> None:
-    scan_ids = [int(one) for one in str(told["scans"]).split()]
-    with ledger.published() as connection:
-        cursor = connection.execute("SELECT * FROM scans WHERE list_contains(?, scan_id) ORDER BY scan_id", [scan_ids])
-        names = [column[0] for column in cursor.description or ()]
-        scans = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+def _report_as_json(ledger: Ledger, run_id: str) -> None:
+    with ledger.published() as results:
+        scans, report = scan_rows(results, run_id), scan_report(results, run_id)
     for scan in scans:
-        scan["skipped"] = json.loads(scan["skipped"] or "{}")
-    changes = {name: told[name] for name in ("new", "unchanged", "gone")}
+        # The keys are an interface of scripts, and older than the names of the columns.
+        scan["set_aside"], scan["gone_findings"] = scan.pop("rejected"), scan.pop("closed_findings")
+        scan["left_out"] = json.loads(scan.pop("skipped") or "{}")
+    changes = {"new": report.new, "unchanged": report.unchanged, "gone": report.closed}
     click.echo(json.dumps({"scans": scans, **changes}, default=str))
 
 
-def _report_scans(ledger: Ledger, told: Mapping[str, Any]) -> None:
-    """Say of each file what was read, then what changed in all, then what was set aside and why."""
-    scan_ids = [int(one) for one in str(told["scans"]).split()]
-    with ledger.published() as connection:
-        scans = connection.execute(
-            """
-            SELECT scan_id, source, format, rows_in, accepted, rejected, skipped FROM scans
-            WHERE list_contains(?, scan_id) ORDER BY scan_id
-            """,
-            [scan_ids],
-        ).fetchall()
-        reasons = connection.execute(
-            """
-            SELECT scan_id, reason, count(*),
-                (list(line_number ORDER BY line_number) FILTER (line_number IS NOT NULL))[:5], any_value(finding_id)
-            FROM rejected_findings WHERE list_contains(?, scan_id)
-            GROUP BY scan_id, reason ORDER BY count(*) DESC, reason
-            """,
-            [scan_ids],
-        ).fetchall()
-        total, duplicates = connection.execute(
-            "SELECT (SELECT count(*) FROM prioritized_findings), (SELECT count(*) FROM duplicate_findings)"
-        ).fetchone() or (0, 0)
-        presence = connection.execute(
-            """
-            SELECT replace(presence, '_', ' '), count(*) FROM fixed_findings
-            WHERE presence != 'not seen since' GROUP BY ALL ORDER BY ALL
-            """
-        ).fetchall()
-    for scan_id, source, kind, rows_in, accepted, set_aside, left_out in scans:
-        click.echo(f"{plain(source)}: {rows_in} rows read: {accepted} accepted, {set_aside} set aside. {plain(kind)}.")
-        for of_scan, reason, count, lines, example in reasons:
-            if of_scan == scan_id:
-                where = f", line {', '.join(map(str, lines))}" if lines else ""
-                more = ", ..." if where and count > len(lines) else ""
-                shown = f" ({plain(example)})" if count == 1 and example else ""
-                click.echo(f"  {plain(reason)}: {count}{where}{more}{shown}")
-        for reason, count in sorted(json.loads(left_out or "{}").items()):
-            click.echo(f"  left out, {plain(reason)}: {count}")
-    if told["notes"] != "none":
-        click.echo(plain(told["notes"]))
-    if told["read as Windows-1252"] != "none":
-        for source in str(told["read as Windows-1252"]).splitlines():
-            click.echo(f"{plain(source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
-    if told["read before"]:
-        click.echo(f"{told['read before']} of the files had been read before as they are.")
-    click.echo(f"{told['new']} findings are new, {told['unchanged']} unchanged, {told['gone']} gone.")
-    click.echo(f"{total} findings are known, {duplicates} further rows merged into them.")
-    if presence:
-        told_of = ", ".join(f"{count} {words}" for words, count in presence)
-        click.echo(f"Of the findings fixed before, this has been seen since: {told_of}; see fixed_findings.")
+def _report_scans(ledger: Ledger, run_id: str) -> None:
+    """Print of each file what was read, then what changed in all, then what was rejected and why."""
+    with ledger.published() as results:
+        report = scan_report(results, run_id)
+    for file in report.files:
+        _report_file(file, [rejection for rejection in report.rejections if rejection.scan_id == file.scan_id])
+    new_files = [file for file in report.files if file.is_new]
+    for file in new_files:
+        for note in file.notes:
+            click.echo(plain(f"{file.source}: {note}."))
+    for file in new_files:
+        if file.encoding_guessed:
+            click.echo(f"{plain(file.source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
+    if before := len(report.files) - len(new_files):
+        click.echo(f"{before} of the files had been read before as they are.")
+    click.echo(f"{report.new} findings are new, {report.unchanged} unchanged, {report.closed} gone.")
+    click.echo(f"{report.findings} findings are known, {report.duplicates} further rows merged into them.")
+    if report.presence:
+        seen = ", ".join(f"{one.findings} {one.presence}" for one in report.presence)
+        click.echo(f"Of the findings fixed before, this has been seen since: {seen}; see fixed_findings.")
+
+
+def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
+    counts = f"{file.rows_in} rows read: {file.accepted} accepted, {file.rejected} set aside"
+    click.echo(f"{plain(file.source)}: {counts}. {plain(file.format)}.")
+    for rejection in rejections:
+        lines = list(rejection.lines or ())
+        where = f", line {', '.join(map(str, lines))}" if lines else ""
+        more = ", ..." if where and rejection.rows > len(lines) else ""
+        shown = f" ({plain(rejection.finding_id)})" if rejection.rows == 1 and rejection.finding_id else ""
+        click.echo(f"  {plain(rejection.reason)}: {rejection.rows}{where}{more}{shown}")
+    for reason, count in sorted(file.skipped.items()):
+        click.echo(f"  left out, {plain(reason)}: {count}")
 
 
 @click.command(cls=ExampleCommand, example="remediate columns export.csv --save columns.toml")

@@ -1,7 +1,9 @@
 """What became of the files that were read together, as the ledger has it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from remediation_assets.ledger.transaction import Reader
 
@@ -61,3 +63,134 @@ def planned_contents(reader: Reader) -> PlannedContents:
         [planned],
     )
     return PlannedContents(planned, {one.source: one.content_hash for one in last})
+
+
+@dataclass(frozen=True)
+class ScannedFile:
+    """A file that was read, by its scan; `skipped` counts by reason the results that are no open findings."""
+
+    scan_id: int
+    source: str
+    format: str
+    rows_in: int
+    accepted: int
+    rejected: int
+    skipped: Mapping[str, int]
+    notes: Sequence[str]
+    encoding_guessed: bool
+    is_new: bool
+    """Whether the file was read now; else it was read before as it is."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Rows of one scan that were rejected for one reason, with the first lines and the id of one of them."""
+
+    scan_id: int
+    reason: str
+    rows: int
+    lines: Sequence[int] | None
+    finding_id: str | None
+
+
+@dataclass(frozen=True)
+class Presence:
+    """How many findings that were fixed before have been reported since, by how they are present."""
+
+    presence: str
+    findings: int
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What became of the files that one run read together, and what is known now."""
+
+    files: Sequence[ScannedFile]
+    rejections: Sequence[Rejection]
+    new: int
+    unchanged: int
+    closed: int
+    findings: int
+    duplicates: int
+    presence: Sequence[Presence]
+
+
+@dataclass(frozen=True)
+class _Request:
+    scan_ids: Sequence[int]
+    unchanged_scan_ids: Sequence[int]
+    new_findings: int
+    unchanged_findings: int
+    closed_findings: int
+
+
+def scan_report(reader: Reader, run_id: str) -> ScanReport:
+    """Load what a run read; raise ValueError if it read nothing."""
+    request = reader.one(
+        _Request,
+        """
+        SELECT scan_ids, unchanged_scan_ids, new_findings, unchanged_findings, closed_findings FROM scan_requests
+        WHERE run_id = ?
+        """,
+        [run_id],
+    )
+    scan_ids = list(request.scan_ids)
+    return ScanReport(
+        files=_files(reader, scan_ids, request.unchanged_scan_ids),
+        rejections=reader.rows(
+            Rejection,
+            """
+            SELECT scan_id, reason, count(*) AS rows,
+                (list(line_number ORDER BY line_number) FILTER (line_number IS NOT NULL))[:5] AS lines,
+                any_value(finding_id) AS finding_id
+            FROM rejected_findings WHERE list_contains(?, scan_id)
+            GROUP BY scan_id, reason ORDER BY count(*) DESC, reason
+            """,
+            [scan_ids],
+        ),
+        new=request.new_findings,
+        unchanged=request.unchanged_findings,
+        closed=request.closed_findings,
+        findings=reader.scalar("SELECT count(*) FROM prioritized_findings"),
+        duplicates=reader.scalar("SELECT count(*) FROM duplicate_findings"),
+        presence=reader.rows(
+            Presence,
+            """
+            SELECT replace(presence, '_', ' ') AS presence, count(*) AS findings FROM fixed_findings
+            WHERE presence != 'not seen since' GROUP BY ALL ORDER BY ALL
+            """,
+        ),
+    )
+
+
+def scan_rows(reader: Reader, run_id: str) -> list[dict[str, Any]]:
+    """Load the rows of `scans` that a run read, as they are."""
+    return reader.records(
+        """
+        SELECT s.* FROM scans s JOIN scan_requests r ON list_contains(r.scan_ids, s.scan_id) WHERE r.run_id = ?
+        ORDER BY s.scan_id
+        """,
+        [run_id],
+    )
+
+
+def _files(reader: Reader, scan_ids: Sequence[int], unchanged: Sequence[int]) -> list[ScannedFile]:
+    rows = reader.records(
+        """
+        SELECT scan_id, source, format, rows_in, accepted, rejected, skipped, notes, encoding_guessed FROM scans
+        WHERE list_contains(?, scan_id) ORDER BY scan_id
+        """,
+        [list(scan_ids)],
+    )
+    return [
+        ScannedFile(
+            **row
+            | {
+                "skipped": json.loads(row["skipped"] or "{}"),
+                "notes": json.loads(row["notes"] or "[]"),
+                "encoding_guessed": bool(row["encoding_guessed"]),
+                "is_new": row["scan_id"] not in unchanged,
+            }
+        )
+        for row in rows
+    ]

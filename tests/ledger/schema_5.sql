@@ -4,7 +4,9 @@ CREATE TABLE stamp(ledger_id VARCHAR NOT NULL, schema_version INTEGER NOT NULL, 
 
 CREATE TABLE state(watched_seconds DOUBLE DEFAULT(0) NOT NULL, last_poll_at TIMESTAMP WITH TIME ZONE, current_source VARCHAR, plan_number INTEGER DEFAULT(0) NOT NULL, session_cap INTEGER, planned_scan_id INTEGER, findings_version INTEGER DEFAULT(0) NOT NULL, merged_version INTEGER, ranked_as VARCHAR, pull_requests_at TIMESTAMP WITH TIME ZONE);
 
-CREATE TABLE scans(scan_id INTEGER NOT NULL, "source" VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, rules VARCHAR, ingested_at TIMESTAMP WITH TIME ZONE NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, rejected BIGINT NOT NULL, last_read_at TIMESTAMP WITH TIME ZONE, new_findings BIGINT, unchanged_findings BIGINT, closed_findings BIGINT, format VARCHAR, skipped VARCHAR);
+CREATE TABLE scans(scan_id INTEGER NOT NULL, "source" VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, rules VARCHAR, ingested_at TIMESTAMP WITH TIME ZONE NOT NULL, rows_in BIGINT NOT NULL, accepted BIGINT NOT NULL, rejected BIGINT NOT NULL, last_read_at TIMESTAMP WITH TIME ZONE, new_findings BIGINT, unchanged_findings BIGINT, closed_findings BIGINT, format VARCHAR, skipped VARCHAR, notes VARCHAR, encoding_guessed BOOLEAN);
+
+CREATE TABLE scan_requests(run_id VARCHAR NOT NULL, requested_at TIMESTAMP WITH TIME ZONE NOT NULL, scan_ids INTEGER[] NOT NULL, unchanged_scan_ids INTEGER[] NOT NULL, new_findings BIGINT NOT NULL, unchanged_findings BIGINT NOT NULL, closed_findings BIGINT NOT NULL);
 
 CREATE TABLE sources(scanner VARCHAR, repo_url VARCHAR, scan_id INTEGER, first_scan_id INTEGER);
 

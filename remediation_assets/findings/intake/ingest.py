@@ -205,6 +205,8 @@ def _write_scan(tx: Transaction, scan_id: int, scan: StagedScan, counts: IngestR
         "closed_findings": counts.closed,
         "format": scan.format,
         "skipped": json.dumps(dict(scan.skipped)),
+        "notes": json.dumps(list(scan.notes)),
+        "encoding_guessed": scan.encoding_guessed,
     }
     tx.execute(
         f"INSERT INTO scans ({', '.join(values)}) VALUES ({', '.join(f'${name}' for name in values)})",

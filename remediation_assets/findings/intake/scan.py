@@ -31,11 +31,12 @@ class ScanResult:
 
 
 def scan_files(
-    ledger: Ledger, request: ScanRequest, rules: Rules, *, max_rejected_share: float, now: datetime
+    ledger: Ledger, request: ScanRequest, rules: Rules, *, max_rejected_share: float, now: datetime, run_id: str = ""
 ) -> ScanResult:
     """Read the requested files and folders into the ledger together, by the rules and the request's source context.
 
-    Raise FindingsFileError, writing nothing, if one of them is not a findings file.
+    What was read is kept under `run_id`, if there is one, for whoever started that run. Raise FindingsFileError,
+    writing nothing, if one of them is not a findings file.
     """
     try:
         files = findings_files(request.paths)
@@ -62,7 +63,29 @@ def scan_files(
         with ledger.transaction(attach=staging_databases(scans)) as tx:
             changes = ingest(tx, scans, unchanged=unchanged, max_rejected_share=max_rejected_share, now=now)
             tx.execute("UPDATE state SET current_source = ?", [request.to_text()])
-    return ScanResult(tuple(scans), unchanged, changes, (*unchanged, *changes.scan_ids))
+            result = ScanResult(tuple(scans), unchanged, changes, (*unchanged, *changes.scan_ids))
+            if run_id:
+                _keep_request(tx, run_id, result, now)
+    return result
+
+
+def _keep_request(tx: Transaction, run_id: str, result: ScanResult, now: datetime) -> None:
+    tx.execute(
+        """
+        INSERT INTO scan_requests (
+            run_id, requested_at, scan_ids, unchanged_scan_ids, new_findings, unchanged_findings, closed_findings)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            run_id,
+            now,
+            list(result.scan_ids),
+            list(result.unchanged_scans),
+            result.changes.new,
+            result.changes.unchanged,
+            result.changes.closed,
+        ],
+    )
 
 
 def last_request(tx: Transaction) -> ScanRequest | None:

@@ -58,7 +58,23 @@ CREATE TABLE scans (
     closed_findings BIGINT,
     format VARCHAR,
     -- Results that are not open findings: a JSON object of counts by reason.
-    skipped VARCHAR
+    skipped VARCHAR,
+    -- Sentences about the file that a person should know: a JSON list.
+    notes VARCHAR,
+    -- Whether the file was taken for Windows-1252, because it is not UTF-8 and nothing in it says what it is.
+    encoding_guessed BOOLEAN
+);
+
+-- Files that were read together by one run, and what that changed. The scans of files that were read before as they are
+-- are among `scan_ids`, too.
+CREATE TABLE scan_requests (
+    run_id VARCHAR NOT NULL,
+    requested_at TIMESTAMPTZ NOT NULL,
+    scan_ids INTEGER[] NOT NULL,
+    unchanged_scan_ids INTEGER[] NOT NULL,
+    new_findings BIGINT NOT NULL,
+    unchanged_findings BIGINT NOT NULL,
+    closed_findings BIGINT NOT NULL
 );
 
 -- Which scan is valid for the findings of a scanner in a repository: the last one that read them. There are several

@@ -67,6 +67,7 @@ def findings(
             Rules(settings.mock_mode, settings.repo_hosts),
             max_rejected_share=settings.max_rejected_share,
             now=utc_now(),
+            run_id=context.run.run_id,
         )
         with ledger.transaction() as tx:
             rows = count_rows(tx, scanned.scan_ids)
