@@ -75,6 +75,17 @@ def finding_of(row: Mapping[str, Any]) -> Finding:
     return Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")})
 
 
+def planned_finding(tx: Reader, finding_key: str, wave_number: int) -> Finding:
+    """Load a finding as its wave's plan has it; raise ValueError if it is not in that plan."""
+    [row] = tx.records("SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [finding_key, wave_number])
+    return finding_of(row)
+
+
+def planned_keys(tx: Reader, wave_number: int) -> list[str]:
+    """Load the keys of the findings in a wave's plan."""
+    return tx.column("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [wave_number])
+
+
 def _write(
     tx: Transaction,
     planned: PlannedWave,

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import SecretStr
 
@@ -11,7 +10,8 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Event, Journal, Reader
 from remediation_assets.models import EventType
-from remediation_assets.sessions.store.gate_results import last_verdict
+from remediation_assets.sessions.store.events import wave_of
+from remediation_assets.sessions.store.gate_results import ShownResult, last_verdict, shown_results
 from remediation_assets.slack import Message, Part, announce, emoji, link, text
 
 logger = logging.getLogger(__name__)
@@ -46,33 +46,11 @@ def announcements(reader: Reader, events: Sequence[Event]) -> list[Message]:
     ]
 
 
-@dataclass(frozen=True)
-class _Result:
-    finding_id: str
-    shown_outcome: str
-    pr_url: str | None
-    session_url: str | None
-    error_message: str | None
-
-
 def _settled(reader: Reader, event: Event) -> Message:
-    wave = reader.scalar(
-        "SELECT wave FROM waves WHERE wave_number = (SELECT wave_number FROM session_events WHERE event_id = ?)",
-        [event.event_id],
-    )
+    wave = wave_of(reader, event.event_id)
     verdict = last_verdict(reader, wave)
     assert verdict is not None  # it was written together with the event
-    results = reader.rows(
-        _Result,
-        """
-        SELECT finding_id,
-            CASE WHEN outcome = 'success' AND NOT is_fixed THEN review ELSE coalesce(outcome, status) END
-                AS shown_outcome,
-            pr_url, session_url, error_message
-        FROM session_results WHERE wave_number = ? ORDER BY is_fixed, position
-        """,
-        [verdict.wave_number],
-    )
+    results = shown_results(reader, verdict.wave_number)
     counts = Counter(result.shown_outcome for result in results)
     how = "passed" if verdict.passed else "failed"
     lines: list[Sequence[Part]] = [
@@ -90,7 +68,7 @@ def _settled(reader: Reader, event: Event) -> Message:
     return Message(f"{wave} has settled, its gate {how}.", lines)
 
 
-def _line(result: _Result) -> list[Part]:
+def _line(result: ShownResult) -> list[Part]:
     why = result.error_message
     reason = f" ({why[:120]})" if why and result.shown_outcome != "success" else ""
     return [

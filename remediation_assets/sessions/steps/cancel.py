@@ -1,12 +1,12 @@
 """Cancelling: what a person's control commands to pause, to resume or to stop do to the ledger."""
 
-from dataclasses import dataclass
-
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, Outcome
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.model import FOR_A_PERSON, HoldKind, Phase
+from remediation_assets.sessions.store import attempts
 from remediation_assets.sessions.store.attempts import open_of_round, update_attempt
+from remediation_assets.sessions.store.duplicate_audit import unterminated_duplicates
 from remediation_assets.sessions.store.holds import lift, probe_at_once, set_hold
 from remediation_assets.sessions.store.rounds import mark_stopped, open_rounds
 
@@ -49,21 +49,6 @@ def stop(tx: Transaction, wave: str | None) -> int:
     return stopped
 
 
-@dataclass(frozen=True)
-class _Unfinished:
-    of_attempts: int
-    duplicates: int
-
-
 def count_unterminated(tx: Reader) -> int:
-    """Count the sessions still to be terminated, and the claims to be cancelled that may have a session."""
-    found = tx.one(
-        _Unfinished,
-        """
-        SELECT (SELECT count(*) FROM attempts
-                WHERE (terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)
-                    OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)) AS of_attempts,
-            (SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL) AS duplicates
-        """,
-    )
-    return found.of_attempts + found.duplicates
+    """Count the sessions still to be terminated, duplicates too, and claims to be cancelled that may have one."""
+    return attempts.count_unterminated(tx) + len(unterminated_duplicates(tx))

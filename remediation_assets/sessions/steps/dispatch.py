@@ -19,15 +19,24 @@ from remediation_assets.escape import is_plain_url
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.locks import this_process
-from remediation_assets.models import EventType, Outcome, SessionStatus
+from remediation_assets.models import EventType, Outcome
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.waves import freeze_waves
 from remediation_assets.sessions.model import Attempt, HoldKind
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.rules.admission import admitted
-from remediation_assets.sessions.store.attempts import claimable, pending, return_to_pending, suspended, update_attempt
+from remediation_assets.sessions.store.attempts import (
+    attach_session,
+    claimable,
+    last_answers,
+    pending,
+    return_to_pending,
+    suspended,
+    update_attempt,
+)
 from remediation_assets.sessions.store.duplicate_audit import mark_unconfirmed, note_posts
 from remediation_assets.sessions.store.holds import (
+    last_lifted,
     lift,
     lift_ended,
     lift_probed,
@@ -211,24 +220,9 @@ def _hold_for_limits(tx: Transaction, answers: Sequence[object], policy: Policy)
     set_hold_for(tx, longest, probe_minutes=policy.hold_probe_minutes)
 
 
-@dataclass(frozen=True)
-class _Answered:
-    outcome: Outcome | None
-    error_message: str | None
-
-
 def _hold_for_refusals(tx: Transaction) -> None:
     """Set a hold if several attempts in a row were refused for one cause: the next ones would be spent for nothing."""
-    last = tx.rows(
-        _Answered,
-        """
-        SELECT outcome, error_message FROM attempts WHERE claimed_at IS NOT NULL
-            AND (session_id IS NOT NULL OR outcome IS NOT NULL)
-            AND claimed_at > coalesce((SELECT max(lifted_at) FROM holds WHERE kind = ?), 'epoch'::TIMESTAMPTZ)
-        ORDER BY coalesce(dispatched_at, completed_at) DESC, session_id IS NULL LIMIT ?
-        """,
-        [HoldKind.REFUSALS, REFUSALS_IN_A_ROW],
-    )
+    last = last_answers(tx, since=last_lifted(tx, HoldKind.REFUSALS), most=REFUSALS_IN_A_ROW)
     if len(last) == REFUSALS_IN_A_ROW and len(set(last)) == 1 and last[0].outcome is Outcome.REFUSED:
         reason = f"{REFUSALS_IN_A_ROW} attempts in a row were refused: {last[0].error_message}"
         set_hold(tx, HoldKind.REFUSALS, reason)
@@ -237,24 +231,7 @@ def _hold_for_refusals(tx: Transaction) -> None:
 def record_session(tx: Transaction, attempt: Attempt, session: DevinSession) -> None:
     """Record which session carries out an attempt, unless one is recorded already."""
     url = session.url if is_plain_url(session.url) else None
-    tx.execute(
-        """
-        UPDATE attempts SET session_id = ?, session_url = ?, status = ?, dispatched_at = ?, request = NULL,
-            unknown_since = NULL, claimed_at = coalesce(claimed_at, ?),
-            watched_from = (SELECT watched_seconds FROM state)
-        WHERE wave_number = ? AND finding_key = ? AND attempt = ? AND session_id IS NULL
-        """,
-        [
-            session.session_id,
-            url,
-            SessionStatus.DISPATCHED,
-            tx.now,
-            tx.now,
-            attempt.wave_number,
-            attempt.finding_key,
-            attempt.attempt,
-        ],
-    )
+    attach_session(tx, attempt, session.session_id, url)
     tx.record(
         EventType.SESSION_STARTED,
         f"{attempt.label} started: {url or session.session_id}",

@@ -6,7 +6,7 @@ from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.model import FOR_A_PERSON
 from remediation_assets.sessions.store.holds import standing_holds
-from remediation_assets.sessions.store.rounds import gate_before
+from remediation_assets.sessions.store.rounds import gate_before, last_started
 
 
 @dataclass(frozen=True)
@@ -18,31 +18,12 @@ class NextWave:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class _LastStarted:
-    wave: str
-    round: int
-    is_settled: bool
-    is_collected: bool
-    is_stopped: bool
-    following: str | None
-
-
 def next_wave(tx: Reader) -> NextWave:
     """Decide from the ledger: the wave after the last that has been started, once that has passed and is collected.
 
     The first wave is a person's to start, and so is whatever follows a person's command to pause or to stop.
     """
-    last = tx.one_or_none(
-        _LastStarted,
-        """
-        SELECT w.wave, r.round, r.settled_at IS NOT NULL AS is_settled, r.collected_at IS NOT NULL AS is_collected,
-            r.stopped_at IS NOT NULL AS is_stopped,
-            (SELECT min_by(n.wave, n.wave_number) FROM waves n WHERE n.wave_number > w.wave_number) AS following
-        FROM last_rounds r JOIN waves w USING (wave_number)
-        ORDER BY w.wave_number DESC LIMIT 1
-        """,
-    )
+    last = last_started(tx)
     if last is None:
         return NextWave(reason="No wave has been started; launch dispatch_wave for the first.")
     if not last.is_settled:

@@ -38,6 +38,7 @@ from remediation_assets.sessions.store.duplicate_audit import (
 )
 from remediation_assets.sessions.store.holds import lift_ended, standing_holds
 from remediation_assets.sessions.store.observations import Observation, write_observations
+from remediation_assets.sessions.store.watch import last_poll, note_poll, watched_seconds
 
 from .cancel import STOPPED_BY_A_PERSON
 from .dispatch import record_session
@@ -236,16 +237,15 @@ def _note_vanished(tx: Transaction, attempts: list[Attempt], policy: Policy, beg
 def _advance_watch(tx: Transaction, policy: Policy, start: _Start) -> None:
     """Advance the timeout clock by the time since the last poll, without holds and outages."""
     counted = 0.0
-    last_poll_at = tx.scalar("SELECT last_poll_at FROM state")
+    last_poll_at = last_poll(tx)
     if last_poll_at and not start.was_on_hold:
         gap = (start.begun - last_poll_at).total_seconds()
         # A longer gap means that nobody was polling, or the API was out of reach.
         counted = gap if 0 < gap <= max(60.0, 3 * policy.poll_interval_seconds) else 0.0
-    tx.execute("UPDATE state SET watched_seconds = watched_seconds + ?, last_poll_at = ?", [counted, start.begun])
+    note_poll(tx, start.begun, counted)
 
 
 def _time_out(tx: Transaction, policy: Policy) -> None:
-    watched = tx.scalar("SELECT watched_seconds FROM state")
-    for attempt in watched_since(tx, watched - policy.session_timeout_minutes * 60):
+    for attempt in watched_since(tx, watched_seconds(tx) - policy.session_timeout_minutes * 60):
         reason = f"no result within {policy.session_timeout_minutes:g} minutes"
         end_attempt(tx, attempt, Outcome.TIMEOUT, reason)

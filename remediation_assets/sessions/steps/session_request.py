@@ -7,10 +7,11 @@ from typing import Any
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.prompts import build_remediation_prompt, safe_id
-from remediation_assets.planning.wave_plan import finding_of
+from remediation_assets.planning.wave_plan import planned_finding
 from remediation_assets.planning.waves import wave_name
-from remediation_assets.sessions.model import RETRIABLE, Attempt, attempt_tag, ledger_tag, wave_tag
+from remediation_assets.sessions.model import Attempt, attempt_tag, ledger_tag, wave_tag
 from remediation_assets.sessions.policy import Policy
+from remediation_assets.sessions.store.attempts import last_failure, stored_request
 from remediation_assets.sessions.store.reviews import why_rejected
 
 
@@ -25,26 +26,11 @@ class RequestContext:
 
 def build_request(tx: Reader, attempt: Attempt, context: RequestContext) -> dict[str, Any]:
     """Return the create request of an attempt; a second one for the same attempt has the same bytes."""
-    stored = tx.one(
-        _Stored,
-        """
-        SELECT a.request, v.playbook_id
-        FROM attempts a
-        LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
-        WHERE a.finding_key = ? AND a.attempt = ?
-        """,
-        [attempt.finding_key, attempt.attempt],
-    )
+    stored = stored_request(tx, attempt)
     if stored.request:
         return dict(json.loads(stored.request))
     which = NewRequest(attempt.finding_key, attempt.attempt, attempt.wave_number, stored.playbook_id)
     return new_request(tx, which, context)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    request: str | None
-    playbook_id: str | None
 
 
 @dataclass(frozen=True)
@@ -59,10 +45,7 @@ class NewRequest:
 
 def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str, Any]:
     """Return a create request for an attempt that nothing was ever sent for, from its finding's plan."""
-    [row] = tx.records(
-        "SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [of.finding_key, of.wave_number]
-    )
-    finding = finding_of(row)
+    finding = planned_finding(tx, of.finding_key, of.wave_number)
     shown_id = safe_id(finding, of.finding_key)
     return {
         "prompt": build_remediation_prompt(
@@ -71,7 +54,7 @@ def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str
             ledger_id=context.ledger_id,
             attempt=of.number,
             delimiter=context.draw_delimiter(),
-            last_failure=_last_failure(tx, of.finding_key, of.number),
+            last_failure=_what_went_wrong(tx, of.finding_key, of.number),
         ),
         "title": f"Remediate {shown_id} (attempt {of.number})",
         "tags": [
@@ -88,16 +71,10 @@ def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str
     }
 
 
-def _last_failure(tx: Reader, finding_key: str, before: int) -> str | None:
+def _what_went_wrong(tx: Reader, finding_key: str, before: int) -> str | None:
     """Return what people said against the last fix and why the last attempt failed, None if there is neither."""
-    failed = tx.column(
-        """
-        SELECT error_message FROM attempts
-        WHERE finding_key = ? AND attempt < ? AND list_contains(?, outcome) ORDER BY attempt DESC LIMIT 1
-        """,
-        [finding_key, before, list(RETRIABLE)],
-    )
-    return " ".join(filter(None, (why_rejected(tx, finding_key, before), *failed))) or None
+    reasons = (why_rejected(tx, finding_key, before), last_failure(tx, finding_key, before=before))
+    return " ".join(filter(None, reasons)) or None
 
 
 def _repository(repo_url: str) -> str:

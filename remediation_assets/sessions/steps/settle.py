@@ -3,16 +3,17 @@
 The decision is `next_step`, which is pure; this reads and writes the ledger in the caller's transaction.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.models import EventType
+from remediation_assets.planning.wave_plan import planned_keys
 from remediation_assets.planning.waves import freeze_waves
 from remediation_assets.sessions.model import Attempt
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.rules.gate import Verdict
 from remediation_assets.sessions.rules.retry import RoundState, next_step
-from remediation_assets.sessions.store.attempts import NewAttempt, insert_attempt, of_wave
+from remediation_assets.sessions.store.attempts import NewAttempt, insert_attempt, last_of_finding, of_wave
 from remediation_assets.sessions.store.closed_findings import closed_findings
 from remediation_assets.sessions.store.gate_results import insert_verdict
 from remediation_assets.sessions.store.reviews import not_standing
@@ -25,7 +26,7 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
     for open_round in open_rounds(tx):
         state = RoundState(
             attempts=of_wave(tx, open_round.wave_number),
-            findings=tx.column("SELECT finding_key FROM wave_plan WHERE wave_number = ?", [open_round.wave_number]),
+            findings=planned_keys(tx, open_round.wave_number),
             number=open_round.round,
             not_standing=not_standing(tx, open_round.wave_number),
         )
@@ -44,21 +45,8 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
     return settled
 
 
-@dataclass(frozen=True)
-class _Last:
-    attempt: int
-    playbook: str
-    playbook_version: str
-
-
 def _insert_retry(tx: Transaction, failed: Attempt) -> None:
-    last = tx.one(
-        _Last,
-        """
-        SELECT attempt, playbook, playbook_version FROM attempts WHERE finding_key = ? ORDER BY attempt DESC LIMIT 1
-        """,
-        [failed.finding_key],
-    )
+    last = last_of_finding(tx, failed.finding_key)
     insert_attempt(
         tx,
         NewAttempt(

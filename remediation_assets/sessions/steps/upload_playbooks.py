@@ -1,18 +1,9 @@
 """Playbooks at Devin: the version an attempt runs with is uploaded where it is absent."""
 
-from dataclasses import dataclass
-
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    playbook: str
-    playbook_version: str
-    title: str
-    body: str
+from remediation_assets.sessions.store.playbook_versions import not_uploaded, note_uploaded
 
 
 async def upload_playbooks(ledger: Ledger, devin: DevinClient, journal: Journal) -> None:
@@ -22,17 +13,7 @@ async def upload_playbooks(ledger: Ledger, devin: DevinClient, journal: Journal)
     listing goes to the caller, who must not dispatch then: guessing would upload twice.
     """
     with ledger.transaction() as tx:
-        wanted = tx.rows(
-            _Wanted,
-            """
-            SELECT v.playbook, v.playbook_version, v.title, v.body
-            FROM playbook_versions v
-            WHERE v.playbook_id IS NULL AND EXISTS (
-                FROM attempts a
-                WHERE a.playbook = v.playbook AND a.playbook_version = v.playbook_version AND a.claimed_at IS NULL)
-            ORDER BY v.playbook
-            """,
-        )
+        wanted = not_uploaded(tx)
     if not wanted:
         return
     known = {playbook.title: playbook.playbook_id async for playbook in devin.list_playbooks()}
@@ -41,10 +22,4 @@ async def upload_playbooks(ledger: Ledger, devin: DevinClient, journal: Journal)
         if playbook_id is None:
             playbook_id = (await devin.create_playbook(title=version.title, body=version.body)).playbook_id
         with ledger.transaction(journal) as tx:
-            tx.execute(
-                """
-                UPDATE playbook_versions SET playbook_id = ?, uploaded_at = ?
-                WHERE playbook = ? AND playbook_version = ?
-                """,
-                [playbook_id, tx.now, version.playbook, version.playbook_version],
-            )
+            note_uploaded(tx, version, playbook_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import Outcome, SessionStatus
-from remediation_assets.sessions.model import Attempt, Phase
+from remediation_assets.sessions.model import RETRIABLE, Attempt, Phase
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -225,3 +225,114 @@ def count_of_wave(tx: Reader, wave: str) -> AttemptCounts:
 def has_dispatched(tx: Reader) -> bool:
     """Whether anything was ever claimed."""
     return bool(tx.scalar("SELECT EXISTS (FROM attempts WHERE claimed_at IS NOT NULL)"))
+
+
+@dataclass(frozen=True)
+class LastAnswer:
+    """How a create request was answered: the outcome and its reason if the attempt ended, else neither."""
+
+    outcome: Outcome | None
+    error_message: str | None
+
+
+def last_answers(tx: Reader, *, since: datetime | None, most: int) -> list[LastAnswer]:
+    """Load the answers to the last create requests that were claimed after a time, the newest first."""
+    return tx.rows(
+        LastAnswer,
+        """
+        SELECT outcome, error_message FROM attempts WHERE claimed_at IS NOT NULL
+            AND (session_id IS NOT NULL OR outcome IS NOT NULL)
+            AND claimed_at > coalesce(?, 'epoch'::TIMESTAMPTZ)
+        ORDER BY coalesce(dispatched_at, completed_at) DESC, session_id IS NULL LIMIT ?
+        """,
+        [since, most],
+    )
+
+
+def attach_session(tx: Transaction, attempt: Attempt, session_id: str, url: str | None) -> None:
+    """Store which session carries out an attempt, unless one is stored already; its timeout clock starts now."""
+    tx.execute(
+        """
+        UPDATE attempts SET session_id = ?, session_url = ?, status = ?, dispatched_at = ?, request = NULL,
+            unknown_since = NULL, claimed_at = coalesce(claimed_at, ?),
+            watched_from = (SELECT watched_seconds FROM state)
+        WHERE wave_number = ? AND finding_key = ? AND attempt = ? AND session_id IS NULL
+        """,
+        [
+            session_id,
+            url,
+            SessionStatus.DISPATCHED,
+            tx.now,
+            tx.now,
+            attempt.wave_number,
+            attempt.finding_key,
+            attempt.attempt,
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class StoredRequest:
+    """The create request that was stored with an attempt's claim, as JSON, and its playbook's id at Devin."""
+
+    request: str | None
+    playbook_id: str | None
+
+
+def stored_request(tx: Reader, attempt: Attempt) -> StoredRequest:
+    """Load what an attempt's create request has been so far."""
+    return tx.one(
+        StoredRequest,
+        """
+        SELECT a.request, v.playbook_id
+        FROM attempts a
+        LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
+        WHERE a.finding_key = ? AND a.attempt = ?
+        """,
+        [attempt.finding_key, attempt.attempt],
+    )
+
+
+def last_failure(tx: Reader, finding_key: str, *, before: int) -> str | None:
+    """Return why the last attempt before a number failed, if another one may succeed; None if none has failed so."""
+    reasons = tx.column(
+        """
+        SELECT error_message FROM attempts
+        WHERE finding_key = ? AND attempt < ? AND list_contains(?, outcome) ORDER BY attempt DESC LIMIT 1
+        """,
+        [finding_key, before, list(RETRIABLE)],
+    )
+    return reasons[0] if reasons else None
+
+
+@dataclass(frozen=True)
+class LastAttempt:
+    """The number of a finding's last attempt and the playbook version that it ran with."""
+
+    attempt: int
+    playbook: str
+    playbook_version: str
+
+
+def last_of_finding(tx: Reader, finding_key: str) -> LastAttempt:
+    """Load a finding's last attempt; raise ValueError if it has none."""
+    return tx.one(
+        LastAttempt,
+        """
+        SELECT attempt, playbook, playbook_version FROM attempts WHERE finding_key = ? ORDER BY attempt DESC LIMIT 1
+        """,
+        [finding_key],
+    )
+
+
+def count_unterminated(tx: Reader) -> int:
+    """Count the attempts whose session is to be terminated, and the claims to be cancelled that may have a session."""
+    return int(
+        tx.scalar(
+            """
+            SELECT count(*) FROM attempts
+            WHERE (terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)
+                OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)
+            """
+        )
+    )

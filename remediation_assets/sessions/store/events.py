@@ -52,3 +52,12 @@ def all_events_since(reader: Reader, event_id: int) -> list[LoggedEvent]:
         'SELECT event_id, "timestamp", message FROM session_events WHERE event_id > ? ORDER BY event_id',
         [event_id],
     )
+
+
+def wave_of(reader: Reader, event_id: int) -> str:
+    """Return the wave that an event belongs to; raise ValueError if it belongs to none."""
+    wave: str = reader.scalar(
+        "SELECT wave FROM waves WHERE wave_number = (SELECT wave_number FROM session_events WHERE event_id = ?)",
+        [event_id],
+    )
+    return wave

@@ -84,3 +84,29 @@ def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> Non
         f"INSERT INTO gate_results ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})",
         list(values.values()),
     )
+
+
+@dataclass(frozen=True)
+class ShownResult:
+    """How a finding of a wave ended, in the word that people see: what a person decided beats the outcome."""
+
+    finding_id: str
+    shown_outcome: str
+    pr_url: str | None
+    session_url: str | None
+    error_message: str | None
+
+
+def shown_results(reader: Reader, wave_number: int) -> list[ShownResult]:
+    """Load the results that the verdict on a wave rests on, those not fixed first."""
+    return reader.rows(
+        ShownResult,
+        """
+        SELECT finding_id,
+            CASE WHEN outcome = 'success' AND NOT is_fixed THEN review ELSE coalesce(outcome, status) END
+                AS shown_outcome,
+            pr_url, session_url, error_message
+        FROM session_results WHERE wave_number = ? ORDER BY is_fixed, position
+        """,
+        [wave_number],
+    )

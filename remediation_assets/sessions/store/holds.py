@@ -7,7 +7,7 @@ only a person can mend, a person lifts.
 """
 
 from collections.abc import Container
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from remediation_assets.devin.errors import ConcurrencyCap, DevinError, NotAuthorised, QuotaExhausted, RateLimited
 from remediation_assets.ledger.transaction import Reader, Transaction
@@ -144,3 +144,9 @@ def refusals_in_a_row(tx: Reader) -> int:
 def _lift(tx: Transaction, hold: Hold) -> None:
     tx.execute("UPDATE holds SET lifted_at = ? WHERE hold_id = ?", [tx.now, hold.hold_id])
     tx.record(EventType.HOLD_LIFTED, f"dispatching goes on ({hold.kind})")
+
+
+def last_lifted(tx: Reader, kind: HoldKind) -> datetime | None:
+    """Return when a hold of a kind was last lifted, None if none ever was."""
+    at: datetime | None = tx.scalar("SELECT max(lifted_at) FROM holds WHERE kind = ?", [kind])
+    return at

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from remediation_assets.ledger.transaction import Transaction
+from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.model import Attempt
 
@@ -75,3 +76,59 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
     )
     assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "terminate_wanted_at"])
     tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])
+
+
+_ENDED = ("merged", "closed")
+
+
+def last_pull_request_poll(tx: Reader) -> datetime | None:
+    """Return when the pull requests of ended sessions were last looked at, None if they never were."""
+    at: datetime | None = tx.scalar("SELECT pull_requests_at FROM state")
+    return at
+
+
+def note_pull_request_poll(tx: Transaction) -> None:
+    """Note that the pull requests of ended sessions are being looked at."""
+    tx.execute("UPDATE state SET pull_requests_at = ?", [tx.now])
+
+
+def open_pull_requests(tx: Reader, *, most: int) -> list[str]:
+    """Load the sessions of successes whose pull request is neither merged nor closed, those seen longest ago first."""
+    return tx.column(
+        """
+        SELECT session_id FROM (
+            SELECT a.session_id, coalesce(o.observed_at, a.completed_at) AS seen_at, coalesce(list_transform(
+                list_filter(from_json(o.pull_requests, '[{"url": "VARCHAR", "state": "VARCHAR"}]'),
+                    p -> p.url = a.pr_url), p -> lower(p.state))[1], '') AS state
+            FROM attempts a JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+            WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL AND a.session_id IS NOT NULL)
+        WHERE NOT list_contains($ended, state) ORDER BY seen_at LIMIT $most
+        """,
+        {"ended": list(_ENDED), "most": most},
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    finding_key: str
+    attempt: int
+    pull_requests: str | None
+
+
+def note_pull_requests(tx: Transaction, session_id: str, pull_requests: str | None) -> bool:
+    """Store a session's pull requests, None for those known before; return whether they have changed."""
+    known = tx.one(
+        _Known,
+        """
+        SELECT a.finding_key, a.attempt, o.pull_requests
+        FROM attempts a LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        WHERE a.session_id = ?
+        """,
+        [session_id],
+    )
+    current = known.pull_requests if pull_requests is None else pull_requests
+    tx.execute(
+        "UPDATE observations SET pull_requests = ?, observed_at = ? WHERE finding_key = ? AND attempt = ?",
+        [current, tx.now, known.finding_key, known.attempt],
+    )
+    return current != known.pull_requests

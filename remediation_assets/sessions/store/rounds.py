@@ -335,3 +335,29 @@ def uncollected(tx: Reader) -> list[Uncollected]:
         WHERE r.settled_at IS NOT NULL AND r.collected_at IS NULL GROUP BY w.wave ORDER BY w.wave
         """,
     )
+
+
+@dataclass(frozen=True)
+class LastStarted:
+    """The last round of the highest wave that was ever started, and the wave after it, None if there is none."""
+
+    wave: str
+    round: int
+    is_settled: bool
+    is_collected: bool
+    is_stopped: bool
+    following: str | None
+
+
+def last_started(tx: Reader) -> LastStarted | None:
+    """Load the last round of the highest wave that was started, None if none was."""
+    return tx.one_or_none(
+        LastStarted,
+        """
+        SELECT w.wave, r.round, r.settled_at IS NOT NULL AS is_settled, r.collected_at IS NOT NULL AS is_collected,
+            r.stopped_at IS NOT NULL AS is_stopped,
+            (SELECT min_by(n.wave, n.wave_number) FROM waves n WHERE n.wave_number > w.wave_number) AS following
+        FROM last_rounds r JOIN waves w USING (wave_number)
+        ORDER BY w.wave_number DESC LIMIT 1
+        """,
+    )
