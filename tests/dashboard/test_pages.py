@@ -1,7 +1,9 @@
 """What the pages show, by HTTP; in a browser they are looked at in tests/end_to_end."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,13 +13,32 @@ from starlette.testclient import TestClient
 
 from remediation_assets.dashboard.routes import create_app
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.models import BatchRun
+from remediation_assets.models import BatchRun, EventType
 from remediation_assets.reports import pages
 from remediation_assets.settings import Settings
 from tests.support import synthetic_ledger
 from tests.support.hostile_texts import HOSTILE
 
 PAGES = ("/", "/findings", "/sessions", "/review", "/waves")
+
+EVENT_COLOURS = {
+    "red": {
+        EventType.WAVE_GATED,
+        EventType.SESSION_FAILED,
+        EventType.RESUME_FAILED,
+        EventType.TERMINATE_FAILED,
+        EventType.REVIEW_REJECTED,
+    },
+    "green": {EventType.WAVE_COMPLETED, EventType.SESSION_COMPLETED, EventType.REVIEW_APPROVED},
+    "grey": {EventType.WAVE_STARTED, EventType.SESSION_STARTED},
+}
+
+
+@dataclass(frozen=True)
+class AttemptName:
+    finding_key: str
+    attempt: int
+    wave_number: int
 
 
 @pytest.fixture
@@ -107,6 +128,24 @@ def test_a_session_shows_its_report_and_its_trace(client: TestClient) -> None:
                  'href="https://github.com/acme/shop/pull/0"', "session started"):  # fmt: skip
         assert told in page
     assert client.get("/sessions/devin-nothing").status_code == 404
+
+
+def test_the_trace_colours_each_kind_of_event(ledger: Ledger, client: TestClient) -> None:
+    with ledger.transaction() as tx:
+        attempt = tx.one(
+            AttemptName, "SELECT finding_key, attempt, wave_number FROM attempts WHERE session_id = 'devin-000000'"
+        )
+        tx.execute("DELETE FROM session_events")
+        for event_type in EventType:
+            tx.record(event_type, "Something happened", attempt=attempt)
+    ledger.publish(force=True)
+    page = client.get("/sessions/devin-000000").text
+    shown = re.findall(r'<li class="(\w+)">\n<time>.*?<span class="badge grey">(.*?)</span>', page)
+    assert len(shown) == len(EventType)
+    colours = {event_type.replace(" ", "_"): colour for colour, event_type in shown}
+    for colour, event_types in EVENT_COLOURS.items():
+        assert {one for one in EventType if colours[one] == colour} == event_types
+    assert set(colours.values()) == {*EVENT_COLOURS, "amber"}
 
 
 def test_a_rejected_finding_can_be_reopened_on_its_page(ledger: Ledger, client: TestClient) -> None:
