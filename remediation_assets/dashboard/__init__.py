@@ -1,5 +1,5 @@
-"""The dashboard: what a security lead looks at all day, and where pull requests are reviewed.
+"""The dashboard, where a security lead follows the waves and reviews pull requests.
 
-Reads the published results, with a fresh connection for each request; the only writes are reviews,
-through the ledger's ordinary transaction.
+Pages read the published results, with a new connection for each request. The only writes are reviews, in an
+ordinary transaction of the ledger.
 """

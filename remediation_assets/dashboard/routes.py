@@ -1,4 +1,7 @@
-"""The dashboard's pages. What they show is read by `queries`; who may see it is decided by `safety`."""
+"""The dashboard's routes: read what a page shows, render its template, write reviews.
+
+The queries are in `reports/pages.py`; who may read and write is decided in `security.py`.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -36,11 +39,11 @@ HERE = Path(__file__).parent
 LONGEST_SHOWN = 300
 NOTHING = "\N{EN DASH}"
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def create_app(ledger: Ledger, settings: Settings) -> Starlette:
-    """Build the application over a ledger's published results."""
+    """Return the web application that shows a ledger's published results."""
     dashboard = _Dashboard(ledger, settings)
     return Starlette(
         routes=[
@@ -60,27 +63,33 @@ def create_app(ledger: Ledger, settings: Settings) -> Starlette:
         ],
         middleware=[Middleware(Guard, token=settings.dashboard_token.get_secret_value())],
         exception_handlers={
-            HTTPException: dashboard.told,
-            Forged: dashboard.told,
-            RemediationError: dashboard.told,
+            HTTPException: dashboard.error_page,
+            Forged: dashboard.error_page,
+            RemediationError: dashboard.error_page,
         },
     )
 
 
 class _Dashboard:
+    """Answers the routes.
+
+    Handlers run in the event loop, so every query and every transaction runs in a worker thread. Queries run one
+    at a time.
+    """
+
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
-        # One at a time: DuckDB gives a second reader of a process the file that the first has open, and
-        # under steady requests nobody would ever see the one that has replaced it.
-        self._reading = threading.Lock()
-        self._making_status = threading.Lock()
+        # DuckDB shares one open database per path within a process. Under steady requests the old file would never
+        # be closed, and no reader would see the one that publishing has put in its place.
+        self._read_lock = threading.Lock()
+        self._status_lock = threading.Lock()
         self._status: tuple[tuple[int, int, int], bytes] | None = None
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=_shown,
+            finalize=_display_text,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -95,7 +104,7 @@ class _Dashboard:
         )
 
     async def findings(self, request: Request) -> Response:
-        filters = _given(request, "severity", "category", "service", "status", "text")
+        filters = _query_values(request, "severity", "category", "service", "status", "text")
         page, sort = _page_and_sort(request, "rank")
         return await self._page(
             request,
@@ -112,10 +121,12 @@ class _Dashboard:
 
     async def finding(self, request: Request) -> Response:
         key = request.path_params["key"]
-        return await self._page(request, "finding.html", lambda reader: {"finding": _found(pages.finding(reader, key))})
+        return await self._page(
+            request, "finding.html", lambda reader: {"finding": _or_not_found(pages.finding(reader, key))}
+        )
 
     async def sessions(self, request: Request) -> Response:
-        filters = _given(request, "status", "wave", "text")
+        filters = _query_values(request, "status", "wave", "text")
         page, sort = _page_and_sort(request, "started")
         return await self._page(
             request,
@@ -130,7 +141,7 @@ class _Dashboard:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         return await self._page(
-            request, "session.html", lambda reader: {"session": _found(pages.session(reader, session_id))}
+            request, "session.html", lambda reader: {"session": _or_not_found(pages.session(reader, session_id))}
         )
 
     async def reviews(self, request: Request) -> Response:
@@ -154,10 +165,10 @@ class _Dashboard:
             decision = Decision(form.get("verdict", ""))
         except ValueError:
             raise HTTPException(400, "A pull request is approved or rejected.") from None
-        given = Review(decision, form.get("reviewer", ""), form.get("reason", ""))
+        submitted = Review(decision, form.get("reviewer", ""), form.get("reason", ""))
         key, attempt = request.path_params["key"], request.path_params["attempt"]
         write = reviews.reject_and_reopen if decision is Decision.REOPENED else reviews.review
-        await self._write(lambda tx: write(tx, key, attempt, given))
+        await self._write(lambda tx: write(tx, key, attempt, submitted))
         page = form.get("page", "")
         return RedirectResponse(f"/review?page={page}" if page.isascii() and page.isdigit() else "/review", 303)
 
@@ -176,13 +187,17 @@ class _Dashboard:
             if await guard.is_token(form.get("token", "")):
                 return guard.logged_in(request, RedirectResponse("/", 303))
             wrong = True
-        return self._rendered(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
+        return self._render(request, "login.html", {"wrong": wrong}, status=403 if wrong else 200)
 
     async def status(self, _request: Request) -> Response:
-        """Give everything as the `BatchRun` JSON that the state file holds, made once for each publication."""
+        """Return the `BatchRun` JSON that the state file holds.
+
+        It covers the whole ledger, so it is built once for each publication and cached; requests that arrive while
+        it is built wait for it.
+        """
 
         def load() -> bytes:
-            with self._making_status:
+            with self._status_lock:
                 version = self._published_version()
                 if self._status is None or self._status[0] != version:
                     batch_run = self._read_now(load_batch_run)
@@ -192,58 +207,61 @@ class _Dashboard:
         return Response(await run_in_threadpool(load), media_type="application/json")
 
     def _published_version(self) -> tuple[int, int, int]:
+        """Return what identifies the published file: each publication puts a new one in its place."""
         try:
-            found = self._ledger.published_path.stat()
+            stat = self._ledger.published_path.stat()
         except FileNotFoundError:
             return 0, 0, 0
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     async def health(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    async def told(self, request: Request, error: Exception) -> Response:
-        """Show what went wrong, in a sentence."""
+    async def error_page(self, request: Request, error: Exception) -> Response:
+        """Return a page with the error's message; plain text for the API and static files."""
         if isinstance(error, HTTPException):
-            status, sentence = error.status_code, error.detail
+            status, message = error.status_code, error.detail
         elif isinstance(error, Forged):
-            status, sentence = 403, str(error)
+            status, message = 403, str(error)
         else:
-            status, sentence = 409 if isinstance(error, NotReviewable) else 503, str(error)
+            status, message = 409 if isinstance(error, NotReviewable) else 503, str(error)
         headers = getattr(error, "headers", None)
         if str(request.scope["path"]).startswith(("/api/", "/static/")):
-            return PlainTextResponse(sentence, status, headers)
-        return self._rendered(request, "told.html", {"status": status, "sentence": sentence}, status=status)
+            return PlainTextResponse(message, status, headers)
+        return self._render(request, "message.html", {"status": status, "message": message}, status=status)
 
     async def _page(self, request: Request, template: str, load: Callable[[Reader], Mapping[str, Any]]) -> Response:
         def read(reader: Reader) -> dict[str, Any]:
-            around = pages.frame(reader, self._settings.poll_interval_seconds, utc_now())
-            return {"frame": around, **load(reader)}
+            frame = pages.frame(reader, self._settings.poll_interval_seconds, utc_now())
+            return {"frame": frame, **load(reader)}
 
-        return self._rendered(request, template, await self._read(read))
+        return self._render(request, template, await self._read(read))
 
-    def _rendered(self, request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:
+    def _render(self, request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         guard = _guard(request)
         form_token, cookie = guard.form_token(request)
-        told = {"path": request.scope["path"], "form_token": form_token, "mock": self._settings.mock_mode, **shown}
-        response = HTMLResponse(self._templates.get_template(template).render(told), status)
+        common = {"path": request.scope["path"], "form_token": form_token, "mock": self._settings.mock_mode}
+        response = HTMLResponse(self._templates.get_template(template).render(common | dict(values)), status)
         return guard.with_form_cookie(request, response, cookie)
 
-    async def _read(self, query: Callable[[Reader], Answer]) -> Answer:
+    async def _read(self, query: Callable[[Reader], Result]) -> Result:
         return await run_in_threadpool(self._read_now, query)
 
-    def _read_now(self, query: Callable[[Reader], Answer]) -> Answer:
-        with self._reading, self._ledger.published(or_empty=True) as reader:
+    def _read_now(self, query: Callable[[Reader], Result]) -> Result:
+        with self._read_lock, self._ledger.published(or_empty=True) as reader:
             return query(reader)
 
     async def _write(self, write: Callable[[Transaction], object]) -> None:
-        def order() -> None:
+        """Run one transaction and publish at once, so that the page that follows shows the review."""
+
+        def write_and_publish() -> None:
             if not self._ledger.path.exists():
                 raise NotReviewable("There is no ledger yet, so there is nothing to review.")
             with self._ledger.transaction() as tx:
                 write(tx)
             self._ledger.publish(force=True)
 
-        await run_in_threadpool(order)
+        await run_in_threadpool(write_and_publish)
 
 
 def _guard(request: Request) -> Guard:
@@ -251,19 +269,19 @@ def _guard(request: Request) -> Guard:
     return guard
 
 
-def _found(row: pages.Row | None) -> pages.Row:
+def _or_not_found(row: pages.Row | None) -> pages.Row:
     if row is None:
         raise HTTPException(404, "There is no such page; what it was about may have been planned anew.")
     return row
 
 
-def _given(request: Request, *names: str) -> dict[str, str]:
+def _query_values(request: Request, *names: str) -> dict[str, str]:
     return {name: request.query_params.get(name, "")[:200].strip() for name in names}
 
 
 def _page_and_sort(request: Request, sort: str) -> tuple[int, str]:
-    told = request.query_params.get("page", "1")
-    page = int(told) if told.isascii() and told.isdigit() and len(told) < 8 else 1
+    number = request.query_params.get("page", "1")
+    page = int(number) if number.isascii() and number.isdigit() and len(number) < 8 else 1
     return page, request.query_params.get("sort", sort)
 
 
@@ -271,8 +289,8 @@ def _query(filters: Mapping[str, str]) -> str:
     return urlencode({name: value for name, value in filters.items() if value})
 
 
-def _shown(value: object) -> object:
-    """Show a text on a page: what nothing shows or what turns the line around is dropped, and it has an end."""
+def _display_text(value: object) -> object:
+    """Return a value as a page shows it: texts without invisible or direction-changing characters, cut if long."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return "" if value is None else value
     text = plain(value)
@@ -280,7 +298,7 @@ def _shown(value: object) -> object:
 
 
 def _lines(text: str | None) -> list[str]:
-    """Part a longer text into the lines that are shown of it."""
+    """Split a longer text into lines, as many as a page shows."""
     return (text or "").strip()[:5000].splitlines()[:80]
 
 

@@ -1,4 +1,4 @@
-"""Serving the dashboard until it is interrupted."""
+"""Serve the dashboard over HTTP until it is interrupted. What it serves is built in `routes.py`."""
 
 import os
 import signal
@@ -17,34 +17,35 @@ from .security import LOOPBACK
 
 
 class CannotServe(RemediationError):
-    """The dashboard cannot be served where it was wanted; the text says why."""
+    """The dashboard cannot be served at the requested address; the message says why."""
 
 
 def serve(ledger: Ledger, settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until the process is told to stop; port 0 is any free one. `ready` is told the address.
+    """Serve until SIGINT or SIGTERM; call `ready` with the address once the port is open.
 
-    Raises CannotServe for a port that is taken, and for another machine's eyes without a token.
+    Port 0 is any free port. Raise CannotServe if the port is taken, or if other machines could see the dashboard
+    and no token is set.
     """
     if host not in LOOPBACK and not settings.dashboard_token.get_secret_value():
         raise CannotServe(f"{host} can be seen from other machines; set DASHBOARD_TOKEN, or serve on 127.0.0.1.")
     if ledger.path.exists():
-        # What an older version has published is brought to what this one reads.
+        # An older version may have published views that these pages cannot read.
         ledger.verify()
         ledger.publish(force=True)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        why = os.strerror(error.errno or 0) if error.errno and error.errno > 0 else str(error)
+        reason = os.strerror(error.errno or 0) if error.errno and error.errno > 0 else str(error)
         raise CannotServe(
-            f"{host} port {port} cannot be served ({why}); choose another with --host or --port."
+            f"{host} port {port} cannot be served ({reason}); choose another with --host or --port."
         ) from None
     with listener:
         config = uvicorn.Config(
             create_app(ledger, settings), log_level="warning", server_header=False, proxy_headers=False
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        shown = f"[{host}]" if ":" in host else host
-        ready(f"http://{shown}:{listener.getsockname()[1]}")
+        display_host = f"[{host}]" if ":" in host else host
+        ready(f"http://{display_host}:{listener.getsockname()[1]}")
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,7 @@
-"""What the pages show, read from the published results. Every list is paged in the database."""
+"""The queries behind the dashboard's pages, on the published results.
+
+They return rows as dictionaries, which templates render. Lists are filtered, sorted and paged by the database.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +16,7 @@ PAGE = 50
 
 Row = dict[str, Any]
 
-# What a finding's last attempt and what people said of it come to, in one word.
+# The status of an attempt: a review that overrides its outcome comes first; pending if there is no attempt.
 _STATUS = """
 CASE WHEN a.counted_outcome != a.outcome THEN a.review ELSE coalesce(a.status, 'pending') END"""
 
@@ -44,7 +47,7 @@ _SESSION_ORDERS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of a list: its rows, how many there are in all, and what was asked for."""
+    """One page of a list: its rows, the total over all pages, and how it is sorted."""
 
     rows: Sequence[Row]
     total: int
@@ -54,17 +57,21 @@ class Listing:
 
     @property
     def pages(self) -> int:
-        """Count the pages, at least one."""
+        """Return the number of pages, at least one."""
         return max(1, -(-self.total // PAGE))
 
     @property
     def first(self) -> int:
-        """Give the place of the page's first row, from 1."""
+        """Return the position of the page's first row in the whole list, from 1; 0 if the page is empty."""
         return (self.page - 1) * PAGE + 1 if self.rows else 0
 
 
 def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
-    """Give what stands around every page: pending reviews, holds, and whether anybody follows the sessions."""
+    """Return what every page shows around its content: pending reviews, holds, and the last poll.
+
+    `unfollowed_since` is the time of the last poll if sessions are live and none has come for five intervals, and a
+    minute at least.
+    """
     [row] = reader.records(
         f"""
         SELECT (SELECT count(*) FROM ({_PENDING_REVIEWS})) AS pending_reviews,
@@ -75,12 +82,12 @@ def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     )
     holds = reader.records("SELECT kind, reason, set_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id")
     polled = row["last_poll_at"]
-    patience = timedelta(seconds=max(60.0, 5 * poll_interval_seconds))
-    row["unfollowed_since"] = polled if row["live"] and polled and now - polled > patience else None
+    overdue = timedelta(seconds=max(60.0, 5 * poll_interval_seconds))
+    row["unfollowed_since"] = polled if row["live"] and polled and now - polled > overdue else None
     return row | {"holds": holds}
 
 
-# A success with a pull request that nobody has said anything of.
+# Successes with a pull request that nobody has reviewed.
 _PENDING_REVIEWS = """
 SELECT a.finding_key, a.attempt FROM last_attempts a
 SEMI JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
@@ -89,7 +96,7 @@ WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL"""
 
 
 def overview(reader: Reader) -> Row:
-    """Give the figures of the four cards and the latest sessions."""
+    """Return the figures of the four cards and the latest sessions."""
     severities = dict(reader.execute("SELECT severity, count(*) FROM normalized_findings GROUP BY ALL").fetchall())
     [counts] = reader.records(
         """
@@ -109,7 +116,7 @@ def overview(reader: Reader) -> Row:
 
 
 def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str = "rank") -> Listing:
-    """Give a page of the findings that fit the filters: severity, category, service, status, text."""
+    """Return a page of the findings that match the filters: severity, category, service, status, text."""
     conditions = {
         "severity": "p.severity = $severity",
         "category": "p.category = $category",
@@ -118,13 +125,13 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.file_path, p.rule_id, p.dependency_name)), "
         "lower($text))",
     }
-    given = {name: value for name, value in filters.items() if name in conditions and value}
-    where = " AND ".join(conditions[name] for name in given) or "true"
+    values = {name: value for name, value in filters.items() if name in conditions and value}
+    where = " AND ".join(conditions[name] for name in values) or "true"
     order = _FINDING_ORDERS.get(sort, _FINDING_ORDERS["rank"])
-    # Only the page's own rows are joined to all that is shown of them.
-    joins = _OF_ATTEMPTS if "status" in given or sort == "status" else ""
+    # Attempts are joined before paging only if the filter or the order needs them; otherwise to the page's rows alone.
+    joins = _OF_ATTEMPTS if "status" in values or sort == "status" else ""
     status = _STATUS if joins else "NULL"
-    total = reader.scalar(f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", given)
+    total = reader.scalar(f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", values)
     page = _page_within(page, total)
     rows = reader.records(
         f"""
@@ -137,13 +144,13 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
         FROM chosen c JOIN prioritized_findings p ON p.finding_key = c.finding_key {_OF_ATTEMPTS}
         ORDER BY c.place
         """,
-        given,
+        values,
     )
     return Listing(rows, total, page, sort if sort in _FINDING_ORDERS else "rank", tuple(_FINDING_ORDERS))
 
 
 def services(reader: Reader) -> list[str]:
-    """Give the services that findings are of, by name; the largest where there are very many."""
+    """Return the services that have findings, by name; the 200 with the most findings if there are more."""
     rows = reader.execute(
         """
         SELECT service_name FROM (
@@ -156,31 +163,31 @@ def services(reader: Reader) -> list[str]:
 
 
 def categories() -> list[str]:
-    """Give the categories that there are."""
+    """Return all categories."""
     return [str(category) for category in FindingCategory]
 
 
 def severities() -> list[str]:
-    """Give the severities that there are, worst first."""
+    """Return all severities, worst first."""
     return [str(severity) for severity in Severity]
 
 
 def sessions(
     reader: Reader, filters: Mapping[str, str], *, page: int, sort: str = "started", limit: int = PAGE
 ) -> Listing:
-    """Give a page of attempts at findings that fit the filters: status, wave, text."""
+    """Return a page of the attempts that match the filters: status, wave, text."""
     conditions = {
         "status": f"({_STATUS}) = $status",
         "wave": "p.wave = $wave",
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.service_name, a.session_id)), lower($text))",
     }
-    given = {name: value for name, value in filters.items() if name in conditions and value}
-    where = " AND ".join(conditions[name] for name in given) or "true"
+    values = {name: value for name, value in filters.items() if name in conditions and value}
+    where = " AND ".join(conditions[name] for name in values) or "true"
     joined = f"""
         FROM reviewed_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         WHERE {where}"""
-    total = reader.scalar(f"SELECT count(*) {joined}", given)
+    total = reader.scalar(f"SELECT count(*) {joined}", values)
     page = _page_within(page, total)
     order = _SESSION_ORDERS.get(sort, _SESSION_ORDERS["started"])
     rows = reader.records(
@@ -191,13 +198,16 @@ def sessions(
                 AS minutes, a.pr_url
         {joined} ORDER BY {order} LIMIT {int(limit)} OFFSET {(page - 1) * PAGE}
         """,
-        given,
+        values,
     )
     return Listing(rows, total, page, sort if sort in _SESSION_ORDERS else "started", tuple(_SESSION_ORDERS))
 
 
 def finding(reader: Reader, finding_key: str) -> Row | None:
-    """Give a finding with its attempts, the reviews of them and all that happened; None where there is none."""
+    """Return a finding with its attempts, reviews and events; None if the key is unknown.
+
+    A finding that the last scan no longer reports is read from the plan of its wave.
+    """
     known = reader.records(
         """
         SELECT * EXCLUDE (position) FROM (
@@ -232,7 +242,7 @@ def finding(reader: Reader, finding_key: str) -> Row | None:
 
 
 def session(reader: Reader, session_id: str) -> Row | None:
-    """Give the attempt that a session is of, its finding, Devin's report and the trace; None where there is none."""
+    """Return a session's attempt with its finding, Devin's report, reviews and events; None if the id is unknown."""
     found = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.line_number,
@@ -266,7 +276,7 @@ def session(reader: Reader, session_id: str) -> Row | None:
 
 
 def reviews(reader: Reader, *, page: int) -> Row:
-    """Give a page of pull requests that wait for a review, worst first, and what was last said of others."""
+    """Return a page of the pull requests that wait for a review, worst severity first, and the latest reviews."""
     total = reader.scalar(f"SELECT count(*) FROM ({_PENDING_REVIEWS})")
     page = _page_within(page, total)
     rows = reader.records(
@@ -286,12 +296,15 @@ def reviews(reader: Reader, *, page: int) -> Row:
         row["pr_states"] = pull_request_states(row["pull_requests"])
     return {
         "waiting": Listing(rows, total, page, "", ()),
-        "said": _reviews(reader, "true", [], limit=20),
+        "reviewed": _reviews(reader, "true", [], limit=20),
     }
 
 
 def waves(reader: Reader, *, page: int) -> Row:
-    """Give a page of the waves' gates, newest first, and all holds that were of late."""
+    """Return the latest gate results and holds, newest first, and the page of waves to show.
+
+    The plan's listing has no rows: the caller reads the states of these waves from `reports.waves`.
+    """
     gates = reader.records(
         """
         SELECT wave, round, decided_at, succeeded, answerable, rate, threshold, passed, ignored_gate
@@ -305,22 +318,25 @@ def waves(reader: Reader, *, page: int) -> Row:
 
 
 def report(structured_output: str | None) -> Row:
-    """Give what Devin reported of its work, as far as it is of the kinds that are shown."""
+    """Return the fields of Devin's structured output that pages show, without those of an unexpected type.
+
+    The output need not match the schema: whatever the session wrote was stored.
+    """
     try:
-        told = json.loads(structured_output) if structured_output else None
+        output = json.loads(structured_output) if structured_output else None
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+        output = None
+    if not isinstance(output, dict):
         return {}
-    texts = {name: told[name] for name in ("status", "current_step", "fix_approach", "confidence", "error_message")
-             if isinstance(told.get(name), str)}  # fmt: skip
+    texts = {name: output[name] for name in ("status", "current_step", "fix_approach", "confidence", "error_message")
+             if isinstance(output.get(name), str)}  # fmt: skip
     numbers = {
-        name: told[name]
+        name: output[name]
         for name in ("progress_pct", "tests_added")
-        if isinstance(told.get(name), int | float) and not isinstance(told[name], bool)
+        if isinstance(output.get(name), int | float) and not isinstance(output[name], bool)
     }
-    files = told.get("files_modified")
-    passed = told.get("tests_passed")
+    files = output.get("files_modified")
+    passed = output.get("tests_passed")
     return {
         **texts,
         **numbers,
@@ -329,10 +345,10 @@ def report(structured_output: str | None) -> Row:
     }
 
 
-def pull_request_states(told: str | None) -> dict[str, str]:
-    """Give the state of each pull request by its address, as far as the API told it."""
+def pull_request_states(pull_requests: str | None) -> dict[str, str]:
+    """Return the state of each pull request by its address, without those whose state the API did not report."""
     try:
-        listed = json.loads(told) if told else []
+        listed = json.loads(pull_requests) if pull_requests else []
     except (ValueError, RecursionError):
         return {}
     return {

@@ -128,7 +128,7 @@ def test_a_person_filters_sorts_pages_and_reviews(filled: Any, page: Page) -> No
         second.get_by_label("Reason").fill("It drops the check")
         second.get_by_role("button", name="Reject", exact=True).click()
         expect(count).to_contain_text(str(before - 1))
-        expect(page.locator("[data-live=said]")).to_contain_text("It drops the check")
+        expect(page.locator("[data-live=reviewed]")).to_contain_text("It drops the check")
         first.get_by_label("Your name").first.fill("Grace")
         first.get_by_role("button", name="Approve").click()
         expect(count).to_contain_text(str(before - 2))

@@ -1,4 +1,4 @@
-// Fetches the page anew every five seconds and puts its live parts in place, leaving scroll, filters and focus alone.
+// Fetches the page every five seconds and replaces its live parts, without touching scroll, filters or focus.
 "use strict";
 (() => {
   const SECONDS = 5;
@@ -6,7 +6,7 @@
   let seen = new Date();
   let asking = false;
 
-  // What somebody works on: it has the focus, was typed into, or was opened.
+  // Whether somebody is using a part: it has the focus, was typed into, or was opened.
   const isBusy = (part) => {
     const at = document.activeElement;
     if (at !== part && part.contains(at) && at.matches("input, textarea, select, button, summary")) return true;
@@ -14,7 +14,7 @@
     return [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
   };
 
-  // What had the focus is found again by where it leads, for it is a new element.
+  // The element with the focus is replaced by a new one, which is found by its href.
   const place = (part, fresh) => {
     const at = part.contains(document.activeElement) ? document.activeElement : null;
     const href = at && at !== part ? at.getAttribute("href") : null;
@@ -32,7 +32,7 @@
     if (fresh.innerHTML !== part.innerHTML && !isBusy(part)) place(part, fresh);
   };
 
-  // Cards keep their places while somebody reads them: new ones come last, and one that is worked on stays.
+  // Cards keep their places while somebody reads them: new ones come last, and a card in use is not removed.
   const updateCards = (part, fresh) => {
     const cards = (of) => new Map([...of.querySelectorAll(":scope > [data-key]")].map((card) => [card.dataset.key, card]));
     const have = cards(part);
