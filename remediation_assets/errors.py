@@ -1,9 +1,9 @@
-"""The root of every error that a person can cause or mend.
+"""The root of every error that a person can cause or fix.
 
-Each package draws its own tree below it. The text is one or two sentences: what happened, where,
-and what to do next; it is shown as it is, without a traceback.
+Each package derives its own errors from it. Their message is one or two sentences: what happened, where, and what to
+do next. It is shown as it is, without a traceback.
 """
 
 
 class RemediationError(Exception):
-    """An error whose text is for the person who reads it."""
+    """An error whose message is written for the person at the terminal or the page."""

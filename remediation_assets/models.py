@@ -1,6 +1,6 @@
-"""The types every floor shares: what a finding, a session, a wave and a batch run are.
+"""The types that every package shares: findings, sessions, waves, batch runs, events.
 
-Only shapes and enums belong here; rules about them live on the floor that decides.
+Only fields and enums belong here; the rules about them are in the packages that apply them.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 
 class Severity(StrEnum):
-    """How bad a finding is, worst first; the order is the ranking."""
+    """How severe a finding is. The order of the members, worst first, is the ranking."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -20,11 +20,11 @@ class Severity(StrEnum):
 
 
 class FindingCategory(StrEnum):
-    """The kind of weakness; each has its own playbook."""
+    """The kind of weakness. Each category has a playbook of its own."""
 
     DEPENDENCY_VULNERABILITY = "dependency_vulnerability"
     SQL_INJECTION = "sql_injection"
-    HARDCODED_SECRET = "hardcoded_secret"  # noqa: S105  # a name, none itself
+    HARDCODED_SECRET = "hardcoded_secret"  # noqa: S105  # the name of a category, not a secret
     PII_LOGGING = "pii_logging"
     MISSING_ENCRYPTION = "missing_encryption"
     ACCESS_LOGGING = "access_logging"
@@ -34,7 +34,7 @@ class FindingCategory(StrEnum):
 
 
 class Finding(BaseModel):
-    """One row of a scanner's export; the columns of every findings table are taken from here."""
+    """One finding of a scanner. The columns of every findings table are derived from its fields."""
 
     finding_id: str
     scanner: str
@@ -57,7 +57,7 @@ class Finding(BaseModel):
 
 
 class SessionStatus(StrEnum):
-    """Where an attempt stands."""
+    """The state of an attempt as people see it."""
 
     PENDING = "pending"
     DISPATCHED = "dispatched"
@@ -80,12 +80,12 @@ class Outcome(StrEnum):
 
     @property
     def answerable(self) -> bool:
-        """Say whether the agent answers for it: only then it counts for a gate."""
+        """Whether the agent is responsible for this outcome; only then it counts for a gate."""
         return self not in (Outcome.CANCELLED, Outcome.VANISHED)
 
     @property
     def status(self) -> SessionStatus:
-        """Give the session status that people see for this outcome."""
+        """Return the status that people see for this outcome."""
         if self is Outcome.SUCCESS:
             return SessionStatus.SUCCESS
         if self is Outcome.TIMEOUT:
@@ -94,7 +94,10 @@ class Outcome(StrEnum):
 
 
 class EventType(StrEnum):
-    """What an entry of `session_events` records; people query these words, so a value never changes."""
+    """What a row of `session_events` records.
+
+    People query the values, so they never change; a member whose name differs from its value was renamed later.
+    """
 
     WAVE_STARTED = "wave_started"
     WAVE_COMPLETED = "wave_completed"
@@ -124,7 +127,7 @@ class EventType(StrEnum):
 
 
 class RemediationSession(BaseModel):
-    """One attempt at one finding, as it stands in the batch run's JSON."""
+    """One attempt at one finding, as the JSON of a batch run shows it."""
 
     session_id: str | None = None
     finding: Finding
@@ -141,7 +144,7 @@ class RemediationSession(BaseModel):
 
 
 class Wave(BaseModel):
-    """A numbered batch of findings and how far it got."""
+    """A numbered batch of findings with its sessions and counts."""
 
     wave_number: int
     sessions: list[RemediationSession]
@@ -151,12 +154,12 @@ class Wave(BaseModel):
 
     @property
     def total_count(self) -> int:
-        """Count the sessions of the wave."""
+        """Return the number of the wave's sessions."""
         return len(self.sessions)
 
 
 class BatchRun(BaseModel):
-    """Everything at a glance: all waves, totals and the timeline."""
+    """All waves with their sessions, the totals and the events; the content of the state file."""
 
     run_id: str
     started_at: datetime

@@ -1,7 +1,7 @@
-"""Every environment variable, once: its name, type, default and meaning.
+"""Every environment variable that the package reads: name, type, default and meaning.
 
-Nothing else reads the environment. Values come from it first, then from `.env` in the working
-directory.
+A value comes from the environment, or else from `.env` in the working directory; an empty variable counts as unset. No
+other module takes a value from the environment. (`cli/dagster_runs.py` passes DAGSTER_HOME on to Dagster through it.)
 """
 
 import json
@@ -21,10 +21,11 @@ _PACKAGE = Path(__file__).resolve().parent
 _IS_CHECKOUT = (_PACKAGE.parent / "playbooks").is_dir()
 
 CHECKOUT = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
-"""Where playbooks, sample data and Dagster's settings are: the checkout, or what a wheel has installed."""
+"""The folder of the playbooks, the sample data and Dagster's settings: the checkout, or the installed package."""
 
 DEFAULT_HOME = CHECKOUT / "dagster_home" if _IS_CHECKOUT else Path.home() / ".remediation"
-"""Dagster's home where DAGSTER_HOME is not set."""
+"""Dagster's home if DAGSTER_HOME is not set."""
+
 USUAL_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "dev.azure.com")
 
 LIVE_ORIGIN = "https://api.devin.ai"
@@ -33,11 +34,11 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(RemediationError):
-    """A setting that cannot be used; the text says which, why, and what to do."""
+    """A setting that cannot be used; the message says which, why, and what to do."""
 
 
 class Settings(BaseSettings):
-    """The pipeline's settings; each field is the environment variable of the same name."""
+    """The settings; each field is the environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
         (), description="Knowledge notes a session may use, comma-separated; none by default."
     )
     mock_mode: bool = Field(True, description="Work against the simulator instead of Devin.")
-    # 12 shows everything on the sample: failures that are retried and succeed, and gates that pass.
+    # With 12 the sample shows everything: failures whose retries succeed, and gates that pass.
     mock_seed: int = Field(12, description="Seed of the simulator's chance.")
     mock_time_scale: float = Field(1.0, gt=0, description="How much faster the simulator's clock runs.")
     mock_faults: CommaSeparated = Field(
@@ -161,7 +162,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_http_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        # Never shown with what may be a password: the value is not repeated here.
+        # The message does not repeat the value, which may contain a password.
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("expected an http or https URL without user and password")
         if parts.netloc.rpartition("]")[2].count(":") and parts.port is None:
@@ -192,17 +193,17 @@ class Settings(BaseSettings):
 
     @property
     def api_origin(self) -> str:
-        """Give the API's base URL without a trailing slash or version."""
+        """Return the API's base URL without a trailing slash or version."""
         return self.devin_api_base_url.rstrip("/").removesuffix("/v1").removesuffix("/v3").rstrip("/")
 
     @property
     def repo_hosts(self) -> tuple[str, ...]:
-        """Give the hosts whose repositories may be dispatched; none means any, as the simulator has no repositories."""
+        """Return the hosts whose repositories may be dispatched; empty in mock mode, for any host."""
         return self.allowed_repo_hosts or (() if self.mock_mode else USUAL_HOSTS)
 
     @property
     def api_version(self) -> Literal["v1", "v3"]:
-        """Give the version of the API to speak: the one set, else the one that the key is for."""
+        """Return the version of the API: the one that is set, else the one that the key belongs to."""
         if self.devin_api_version:
             return self.devin_api_version
         is_old = self.devin_api_key.get_secret_value().startswith("apk_")
@@ -210,40 +211,40 @@ class Settings(BaseSettings):
 
     @property
     def simulates_in_process(self) -> bool:
-        """Say whether the simulator runs in this process: mock mode without a simulator's address."""
+        """Whether the simulator runs in this process: in mock mode, unless the base URL names another simulator."""
         return self.mock_mode and self.api_origin == LIVE_ORIGIN
 
     @property
     def settle_seconds(self) -> float:
-        """Give the seconds an unanswered creation must rest before it is tried again."""
+        """Return the seconds to wait before a create request whose outcome is unknown is sent again."""
         if self.create_settle_seconds is not None:
             return self.create_settle_seconds
         return 5.0 if self.mock_mode else 120.0
 
     @property
     def home(self) -> Path:
-        """Give Dagster's home: the one set, else the default."""
+        """Return Dagster's home: the one that is set, else the default."""
         return Path(os.path.expanduser(self.dagster_home)) if self.dagster_home else DEFAULT_HOME
 
     @property
     def data_dir(self) -> Path:
-        """Give the folder of ledger, published results and simulator world."""
+        """Return the folder of the ledger, the published results and the simulator's world."""
         if self.remediation_data_dir:
             return Path(os.path.expanduser(self.remediation_data_dir))
         return self.home.absolute() / "data"
 
     @property
     def state_path(self) -> Path | None:
-        """Give the path of the state file, relative ones from the data directory on; None for no such file."""
+        """Return the path of the state file, relative to the data directory; None if none is to be written."""
         return self.data_dir / os.path.expanduser(self.state_file_path) if self.state_file_path else None
 
 
 def load_settings() -> Settings:
-    """Read the settings, or raise SettingsError with one line for each that is wrong."""
+    """Return the settings; raise SettingsError with one line for each that is wrong."""
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(e) for e in error.errors())) from None
+        raise SettingsError("\n".join(_message(e) for e in error.errors())) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f".env cannot be read ({error}); save it in UTF-8, readable.") from None
     if not settings.mock_mode and not settings.devin_api_key.get_secret_value():
@@ -251,17 +252,18 @@ def load_settings() -> Settings:
     return settings
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def _message(error: Mapping[str, Any]) -> str:
+    """Return one sentence about a wrong setting, without the value if it is or may contain a secret."""
     name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
-    hidden = name in _SECRET or re.search("cog_|apk_|@", str(error.get("input")))
-    shown = "" if hidden else f"={str(error.get('input'))[:80]!r}"
-    why = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name}{shown} cannot be used: {why}; correct it in the environment or .env."
+    is_hidden = name in _SECRET or re.search("cog_|apk_|@", str(error.get("input")))
+    shown = "" if is_hidden else f"={str(error.get('input'))[:80]!r}"
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}{shown} cannot be used: {reason}; correct it in the environment or .env."
 
 
 _SECRET = {"DEVIN_API_KEY", "SLACK_WEBHOOK_URL", "DASHBOARD_TOKEN", "A setting"}
 
 
 def dagster_home_is_set() -> bool:
-    """Say whether Dagster will keep what it records."""
+    """Whether Dagster keeps its records: without DAGSTER_HOME they last as long as the process."""
     return bool(os.environ.get("DAGSTER_HOME"))

@@ -1,4 +1,7 @@
-"""The plan of one wave: the playbook and the prompt of each of its sessions."""
+"""The plan of one wave: the playbook and the prompt of each of its sessions.
+
+Which findings are in the wave is decided in `waves.py`; the text of a prompt is built in `prompts.py`.
+"""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -15,12 +18,12 @@ from .prompts import build_remediation_prompt
 
 
 class UnknownWave(RemediationError):
-    """A wave that the ledger does not know; the text says what to do."""
+    """A wave that is not in the plan; the message names the waves that are."""
 
 
 @dataclass(frozen=True)
 class PlannedWave:
-    """A wave as the ledger has it."""
+    """A wave as it is stored in the ledger."""
 
     wave: str
     wave_number: int
@@ -29,25 +32,29 @@ class PlannedWave:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _ExistingWaves:
     waves: int
     first: str | None
     last: str | None
 
 
 def find_wave(tx: Reader, wave: str) -> PlannedWave:
-    """Look a wave up, or raise UnknownWave."""
+    """Return a wave of the plan; raise UnknownWave if there is none of this name."""
     found = tx.one_or_none(
         PlannedWave,
         "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL AS frozen FROM waves WHERE wave = ?",
         [wave],
     )
     if found is None:
-        known = tx.one(_Known, "SELECT count(*) AS waves, min(wave) AS first, max(wave) AS last FROM waves")
-        there = (
-            f"there are {known.waves} waves, {known.first} to {known.last}" if known.waves else "nothing is planned yet"
+        existing = tx.one(_ExistingWaves, "SELECT count(*) AS waves, min(wave) AS first, max(wave) AS last FROM waves")
+        description = (
+            f"there are {existing.waves} waves, {existing.first} to {existing.last}"
+            if existing.waves
+            else "nothing is planned yet"
         )
-        raise UnknownWave(f"{wave} is not a wave of the plan ({there}); run plan_waves, or name one of its waves.")
+        raise UnknownWave(
+            f"{wave} is not a wave of the plan ({description}); run plan_waves, or name one of its waves."
+        )
     return found
 
 
@@ -59,10 +66,10 @@ def plan_sessions(
     ledger_id: str,
     draw_delimiter: Callable[[], str] = secrets.token_hex,
 ) -> int:
-    """Write the wave's plan, one row per finding, and return the count; a frozen wave keeps what is stored.
+    """Write the plan of a wave, one row per finding, and return the number of rows; leave a frozen wave as it is.
 
-    The stored prompt is the next attempt's, but for the delimiter: each attempt draws its own when
-    it is claimed, so that no text seen before can contain it.
+    The stored prompt is that of the next attempt except for the delimiter: each attempt draws a new one when it is
+    claimed, so that no finding can contain it.
     """
     planned = find_wave(tx, wave)
     if not planned.frozen:
@@ -71,7 +78,7 @@ def plan_sessions(
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:
-    """Build the finding from a row that has its columns."""
+    """Return the finding of a row that has all of its columns."""
     return Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")})
 
 
@@ -95,8 +102,8 @@ def _write(
 ) -> None:
     rows = tx.records(
         """
-        -- From the few findings of the wave to their rows, step by step: joining the views first takes a pass
-        -- over all findings there are.
+        -- From the few findings of the wave to their rows, step by step: joining the views directly would scan
+        -- all findings.
         WITH chosen AS MATERIALIZED (SELECT finding_key, position FROM wave_findings WHERE wave_number = ?),
         kept AS MATERIALIZED (SELECT * EXCLUDE (position) FROM kept_findings SEMI JOIN chosen USING (finding_key)),
         wide AS MATERIALIZED (SELECT * FROM finding_rows WHERE row_number IN (SELECT row_number FROM kept)),
@@ -138,12 +145,12 @@ def _write(
             "playbook_version": playbook.version,
             "prompt": prompt,
         }
-        places = ", ".join("?" for _ in values)
-        tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({places})", list(values.values()))
+        placeholders = ", ".join("?" for _ in values)
+        tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({placeholders})", list(values.values()))
 
 
 def remember_playbooks(tx: Transaction, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:
-    """Keep the text of every playbook version, so that results can say what they ran with."""
+    """Store the text of every playbook version, so that results can name the one that they ran with."""
     for playbook in playbooks.values():
         _remember(tx, playbook)
 

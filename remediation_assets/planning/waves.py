@@ -1,7 +1,7 @@
-"""Ranked findings into waves: every finding that needs work, best score first.
+"""Cut the ranked findings into waves: every finding that needs work, highest score first.
 
-A wave is frozen for ever by its first claim. Planning again leaves frozen waves alone and cuts the
-rest anew after them.
+The first claim of a wave freezes it permanently. Planning again leaves frozen waves as they are and numbers the other
+waves after them. What each session of a wave will be sent belongs to `wave_plan.py`.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from remediation_assets.ledger.transaction import Transaction
 
 
 def wave_name(number: int) -> str:
-    """Give the partition key of a wave; padded, for backfills run in the order of keys."""
+    """Return the partition key of a wave, zero-padded because backfills run in the order of their keys."""
     return f"wave-{number:04d}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The waves after planning, in order, and what planning changed."""
+    """The waves after planning, in order, and the differences from the plan before."""
 
     waves: tuple[str, ...]
     changed: tuple[str, ...]
@@ -37,8 +37,8 @@ class _Wave:
 def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
     """Cut all ranked findings outside frozen waves into waves of `wave_size` after the last frozen one.
 
-    The same input gives the same plan: waves whose findings stay the same keep their plan number.
-    What was opened but never claimed in a wave that changes is forgotten; nothing was sent for it.
+    The same input gives the same plan: waves whose findings stay the same keep their plan number. If a wave changes,
+    its rounds and attempts are deleted; none of them was claimed, so nothing was sent for them.
     """
     tx.execute(
         """
@@ -92,7 +92,7 @@ def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
 
 
 def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) -> None:
-    """Freeze the waves that are not frozen yet: planning leaves them alone from now on."""
+    """Freeze waves, so that planning leaves them as they are; those already frozen keep their time."""
     tx.execute(
         "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
         [at, sorted(set(wave_numbers))],
@@ -100,6 +100,7 @@ def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) 
 
 
 def _replace(tx: Transaction, now: datetime) -> None:
+    """Delete the changed waves with their plans, rounds and attempts, and insert those of the new cut."""
     for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
         tx.execute(f"DELETE FROM {table} WHERE wave_number IN (SELECT wave_number FROM changed)")
     tx.execute("UPDATE state SET plan_number = plan_number + 1")
