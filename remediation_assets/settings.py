@@ -51,86 +51,100 @@ class Settings(BaseSettings):
 
     devin_api_key: SecretStr = Field(SecretStr(""), description="Devin API key; may be empty in mock mode.")
     devin_api_base_url: str = Field(
-        f"{LIVE_ORIGIN}/v1", description="Where the Devin API is; a trailing /v1 or /v3 is ignored."
+        f"{LIVE_ORIGIN}/v1", description="Address of the Devin API; a trailing /v1 or /v3 is ignored."
     )
     devin_api_version: Literal["", "v1", "v3"] = Field(
-        "", description="v1 or v3; by the key's prefix (apk_, cog_), and v3 in mock mode, where empty."
+        "", description="v1 or v3. If empty, v1 for keys that begin with apk_, and v3 for others and in mock mode."
     )
-    devin_org_id: str = Field("", description="Devin organisation; asked of the API where empty.")
+    devin_org_id: str = Field("", description="Devin organisation; looked up through the API if empty.")
     devin_secret_ids: CommaSeparated = Field(
-        (), description="Secrets of the organisation a session may use, comma-separated; none by default."
+        (), description="Secrets of the organisation that a session may use, comma-separated; none by default."
     )
     devin_knowledge_ids: CommaSeparated = Field(
-        (), description="Knowledge notes a session may use, comma-separated; none by default."
+        (), description="Knowledge notes that a session may use, comma-separated; none by default."
     )
-    mock_mode: bool = Field(True, description="Work against the simulator instead of Devin.")
+    mock_mode: bool = Field(True, description="Use the simulator instead of Devin.")
     # With 12 the sample shows everything: failures whose retries succeed, and gates that pass.
-    mock_seed: int = Field(12, description="Seed of the simulator's chance.")
-    mock_time_scale: float = Field(1.0, gt=0, description="How much faster the simulator's clock runs.")
+    mock_seed: int = Field(12, description="Random seed of the simulator.")
+    mock_time_scale: float = Field(
+        1.0, gt=0, description="How many times faster than real time the simulator's clock runs."
+    )
     mock_faults: CommaSeparated = Field(
         (),
-        description="What goes wrong in the simulator, such as lost_answer=0.1; `remediate simulator --help` lists it.",
+        description="Faults of the simulator, such as lost_answer=0.1; `remediate simulator --help` lists them.",
     )
 
-    findings_path: str = Field("", description="The findings file, or a folder of them; the sample in mock mode.")
-    findings_repo_url: str = Field("", description="The repository of findings whose file names none.")
+    findings_path: str = Field(
+        "", description="The findings file, or a folder of them; in mock mode the sample by default."
+    )
+    findings_repo_url: str = Field("", description="Repository of findings whose file does not name one.")
     findings_service: str = Field(
-        "", description="The service of findings whose file names none; the repository's name where empty."
+        "", description="Service of findings whose file does not name one; the repository's name if empty."
     )
     findings_root: str = Field(
-        "", description="Where the repository lay when it was scanned, for files that tell whole paths."
+        "", description="Folder in which the repository was scanned, for files with absolute paths."
     )
-    findings_services: str = Field("", description="A TOML file that tells service and repository by path.")
+    findings_services: str = Field("", description="A TOML file that assigns services and repositories to paths.")
     findings_columns: str = Field(
         "", description="A TOML file that maps a CSV's columns; `remediate columns FILE` proposes one."
     )
     service_weights: Annotated[dict[str, float], NoDecode] = Field(
         {"payment-service": 20.0, "user-service": 15.0, "catalog-service": 10.0, "default": 10.0},
-        description="Points per service as a JSON object; `default` is for all others.",
+        description="Points for each service as a JSON object; `default` applies to all others.",
     )
     max_rejected_share: float = Field(
-        0.5, ge=0, le=1, description="Share of set-aside rows above which a file is refused."
+        0.5, ge=0, le=1, description="Share of rejected rows above which a file is refused."
     )
     allowed_repo_hosts: CommaSeparated = Field(
         (),
-        description="Hosts whose repositories may be dispatched, comma-separated; by default github.com, gitlab.com, "
-        "bitbucket.org and dev.azure.com, in mock mode any.",
+        description="Hosts of the repositories that sessions may work on, comma-separated; by default github.com, "
+        "gitlab.com, bitbucket.org and dev.azure.com, in mock mode any.",
     )
 
     wave_size: int = Field(10, ge=1, description="Findings per wave.")
-    min_success_rate: float = Field(0.7, ge=0, le=1, description="Success rate a wave needs to pass.")
-    max_parallel_sessions: int = Field(10, ge=1, description="Sessions without an outcome at a time.")
+    min_success_rate: float = Field(0.7, ge=0, le=1, description="Success rate that a wave needs to pass its gate.")
+    max_parallel_sessions: int = Field(10, ge=1, description="Limit on sessions without an outcome at any time.")
     max_acu_per_session: int = Field(5, ge=1, description="ACU limit sent with each session.")
-    max_retries: int = Field(2, ge=0, description="Further attempts at a finding within a round.")
+    max_retries: int = Field(2, ge=0, description="Limit on further attempts at a finding within a round.")
     poll_interval_seconds: float = Field(20.0, gt=0, description="Seconds between two polls.")
-    session_timeout_minutes: float = Field(90.0, gt=0, description="Minutes a session may take.")
+    session_timeout_minutes: float = Field(90.0, gt=0, description="Minutes that a session may take.")
     blocked_confirm_seconds: float = Field(
-        60.0, ge=0, description="How long a waiting session must stay so before it counts as failed."
+        60.0, ge=0, description="Seconds that a session must stay blocked before it counts as failed."
     )
     create_settle_seconds: float | None = Field(
-        None, ge=0, description="Wait before an unanswered creation is tried again; 120 live, 5 in mock mode."
+        None,
+        ge=0,
+        description="Seconds until a create request of unknown outcome may be sent again; 120 live, 5 in mock mode.",
     )
     release_sessions: Literal["when_needed", "always", "never"] = Field(
-        "when_needed", description="When the session of a success gives up its slot: when_needed, always, never."
+        "when_needed",
+        description="When a successful session is terminated to free its slot: when_needed, always or never.",
     )
     hold_probe_minutes: float = Field(5.0, gt=0, description="Minutes between probes of a hold.")
     hold_wait_minutes: float = Field(
-        10.0, ge=0, description="How long a waiting run bears a hold that has no known end."
+        10.0, ge=0, description="Minutes that a run waits during a hold whose end is not known."
     )
 
-    remediation_data_dir: str = Field("", description="Ledger and results; `data/` in DAGSTER_HOME by default.")
-    ledger_lock_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the ledger.")
-    publish_interval_seconds: float = Field(5.0, ge=0, description="Seconds between two publications.")
+    remediation_data_dir: str = Field(
+        "", description="Folder of the ledger and the results, absolute; `data/` in DAGSTER_HOME by default."
+    )
+    ledger_lock_timeout_seconds: float = Field(
+        60.0, gt=0, description="Longest wait for the ledger's lock, in seconds."
+    )
+    publish_interval_seconds: float = Field(
+        5.0, ge=0, description="Shortest time between two publications of results, in seconds."
+    )
     slack_webhook_url: SecretStr = Field(
-        SecretStr(""), description="Slack webhook that is told of settled waves and holds; nobody where empty."
+        SecretStr(""), description="Slack webhook for notifications of settled waves and holds; none are sent if empty."
     )
     state_file_path: str = Field(
         "",
-        description="Where everything goes as one JSON file whenever results are published; nowhere where empty.",
+        description="Path of a JSON file with all results, written at every publication; none if empty.",
     )
 
     dashboard_token: SecretStr = Field(
-        SecretStr(""), description="What the dashboard asks of everybody; needed where other machines may see it."
+        SecretStr(""),
+        description="Token that the dashboard requires of every visitor; needed if other machines can reach it.",
     )
 
     dagster_home: str = Field(
@@ -246,7 +260,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_message(e) for e in error.errors())) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f".env cannot be read ({error}); save it in UTF-8, readable.") from None
+        raise SettingsError(f".env cannot be read ({error}); make it readable and save it as UTF-8.") from None
     if not settings.mock_mode and not settings.devin_api_key.get_secret_value():
         raise SettingsError("MOCK_MODE is off and DEVIN_API_KEY is empty; set the key, or MOCK_MODE=true.")
     return settings
