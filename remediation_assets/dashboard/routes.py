@@ -164,7 +164,7 @@ class _Dashboard:
         try:
             decision = Decision(form.get("verdict", ""))
         except ValueError:
-            raise HTTPException(400, "A pull request is approved or rejected.") from None
+            raise HTTPException(400, "A pull request can only be approved or rejected.") from None
         submitted = Review(decision, form.get("reviewer", ""), form.get("reason", ""))
         key, attempt = request.path_params["key"], request.path_params["attempt"]
         write = reviews.reject_and_reopen if decision is Decision.REOPENED else reviews.review
@@ -271,7 +271,7 @@ def _guard(request: Request) -> Guard:
 
 def _or_not_found(row: pages.Row | None) -> pages.Row:
     if row is None:
-        raise HTTPException(404, "There is no such page; what it was about may have been planned anew.")
+        raise HTTPException(404, "This page does not exist. What it showed may have been removed by a new plan.")
     return row
 
 

@@ -80,13 +80,13 @@ class Guard:
         except Exception:
             logger.exception("The dashboard could not answer %s.", scope["path"])
             with suppress(RuntimeError):  # if the response has begun, it just ends
-                await PlainTextResponse("The dashboard could not answer; its log says why.", 500)(
+                await PlainTextResponse("The dashboard could not answer; its log has the reason.", 500)(
                     scope, receive, send_guarded
                 )
 
     async def _refusal(self, request: Request) -> Response | None:
         if not self._token and _host_of(request.headers) not in LOOPBACK:
-            return PlainTextResponse("This dashboard answers on this machine only; open it as 127.0.0.1.", 403)
+            return PlainTextResponse("This dashboard can be used only on its own machine; open it at 127.0.0.1.", 403)
         # The path that routing uses. That of `request.url` is built with the Host header, so a client could forge it.
         path = str(request.scope["path"])
         if not self._token or path in _OPEN or path.startswith("/static/") or await self.is_known(request):
@@ -135,7 +135,7 @@ class Guard:
         if origin not in (f"http://{request.headers.get('host')}", f"https://{request.headers.get('host')}"):
             raise Forged("The form comes from another page.")
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            raise Forged("The form is not of the kind that our pages send.")
+            raise Forged("The form has an unexpected content type.")
         body = b""
         async for chunk in request.stream():
             body += chunk
@@ -147,7 +147,7 @@ class Guard:
             raise Forged("The form cannot be read.") from None
         cookie = request.cookies.get(_cookie_name(_FORM, request), "")
         if not cookie or not _same(fields.get("form_token", ""), self._signed(f"form {cookie}")):
-            raise Forged("The form is too old, or not ours; load the page anew.")
+            raise Forged("The form has expired or is not from this dashboard; reload the page.")
         return fields
 
     def _signed(self, what: str) -> str:

@@ -74,7 +74,7 @@ def test_the_cards_count_what_there_is(client: TestClient) -> None:
     assert "Completed 15" in page
     assert '<p class="large">14</p>' in page
     assert "No ACUs are left." in page
-    assert "nobody has followed them since 2026-11-11" in page
+    assert "have not been polled since 2026-11-11" in page
 
 
 @pytest.mark.usefixtures("client")
@@ -107,7 +107,7 @@ def test_sessions_that_are_followed_are_not_called_old(ledger: Ledger) -> None:
 def test_findings_are_filtered(client: TestClient, query: str, total: int) -> None:
     page = client.get(f"/findings?{query}").text
     assert (f" of {total}</span>" in page) == (total > 0)
-    assert ("No finding fits." in page) == (total == 0)
+    assert ("No finding matches." in page) == (total == 0)
 
 
 @pytest.mark.parametrize("sort", ["rank", "severity", "title", "service", "category", "status", "nothing; DROP"])

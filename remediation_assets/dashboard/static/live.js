@@ -66,7 +66,7 @@
       seen = new Date();
       note.hidden = true;
     } catch {
-      note.textContent = `The dashboard cannot be reached. What you see is of ${seen.toLocaleTimeString()}.`;
+      note.textContent = `The dashboard cannot be reached. This page was last updated at ${seen.toLocaleTimeString()}.`;
       note.hidden = false;
     } finally {
       asking = false;
