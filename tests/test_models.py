@@ -1,4 +1,4 @@
-"""The shared types as JSON: what goes out comes back."""
+"""The shared types: their JSON, and the properties of their enums."""
 
 import json
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ RUN = BatchRun(
 
 
 @pytest.mark.parametrize("model", [FINDING, SESSION, RUN.waves[0], RUN], ids=lambda model: type(model).__name__)
-def test_a_model_survives_the_way_through_json(model: Finding | RemediationSession | Wave | BatchRun) -> None:
+def test_a_model_survives_the_round_trip_through_json(model: Finding | RemediationSession | Wave | BatchRun) -> None:
     text = json.dumps(model.model_dump(mode="json"))
     assert type(model).model_validate(json.loads(text)) == model
 

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what they are by default, and what is told of bad ones."""
+"""Settings: where values come from, the defaults, and the messages about bad values."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from remediation_assets.settings import CHECKOUT, Settings, SettingsError, dagst
 
 SECRET = "cog_canary-0123456789"
 
-# Every variable, a text that it may hold, and the value that this is.
+# Every variable, a text that it may have, and the value that the text stands for.
 VARIABLES: dict[str, tuple[str, Any]] = {
     "DEVIN_API_KEY": (SECRET, SecretStr(SECRET)),
     "DEVIN_API_BASE_URL": ("http://localhost:9000/v3", "http://localhost:9000/v3"),
@@ -104,7 +104,7 @@ def test_each_variable_of_the_environment_is_a_setting(
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = getattr(load_settings(), name.lower())
     monkeypatch.setenv(name, "")
     assert getattr(load_settings(), name.lower()) == default
@@ -127,15 +127,15 @@ def test_a_bad_value_is_one_sentence_that_names_the_variable(
     monkeypatch.setenv("DEVIN_API_KEY", SECRET)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    told = str(caught.value)
-    assert name in told
-    assert told.endswith(".")
-    assert "\n" not in told
-    assert SECRET not in told
-    assert "validation error" not in told
+    message = str(caught.value)
+    assert name in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert SECRET not in message
+    assert "validation error" not in message
 
 
-def test_several_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_bad_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAVE_SIZE", "0")
     monkeypatch.setenv("MOCK_SEED", "x")
     with pytest.raises(SettingsError) as caught:
@@ -143,7 +143,7 @@ def test_several_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert [line.split("=")[0] for line in str(caught.value).splitlines()] == ["MOCK_SEED", "WAVE_SIZE"]
 
 
-def test_live_mode_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_mode_requires_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCK_MODE", "false")
     with pytest.raises(SettingsError, match="MOCK_MODE is off and DEVIN_API_KEY is empty; set the key"):
         load_settings()
@@ -210,20 +210,22 @@ def test_the_origin_has_no_version(monkeypatch: pytest.MonkeyPatch, url: str, or
 def test_the_simulator_runs_in_process_in_mock_mode_without_an_address(
     mock: bool, url: str | None, in_process: bool
 ) -> None:
-    given: dict[str, Any] = {"devin_api_base_url": url} if url else {}
-    settings = Settings(_env_file=None, mock_mode=mock, **given)
+    changes: dict[str, Any] = {"devin_api_base_url": url} if url else {}
+    settings = Settings(_env_file=None, mock_mode=mock, **changes)
     assert settings.simulates_in_process is in_process
 
 
 @pytest.mark.parametrize(
-    ("mock", "given", "seconds"), [(True, None, 5), (False, None, 120), (False, 7.0, 7), (True, 0.0, 0)]
+    ("mock", "setting", "seconds"), [(True, None, 5), (False, None, 120), (False, 7.0, 7), (True, 0.0, 0)]
 )
-def test_an_unanswered_creation_rests_longer_live(mock: bool, given: float | None, seconds: float) -> None:
-    assert Settings(_env_file=None, mock_mode=mock, create_settle_seconds=given).settle_seconds == seconds
+def test_a_create_request_of_unknown_outcome_waits_longer_live(
+    mock: bool, setting: float | None, seconds: float
+) -> None:
+    assert Settings(_env_file=None, mock_mode=mock, create_settle_seconds=setting).settle_seconds == seconds
 
 
 @pytest.mark.parametrize(
-    ("given", "home", "folder"),
+    ("setting", "home", "folder"),
     [
         ("/srv/data", "/srv/dagster", Path("/srv/data")),
         ("", "/srv/dagster", Path("/srv/dagster/data")),
@@ -231,11 +233,11 @@ def test_an_unanswered_creation_rests_longer_live(mock: bool, given: float | Non
         ("~/data", "", Path.home() / "data"),
     ],
 )
-def test_the_data_directory_is_the_given_one_or_in_dagsters_home(given: str, home: str, folder: Path) -> None:
-    assert Settings(_env_file=None, remediation_data_dir=given, dagster_home=home).data_dir == folder
+def test_the_data_directory_is_the_one_set_or_in_dagsters_home(setting: str, home: str, folder: Path) -> None:
+    assert Settings(_env_file=None, remediation_data_dir=setting, dagster_home=home).data_dir == folder
 
 
-def test_a_relative_data_directory_is_refused_for_each_folder_would_get_its_own_ledger(
+def test_a_relative_data_directory_is_refused_as_each_working_directory_would_get_a_ledger(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REMEDIATION_DATA_DIR", "data")
@@ -250,7 +252,7 @@ def test_whether_dagster_keeps_its_records_is_known(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("key", "mock", "asked", "version"),
+    ("key", "mock", "setting", "version"),
     [
         ("cog_0123456789", False, "", "v3"),
         ("apk_user_0123456789", False, "", "v1"),
@@ -263,6 +265,6 @@ def test_whether_dagster_keeps_its_records_is_known(monkeypatch: pytest.MonkeyPa
         ("apk_0123456789", False, "v3", "v3"),
     ],
 )
-def test_the_keys_prefix_tells_the_version_where_none_is_set(key: str, mock: bool, asked: Any, version: str) -> None:
-    settings = Settings(_env_file=None, devin_api_key=SecretStr(key), mock_mode=mock, devin_api_version=asked)
+def test_the_keys_prefix_decides_the_version_if_none_is_set(key: str, mock: bool, setting: Any, version: str) -> None:
+    settings = Settings(_env_file=None, devin_api_key=SecretStr(key), mock_mode=mock, devin_api_version=setting)
     assert settings.api_version == version

@@ -1,7 +1,7 @@
 """Run all benchmarks, or those named, and print their figures: `python -m tests.benchmarks [NAME...]`.
 
-BENCH_JSON names a file that gets them as JSON. Figures are ratios to a floor or a peer of the same run,
-so that they say the same on any machine.
+BENCH_JSON names a file to which they are written as JSON. Figures are ratios to a floor or a peer of the same run, so
+that they can be compared between machines.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Every page of the dashboard over HTTP, beside 100,000 findings and 10,000 sessions: median time and size."""
+"""Every page of the dashboard over HTTP with 100,000 findings and 10,000 sessions: median time and size."""
 
 import os
 import statistics

@@ -1,4 +1,4 @@
-"""The client's own cost over HTTP: listing many sessions, and creating many at once."""
+"""The cost of the client over HTTP: listing many sessions, and creating many at once."""
 
 import asyncio
 import json

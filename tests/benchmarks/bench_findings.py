@@ -1,6 +1,6 @@
-"""From a findings file to a published plan, beside the same work in plain Python and the floor: reading the file.
+"""From a findings file to a published plan, compared with plain Python and with reading the file alone.
 
-FINDINGS_ROWS says how many rows; a million by default.
+FINDINGS_ROWS sets the number of rows, a million by default.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The ledger shared: sixteen processes write, two read what is published, one holds a shell open on it."""
+"""The ledger under sixteen processes that write at the same time."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
-"""A hundred thousand SARIF results into the ledger, beside what parsing the same JSON takes alone.
+"""Reading a hundred thousand SARIF results into the ledger, compared with parsing the same JSON alone.
 
-SARIF_RESULTS says how many.
+SARIF_RESULTS sets another number of results.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.figures import Figure
 from tests.support.processes import CHECKOUT
 
-# Wanted of a hundred thousand results, about 200 MB: seconds, and MB of memory.
+# The targets for a hundred thousand results, about 200 MB: seconds, and MB of memory.
 WANTED_SECONDS, WANTED_MB = 30.0, 2000.0
 
 _FLOOR = """
@@ -62,7 +62,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _write(path: Path, results: int) -> None:
-    """Write results with the fields that CodeQL writes, code flows and snippets included."""
+    """Write results with the fields that CodeQL writes, including code flows and snippets."""
     rules = [
         {
             "id": f"py/rule-{number}",

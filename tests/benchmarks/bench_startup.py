@@ -1,4 +1,4 @@
-"""How long commands take that people wait for, beside the start of Python itself."""
+"""How long people wait for the commands, compared with the start of Python itself."""
 
 import os
 import statistics

@@ -1,4 +1,4 @@
-"""One tick over 1,000 live sessions of a wave, beside few and many that have finished in other waves."""
+"""One step over 1,000 live sessions of a wave, with few and with many finished sessions in other waves."""
 
 import asyncio
 import tempfile
@@ -25,7 +25,7 @@ ORGANISATION = "org-simulator"
 
 
 class Clock:
-    """The world's clock, which stands still until it is moved."""
+    """The world's clock, which does not move unless it is set."""
 
     now = time.time()
 
@@ -131,7 +131,7 @@ async def _measure(ledger: Ledger, world: World) -> dict[str, float]:
         requests = transport.requests / 3
         changed = []
         for _ in range(3):
-            # A change that every one of some sessions shows, whatever its stage.
+            # A change of every tenth session that shows at any stage.
             with world._store.writing() as store:
                 store.execute(
                     "UPDATE sessions SET created_at = created_at - 3 WHERE number % ? = 0", (LIVE // CHANGED,)

@@ -1,4 +1,4 @@
-"""Four waves with nobody touching anything: the time between them, held against each wave's longest session."""
+"""Four unattended waves: the time between them, compared with each wave's longest session."""
 
 import os
 import tempfile

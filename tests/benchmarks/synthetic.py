@@ -1,4 +1,4 @@
-"""Findings files of any size, as scanners' exports look: long texts, some dirt, some rows more than once."""
+"""Findings files of any size that look like a scanner's export: long texts, some bad rows, some duplicates."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _DESCRIPTIONS = [
 
 
 def write(path: Path, rows: int) -> None:
-    """Write a CSV file of so many rows, the same each time; about 240 bytes a row."""
+    """Write a CSV file of this many rows, the same each time, with about 240 bytes a row."""
     connection = duckdb.connect()
     connection.execute(
         """
@@ -41,7 +41,7 @@ def write(path: Path, rows: int) -> None:
         f"""
         COPY (
             WITH numbered AS (
-                -- A row in so many is the one before it once more.
+                -- Every so many rows, one repeats the row before it.
                 SELECT i, CASE WHEN i % {every} = {every - 1} THEN i - 1 ELSE i END AS n FROM range({rows}) r(i)),
             drawn AS (
                 SELECT i, n, (hash(n) % 1000000007)::BIGINT AS h, (hash(n * 31 + 7) % 1000000007)::BIGINT AS g, texts.*
@@ -63,7 +63,7 @@ def write(path: Path, rows: int) -> None:
                 CASE WHEN h % 9 = 0 THEN '2.' || (g % 20 + 1) || '.0' END AS fixed_version,
                 ['java', 'python', 'typescript'][g % 3 + 1] AS language,
                 'acme.' || (h % 400) AS rule_id,
-                -- A column of the scanner's own, which is left out.
+                -- A column of the scanner that the pipeline does not read.
                 'i-' || (h % 1000) AS scanner_note
             FROM drawn ORDER BY i
         ) TO '{str(path).replace("'", "''")}' (FORMAT csv, HEADER)

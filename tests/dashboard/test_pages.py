@@ -1,4 +1,4 @@
-"""What the pages show, by HTTP; in a browser they are looked at in tests/end_to_end."""
+"""What the pages show, over HTTP. Tests in a browser are in tests/end_to_end."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_an_empty_page_says_what_to_do_next(empty: TestClient, path: str) -> Non
     assert 'class="empty"' in page.text
 
 
-def test_the_status_is_a_batch_run_also_where_there_is_none(empty: TestClient, client: TestClient) -> None:
+def test_the_status_is_a_batch_run_even_if_nothing_has_run(empty: TestClient, client: TestClient) -> None:
     for one in (empty, client):
         assert BatchRun.model_validate_json(one.get("/api/status").text)
     assert BatchRun.model_validate_json(client.get("/api/status").text).total_findings == 120
@@ -124,9 +124,9 @@ def test_lists_are_sorted_and_paged_without_losing_or_repeating_any(
 
 def test_a_session_shows_its_report_and_its_trace(client: TestClient) -> None:
     page = client.get("/sessions/devin-000000").text
-    for told in ("Bind the value as a parameter", "Running the tests", "src/db.py", "attempt 1 by <strong>Ada</strong>",
+    for text in ("Bind the value as a parameter", "Running the tests", "src/db.py", "attempt 1 by <strong>Ada</strong>",
                  'href="https://github.com/acme/shop/pull/0"', "session started"):  # fmt: skip
-        assert told in page
+        assert text in page
     assert client.get("/sessions/devin-nothing").status_code == 404
 
 
@@ -178,7 +178,7 @@ def test_only_https_addresses_are_links(ledger: Ledger, settings: Settings, tmp_
 
 
 class Elements(HTMLParser):
-    """The names of a page's elements; none of them may do anything by itself."""
+    """Collects the names of a page's elements, and fails on attributes that run or style something."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ def test_a_hostile_text_is_only_text(name: str, ledger: Ledger, settings: Settin
 
 
 def _encodable(text: Callable[[str], str]) -> Callable[[str], str]:
-    # A finding has a title, so there is a word before what shows nothing.
+    # Some hostile texts are invisible, and a finding must have a title: a word comes first.
     return lambda plain: "Word " + text(plain).encode("utf-8", "replace").decode()[:100_000]
 
 

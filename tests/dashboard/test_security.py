@@ -1,4 +1,4 @@
-"""Who may see the dashboard, who may write, and what a page may load."""
+"""Access to the dashboard: token, host, origin and form checks, and the security headers."""
 
 import re
 import time
@@ -32,14 +32,14 @@ Visit = Callable[..., TestClient]
 @pytest.fixture
 def visit(filled: Ledger, settings: Settings) -> Visit:
     def visit(token: str = "", base_url: str = HOME) -> TestClient:
-        told = settings.model_copy(update={"dashboard_token": SecretStr(token)})
-        return TestClient(create_app(filled, told), base_url=base_url, follow_redirects=False)
+        with_token = settings.model_copy(update={"dashboard_token": SecretStr(token)})
+        return TestClient(create_app(filled, with_token), base_url=base_url, follow_redirects=False)
 
     return visit
 
 
 def form_of(page: Any) -> dict[str, str]:
-    """Find the first review form of a page: where it goes and its token."""
+    """Return the action and the token of the first review form of a page."""
     action = re.search(r'action="(/review/[^"]+)"', page.text)
     token = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert action
@@ -55,7 +55,7 @@ def send(client: TestClient, form: dict[str, str], **changes: Any) -> Any:
     return client.post(form["action"], data=data, headers={name: value for name, value in headers.items() if value})
 
 
-def test_every_answer_says_what_a_page_may_load(visit: Visit) -> None:
+def test_every_response_has_the_security_headers(visit: Visit) -> None:
     client = visit()
     for path in (*PAGES, "/nothing", "/static/style.css", "/healthz"):
         policy = client.get(path).headers["content-security-policy"]
@@ -78,7 +78,7 @@ def test_another_machine_is_served_only_with_a_token(ledger: Ledger, settings: S
         serve(ledger, settings.model_copy(update={"dashboard_token": SecretStr("t")}), "no-such-host.invalid", 0, print)
 
 
-def test_with_a_token_every_page_wants_it(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_requires_the_token_if_one_is_set(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediation_assets.dashboard.security.WRONG_TOKEN_SECONDS", 0)
     client = visit("s3cret", "https://dash.example")
     for path in PAGES[:-1]:
@@ -102,12 +102,12 @@ def test_with_a_token_every_page_wants_it(visit: Visit, monkeypatch: pytest.Monk
     assert "HttpOnly" in answer.headers["set-cookie"]
     assert "Secure" in answer.headers["set-cookie"]
     assert client.get("/").status_code == 200
-    # What one dashboard gave is nothing to the next.
+    # The cookie of one dashboard is worthless to the next.
     assert visit("s3cret", "https://dash.example").get("/", cookies=dict(client.cookies)).status_code == 303
     assert "s3cret" not in "".join(client.get(path).text for path in PAGES)
 
 
-def test_a_review_is_written_by_a_form_of_our_own(visit: Visit, filled: Ledger) -> None:
+def test_a_review_is_written_by_one_of_our_own_forms(visit: Visit, filled: Ledger) -> None:
     client = visit()
     form = form_of(client.get("/review"))
     assert send(client, form).status_code == 303
@@ -119,7 +119,7 @@ def test_a_review_is_written_by_a_form_of_our_own(visit: Visit, filled: Ledger) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "told"),
+    ("changes", "status", "message"),
     [
         ({"headers": {"origin": "https://evil.example"}}, 403, "comes from another page"),
         ({"headers": {"origin": ""}}, 403, "comes from another page"),
@@ -136,17 +136,17 @@ def test_a_review_is_written_by_a_form_of_our_own(visit: Visit, filled: Ledger) 
     ],
 )
 def test_a_forged_or_empty_form_writes_nothing(
-    visit: Visit, filled: Ledger, changes: dict[str, Any], status: int, told: str
+    visit: Visit, filled: Ledger, changes: dict[str, Any], status: int, message: str
 ) -> None:
     client = visit()
     answer = send(client, form_of(client.get("/review")), **changes)
-    assert (answer.status_code, told in answer.text) == (status, True)
+    assert (answer.status_code, message in answer.text) == (status, True)
     with filled.published() as connection:
         assert connection.execute("SELECT count(*) FROM reviews").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("host", ["[", "x/login?", "x/static/?", "127.0.0.1/login?", "", "a b", "127.0.0.1:99999999"])
-def test_no_host_that_a_client_makes_up_opens_a_page(visit: Visit, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_forged_host_opens_a_page(visit: Visit, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediation_assets.dashboard.security.WRONG_TOKEN_SECONDS", 0)
     for path in PAGES:
         assert visit("s3cret").get(path, headers={"host": host}).status_code in (303, 400, 401, 403)
@@ -163,7 +163,7 @@ def test_guesses_are_answered_one_after_the_other(visit: Visit, monkeypatch: pyt
         assert time.monotonic() - begun >= 0.2
 
 
-def test_what_fails_inside_is_told_without_showing_it(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_answered_without_its_details(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediation_assets.reports.pages.overview", lambda _: 1 / 0)
     answer = visit().get("/")
     assert (answer.status_code, "ZeroDivision" in answer.text) == (500, False)
@@ -189,13 +189,13 @@ def test_nothing_but_pages_is_served(visit: Visit, path: str) -> None:
 
 
 def test_no_page_shows_a_secret(filled: Ledger, settings: Settings) -> None:
-    told = settings.model_copy(
+    with_secrets = settings.model_copy(
         update={
             "devin_api_key": SecretStr("cog_hidden"),
             "slack_webhook_url": SecretStr("https://hooks.example/hidden"),
         }
     )
-    client = TestClient(create_app(filled, told), base_url=HOME)
+    client = TestClient(create_app(filled, with_secrets), base_url=HOME)
     assert "hidden" not in "".join(client.get(path).text.replace('type="hidden"', "") for path in PAGES).replace(
         " hidden></p>", ""
     )

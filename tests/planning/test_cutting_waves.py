@@ -1,4 +1,4 @@
-"""Ranked findings into waves: who is in which, and what planning again may change."""
+"""Cutting ranked findings into waves, and what planning again may change."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def tx(ledger: Ledger) -> Iterator[Transaction]:
 
 
 def rank(tx: Transaction, *keys: str) -> None:
-    """Rank these findings, best first, in the place of those before."""
+    """Rank these findings, best first, instead of those ranked before."""
     tx.execute("DELETE FROM finding_scores")
     for number, key in enumerate(keys, 1):
         tx.execute("INSERT INTO finding_scores VALUES (?, 50.0, ?)", [key, number])
@@ -32,7 +32,7 @@ def freeze(tx: Transaction, *waves: str) -> None:
 
 
 def members(tx: Transaction) -> dict[str, str]:
-    """Give the findings of each wave, in the order of their places."""
+    """Return the findings of each wave, in the order of their positions."""
     found = tx.execute(
         """
         SELECT wave, string_agg(finding_key, ' ' ORDER BY position)
@@ -99,7 +99,7 @@ def test_a_wave_whose_findings_change_places_is_another_plan(tx: Transaction) ->
     assert members(tx)["wave-0001"] == "b a"
 
 
-def test_another_size_cuts_the_waves_anew_and_removes_those_left_over(tx: Transaction) -> None:
+def test_another_size_cuts_the_waves_again_and_removes_those_left_over(tx: Transaction) -> None:
     rank(tx, *"abcdef")
     cut(tx, 2)
     plan = cut(tx, 4)
@@ -126,7 +126,7 @@ def test_numbers_go_on_after_the_highest_frozen_wave(tx: Transaction) -> None:
     assert members(tx) == {"wave-0002": "c d", "wave-0003": "a b", "wave-0004": "e f"}
 
 
-def test_a_frozen_wave_stays_when_its_findings_are_gone(tx: Transaction) -> None:
+def test_a_frozen_wave_stays_when_its_findings_are_closed(tx: Transaction) -> None:
     rank(tx, *"abcd")
     cut(tx, 2)
     freeze(tx, "wave-0001")
@@ -158,7 +158,7 @@ def test_every_finding_is_in_exactly_one_wave(tx: Transaction, frozen: tuple[str
         assert all(found == list(range(1, len(found) + 1)) for (found,) in places.fetchall())
 
 
-def test_an_unclaimed_round_of_a_wave_that_changes_is_forgotten(tx: Transaction) -> None:
+def test_an_unclaimed_round_of_a_wave_that_changes_is_deleted(tx: Transaction) -> None:
     rank(tx, *"abcd")
     cut(tx, 2)
     for number in (1, 2):

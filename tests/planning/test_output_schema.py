@@ -1,4 +1,4 @@
-"""The structured output we ask for: a schema that the API takes, and what fits it."""
+"""The schema of the structured output: that the API accepts it, and which outputs match it."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def test_each_stage_is_a_status(stage: str) -> None:
         {"a_field_of_devins_own": 1},
     ],
 )
-def test_what_fits_is_accepted(more: dict[str, Any]) -> None:
+def test_a_matching_output_is_accepted(more: dict[str, Any]) -> None:
     assert is_valid_output(GOOD | more)
 
 
@@ -69,7 +69,7 @@ def test_what_fits_is_accepted(more: dict[str, Any]) -> None:
         GOOD | {"confidence": None},
     ],
 )
-def test_what_does_not_fit_is_refused(output: object) -> None:
+def test_another_output_is_rejected(output: object) -> None:
     assert not is_valid_output(output)
 
 
@@ -87,5 +87,5 @@ def test_what_does_not_fit_is_refused(output: object) -> None:
         (["failed"], None),
     ],
 )
-def test_the_stage_is_read_also_where_the_rest_does_not_fit(output: object, stage: str | None) -> None:
+def test_the_stage_is_read_even_if_the_rest_does_not_match(output: object, stage: str | None) -> None:
     assert stage_of(output) == stage

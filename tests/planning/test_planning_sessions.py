@@ -18,7 +18,7 @@ SECTIONS = ("## Procedure", "## Specifications", "## Advice and Pointers", "## F
 
 @pytest.fixture
 def planned(ledger: Ledger, settings: Settings, tmp_path: Path) -> Ledger:
-    """Give a ledger with two waves, of four findings and of one."""
+    """Return a ledger with two waves, one of four findings and one of a single finding."""
     fields = [row(1, category="sql_injection"), row(2), row(3, category="other"), *rows(5)[3:]]
     ingest_file(ledger, write(tmp_path / "findings.csv", fields))
     rank(ledger, settings)
@@ -98,7 +98,7 @@ def test_a_wave_that_does_not_exist_is_an_error_that_names_those_that_do(planned
     )
 
 
-def test_a_wave_is_an_error_where_nothing_is_planned(ledger: Ledger) -> None:
+def test_any_wave_is_an_error_if_nothing_is_planned(ledger: Ledger) -> None:
     with ledger.transaction() as tx, pytest.raises(UnknownWave, match="nothing is planned yet"):
         plan_sessions(tx, "wave-0001", read_playbooks(), ledger_id="id")
 

@@ -1,4 +1,4 @@
-"""The playbooks: what every one of them has to say, and that no category is without its own."""
+"""The playbooks: what each of them must contain, and that every category has its own."""
 
 import re
 from itertools import pairwise
@@ -25,7 +25,7 @@ FORBIDDEN = [
 PLAYBOOKS = read_playbooks()
 TEXTS = {playbook.name: playbook.body for playbook in PLAYBOOKS.values()}
 
-# Where the specification names languages or frameworks, each has a part of its own.
+# Languages and frameworks that the specification names, each with a section of its own.
 COMMON = ["Java", "Python", "TypeScript"]
 LANGUAGES: dict[str, list[str]] = dict.fromkeys(TEXTS, COMMON) | {
     "sql_injection": ["Java, JDBC", "Python, SQLAlchemy", "Go, database/sql", "TypeScript"],
@@ -116,5 +116,5 @@ def test_it_has_advice_with_code_for_each_language_that_is_asked_for(name: str, 
 
 
 @pytest.mark.parametrize(("name", "subjects"), SUBJECTS.items())
-def test_it_speaks_of_what_goes_wrong_in_practice(name: str, subjects: list[str]) -> None:
+def test_it_covers_what_goes_wrong_in_practice(name: str, subjects: list[str]) -> None:
     assert [subject for subject in subjects if subject not in TEXTS[name]] == []

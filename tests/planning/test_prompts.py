@@ -1,4 +1,4 @@
-"""The prompt: whatever a finding says, it stays inside the data block."""
+"""The prompt: whatever a finding contains stays inside the data block."""
 
 import json
 import re
@@ -22,7 +22,7 @@ TEXT_FIELDS = [name for name, field in Finding.model_fields.items() if field.ann
 
 CUT = " [truncated]"
 SHORTEST_LIMIT = 300
-# What Unicode calls default-ignorable and does not count as a control, and its two separators.
+# Characters that Unicode calls default-ignorable without counting them as controls, and its two separators.
 UNSEEN = {"\u2028", "\u2029", "\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u3164", "\uffa0"} | {
     chr(code)
     for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -54,7 +54,7 @@ def build(made_of: Finding, *, last_failure: str | None = None) -> str:
 
 
 def block_of(prompt: str) -> dict[str, Any]:
-    """Give the data block, which stands between exactly two lines that are the delimiter."""
+    """Return the data block, which is between the only two lines that are the delimiter."""
     lines = prompt.split("\n")
     assert prompt.count(DELIMITER) == 2
     first, last = (number for number, line in enumerate(lines) if line == DELIMITER)
@@ -68,18 +68,18 @@ def outside(prompt: str) -> str:
     return before + after
 
 
-def gives_back(shown: str, text: str) -> bool:
-    """Say whether a text is shown without what nobody sees, and whole or marked as cut."""
+def is_shown_as(shown: str, text: str) -> bool:
+    """Whether a text is shown without its invisible characters, complete or marked as truncated."""
     visible = [c for c in text if c in "\n\t" or (unicodedata.category(c)[0] != "C" and c not in UNSEEN)]
     if shown.endswith(CUT) and len(text) > SHORTEST_LIMIT:
         return "".join(visible).startswith(shown.removesuffix(CUT))
     return shown == "".join(visible)
 
 
-def hold_inside(name: str, text: str) -> None:
-    """Check that a field's text stands in the data block, in full view, and changes nothing outside of it."""
+def assert_contained(name: str, text: str) -> None:
+    """Check that a field's text is visible in the data block and changes nothing outside of it."""
     prompt, harmless = build(finding(**{name: text})), build(finding(**{name: "F-1"}))
-    assert gives_back(block_of(prompt)[name], text)
+    assert is_shown_as(block_of(prompt)[name], text)
     assert set(block_of(prompt)) == set(block_of(harmless))
     own_id = text if name == "finding_id" and safe_id(finding(finding_id=text), KEY) == text else "F-1"
     assert outside(prompt).replace(KEY, "F-1") == outside(harmless).replace("F-1", own_id)
@@ -87,18 +87,18 @@ def hold_inside(name: str, text: str) -> None:
     prompt.encode()
 
 
-def hold_feedback_inside(text: str) -> None:
-    """Check the same of what an attempt said of itself."""
+def assert_feedback_contained(text: str) -> None:
+    """Check the same for the error message of the last attempt."""
     prompt = build(finding(), last_failure=text)
     assert outside(prompt) == outside(build(finding(), last_failure="harmless"))
-    assert gives_back(block_of(prompt)["last_attempt_failed_with"], text)
+    assert is_shown_as(block_of(prompt)["last_attempt_failed_with"], text)
     assert len(prompt) < PROMPT_LIMIT
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_field_gets_out_of_the_data_block(name: str, text: str) -> None:
-    hold_inside(name, text)
+    assert_contained(name, text)
 
 
 @pytest.mark.slow
@@ -108,20 +108,20 @@ def test_no_field_gets_out_of_the_data_block(name: str, text: str) -> None:
 )
 @settings(max_examples=300, deadline=None)
 def test_no_text_at_all_gets_out_of_the_data_block(name: str, text: str) -> None:
-    hold_inside(name, text)
+    assert_contained(name, text)
 
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE.values() if text], ids=lambda text: repr(text[:30]))
-def test_what_the_last_attempt_said_stays_inside_too(text: str) -> None:
-    hold_feedback_inside(text)
+def test_the_last_attempts_error_stays_inside_too(text: str) -> None:
+    assert_feedback_contained(text)
 
 
 @given(st.text(min_size=1))
-def test_nothing_that_an_attempt_may_say_gets_out_either(text: str) -> None:
-    hold_feedback_inside(text)
+def test_no_error_of_an_attempt_gets_out_either(text: str) -> None:
+    assert_feedback_contained(text)
 
 
-def test_a_later_attempt_is_told_where_the_data_says_what_went_wrong() -> None:
+def test_a_later_attempt_learns_which_field_has_the_last_error() -> None:
     assert "last_attempt_failed_with" in outside(build(finding(), last_failure="The build broke"))
     assert "last_attempt_failed_with" not in build(finding())
 

@@ -1,4 +1,4 @@
-"""A clock that tests set, for the pipeline and the simulated world at once."""
+"""A clock that tests set, shared by the pipeline and the simulated world."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ NOON = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
 
 class Clock:
-    """Shows the time it was set to; sleeping moves it."""
+    """Shows the time that it was set to; sleeping moves it."""
 
     def __init__(self) -> None:
         self.now = NOON

@@ -1,6 +1,6 @@
 """The schema of each version as a file, `tests/ledger/schema_N.sql`, from which migrations are tested.
 
-`python -m tests.support.frozen_schema` writes the file of the present version; those of earlier ones never change.
+`python -m tests.support.frozen_schema` writes the file of the current version; those of earlier versions never change.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ def frozen(version: int) -> str:
 
 
 def statements(connection: DuckDBPyConnection) -> list[str]:
-    """Return the SQL of each sequence, table and view of the open database, each after those that it needs."""
+    """Return the SQL of each sequence, table and view of the open database, each after those that it depends on."""
     rows = connection.execute(
         """
         SELECT sql FROM (
@@ -34,7 +34,7 @@ def statements(connection: DuckDBPyConnection) -> list[str]:
 
 
 def main() -> None:
-    """Write the file of the present version."""
+    """Write the file of the current version."""
     connection = duckdb.connect()
     schema.create(connection)
     head = f"-- The ledger as version {schema.SCHEMA_VERSION} made it, frozen: what a migration has to start from."

@@ -1,4 +1,4 @@
-"""Ledgers that are filled once a session and then copied: filling one takes longer than most tests."""
+"""Ledgers that are filled once in a session of pytest and then copied: filling one takes longer than most tests."""
 
 import shutil
 import tempfile
@@ -12,13 +12,13 @@ _kept: dict[Hashable, Path] = {}
 
 
 def copy_ledger(source: Path, target: Path) -> None:
-    """Copy the file of a ledger that nobody has open; the only place that does."""
+    """Copy the file of a ledger that nobody has open; no other code may copy one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
 
 def filled_once(ledger: Ledger, content: Hashable, fill: Callable[[], None]) -> None:
-    """Fill a ledger, or copy one of the same stamp that was filled with this content before; it is not published."""
+    """Fill a ledger, or copy one of the same stamp that was filled with this content before, without publishing it."""
     content = (ledger._stamp, content)
     if content not in _kept:
         fill()

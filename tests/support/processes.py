@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @contextmanager
 def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run a script beside the test, from its first line of output until it has read its input to the end."""
+    """Run a script beside the test: wait until it prints `ready`, and at the end close its input and wait for it."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
         assert process.stdin is not None
@@ -31,7 +31,7 @@ def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a script to its end."""
+    """Run a script and wait for it."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False, timeout=60)
 

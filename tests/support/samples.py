@@ -18,7 +18,7 @@ REPOSITORY = "https://git.example.com/acme/shop"
 
 
 def row(number: int, **changes: str) -> dict[str, str]:
-    """Give the fields of finding F-<number>; all score the same, so that file order is rank."""
+    """Return the fields of finding F-<number>; all have the same score, so that file order is rank."""
     return {
         "finding_id": f"F-{number}",
         "scanner": "Semgrep",
@@ -48,7 +48,7 @@ def write(path: Path, fields: list[dict[str, str]]) -> Path:
 
 
 def ingest_file(ledger: Ledger, source: Path, *, max_rejected_share: float = 0.5) -> StagedScan:
-    """Read a file that the ledger may know already as if it did not."""
+    """Read a file, even if the ledger has read it before."""
     with ledger.staging() as folder:
         scan = stage(source, folder / "staging.duckdb", Rules(allow_reserved_hosts=True))
         with ledger.transaction(attach=staging_databases([scan])) as tx:

@@ -1,4 +1,4 @@
-"""One small document of each format that scanners write."""
+"""One small document of each scanner format."""
 
 from typing import Any
 

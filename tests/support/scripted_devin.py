@@ -1,6 +1,6 @@
-"""A transport to the simulator on which tests lay faults, and evidence of their choice.
+"""A transport to the simulator with the faults and the evidence that a test chooses.
 
-Findings are named by their id, which stands in each session's title and tags.
+Findings are named by their id, which is in the title and the tags of each session.
 """
 
 import json
@@ -19,7 +19,7 @@ Answer = httpx.Response | BaseException
 
 @dataclass
 class Fault:
-    """An answer in the place of the simulator's, `times` over; after it has acted where `late`."""
+    """An answer instead of the simulator's, for `times` requests; with `late` the simulator acts before it."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Fault:
 
 
 class ScriptedDevin(httpx.AsyncBaseTransport):
-    """Carries requests to a world; keeps them, breaks some, and rewrites what sessions show.
+    """Passes requests to a world, records them, fails some, and rewrites what sessions show.
 
     Sessions of findings that are `unlisted` are missing from lists; those `gone` are not found at all.
     """
@@ -55,18 +55,18 @@ class ScriptedDevin(httpx.AsyncBaseTransport):
         late: bool = False,
         times: int = 1,
     ) -> None:
-        """Answer requests whose path ends in the pattern, and that speak of `about`, with a fault."""
+        """Answer requests whose path ends in the pattern and whose body contains `about` with a fault."""
         if isinstance(answer, int):
             answer = httpx.Response(answer, json={"detail": f"answer {answer}"})
         self._faults.append(Fault(method, path, answer, about, late, times))
 
     def fail_create(self, answer: Answer | int, finding_id: str = "", *, late: bool = False, times: int = 1) -> None:
-        """Break the creation of a finding's session, or of the next one."""
+        """Fail the create request of a finding's session, or the next one."""
         about = f'"finding-{finding_id}"' if finding_id else ""
         self.fail("POST", "/sessions", answer, about=about, late=late, times=times)
 
     def show(self, finding_id: str, attempt: int = 1, **fields: Any) -> None:
-        """Let a session show these fields of the wire whenever it is looked at."""
+        """Make a session show these API fields whenever it is read."""
         self._shows[finding_id, attempt] = fields
 
     def succeed(self, finding_id: str, attempt: int = 1, *, repository: str) -> None:
@@ -81,20 +81,20 @@ class ScriptedDevin(httpx.AsyncBaseTransport):
         )
 
     def fall_over(self, finding_id: str, attempt: int = 1) -> None:
-        """Let a session end in an error."""
+        """Make a session end in an error."""
         self.show(finding_id, attempt, status="error", status_detail=None, pull_requests=[], structured_output=None)
 
     def work_on(self, finding_id: str, attempt: int = 1) -> None:
-        """Let a session work for ever."""
+        """Make a session work without end."""
         self.show(finding_id, attempt, status="running", status_detail="working", pull_requests=[])
 
     def ask(self, finding_id: str, attempt: int = 1) -> None:
-        """Let a session wait for a person."""
+        """Make a session wait for a person."""
         fields = {"status": "running", "status_detail": "waiting_for_user", "pull_requests": []}
         self.show(finding_id, attempt, structured_output=None, **fields)
 
     def created(self) -> list[dict[str, Any]]:
-        """Give the bodies of all requests for a session, in the order in which they came."""
+        """Return the bodies of all create requests, in order."""
         return [json.loads(body) for method, path, body in self.requests if _is_create(method, path)]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""A ledger in which everything has happened: findings, sessions in every state, gates, holds, reviews; of any size."""
+"""A ledger of any size with something of everything: findings, sessions in every state, gates, holds, reviews."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.support.ledgers import filled_once
 
 BEGUN = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
-# A session in its order has one of these, again and again: its outcome, its status while it has none.
+# The outcome and the status of the sessions in turn, repeated.
 STATES = (
     ("success", "success"),
     ("success", "success"),
@@ -38,9 +38,9 @@ def fill(
     wave_size: int = 10,
     text: Callable[[str], str] | None = None,
 ) -> None:
-    """Read, rank and plan findings, then have sessions for the first of them, and publish.
+    """Read, rank and plan findings, add sessions for the first of them, and publish.
 
-    `text` makes what others wrote. Without it, the ledger is filled once for all tests.
+    `text` changes what scanners, Devin and people wrote. Without it, the ledger is filled once for all tests.
     """
 
     def fill_it() -> None:

@@ -1,4 +1,4 @@
-"""Someone who carries waves: a ledger with a plan, a Devin, a clock, and the steps between them."""
+"""A worker on waves: a ledger with a plan, a Devin, a clock, and the steps between them."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ class Worker:
     """Opens rounds, takes steps and reads the ledger; `set` changes settings.
 
     Planning leaves one connection to the ledger open: DuckDB then keeps its database in this process,
-    and a transaction takes 3 ms where it took 27. Tests that publish, or that share the ledger with
+    and a transaction takes 3 ms instead of 27. Tests that publish, or that share the ledger with
     another process, `let_go` of it first.
     """
 
@@ -49,7 +49,7 @@ class Worker:
         self.settings = self.settings.model_copy(update=changes)
 
     def plan(self, findings: int) -> None:
-        """Bring findings F-1, F-2 ... from a file into waves."""
+        """Read findings F-1, F-2, ... from a file, and rank and plan them."""
 
         def fill() -> None:
             source = samples.write(self.ledger.data_dir.parent / "findings.csv", samples.rows(findings))
@@ -81,7 +81,7 @@ class Worker:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Open a transaction that goes by the test's clock."""
+        """Open a transaction that uses the test's clock."""
         with self.ledger.transaction(Journal(self.clock)) as tx:
             yield tx
 
@@ -91,14 +91,14 @@ class Worker:
         return await advance(self.ledger, self.devin, self.policy, now=self.clock)
 
     async def follow(self, wave: str = "wave-0001", *, sleep: Sleep | None = None) -> list[str]:
-        """Advance until the wave has settled; give what was logged."""
+        """Advance until the wave has settled, and return what was logged."""
         log: list[str] = []
         sleep = sleep or self.clock.sleep
         await follow(self.ledger, self.devin, self.policy, wave, log=log.append, now=self.clock, sleep=sleep)
         return log
 
     async def settle(self, *outcomes: Outcome, wave: str = "wave-0001") -> None:
-        """Run a round of the wave to its end; its findings' last attempts end like this, in plan order."""
+        """Run a round of the wave until it settles; its sessions end with these outcomes, in plan order."""
         self.open(wave)
         findings = self.rows("SELECT finding_id, finding_key FROM wave_plan WHERE wave = ? ORDER BY position", wave)
         for (finding_id, key), outcome in zip(findings, outcomes, strict=True):
@@ -122,7 +122,7 @@ class Worker:
             return tx.execute(sql, list(values)).fetchall()
 
     def attempts(self, columns: str) -> dict[tuple[str, int], Any]:
-        """Read columns of all attempts, by finding id and attempt; a single column without a tuple."""
+        """Return columns of all attempts, by finding id and attempt; a single column without a tuple."""
         found = self.rows(
             f"""
             SELECT finding_id, attempt, {columns}
@@ -142,9 +142,9 @@ class Worker:
         return self.attempts("session_id")
 
     def sessions(self) -> list[SimulatedSession]:
-        """List the world's sessions of this ledger, the oldest first."""
+        """Return the world's sessions of this ledger, the oldest first."""
         return self.world.sessions(ORGANISATION, [ledger_tag(self.ledger.ledger_id)], 1000, None)[::-1]
 
     def holds(self) -> list[tuple[str, bool]]:
-        """Give every hold's kind and whether it stands."""
+        """Return every hold's kind and whether it is in force."""
         return self.rows("SELECT kind, lifted_at IS NULL FROM holds ORDER BY hold_id")
