@@ -1,6 +1,6 @@
 """The dashboard's routes: read what a page shows, render its template, write reviews.
 
-The queries are in `reports/pages.py`; who may read and write is decided in `security.py`.
+The queries are in `reports/pages.py` and `reports/details.py`; who may read and write is decided in `security.py`.
 """
 
 import threading
@@ -26,7 +26,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escape import is_plain_url, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Reader, Transaction
-from remediation_assets.reports import pages
+from remediation_assets.reports import details, pages
 from remediation_assets.reports.batch_run import load_batch_run
 from remediation_assets.reports.waves import wave_states, waves_around_the_work
 from remediation_assets.sessions.store import reviews
@@ -122,7 +122,7 @@ class _Dashboard:
     async def finding(self, request: Request) -> Response:
         key = request.path_params["key"]
         return await self._page(
-            request, "finding.html", lambda reader: {"finding": _or_not_found(pages.finding(reader, key))}
+            request, "finding.html", lambda reader: {"finding": _or_not_found(details.finding(reader, key))}
         )
 
     async def sessions(self, request: Request) -> Response:
@@ -141,7 +141,7 @@ class _Dashboard:
     async def session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]
         return await self._page(
-            request, "session.html", lambda reader: {"session": _or_not_found(pages.session(reader, session_id))}
+            request, "session.html", lambda reader: {"session": _or_not_found(details.session(reader, session_id))}
         )
 
     async def reviews(self, request: Request) -> Response:
@@ -269,7 +269,7 @@ def _guard(request: Request) -> Guard:
     return guard
 
 
-def _or_not_found(row: pages.Row | None) -> pages.Row:
+def _or_not_found(row: details.Row | None) -> details.Row:
     if row is None:
         raise HTTPException(404, "This page does not exist. What it showed may have been removed by a new plan.")
     return row

@@ -1,24 +1,19 @@
-"""The queries behind the dashboard's pages, on the published results.
+"""The queries behind the dashboard's lists and figures, on the published results.
 
-They return rows as dictionaries, which templates render. Lists are filtered, sorted and paged by the database.
+They return rows as dictionaries, which templates render. Lists are filtered, sorted and paged by the database. The
+queries of a single finding or session are in `details.py`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.models import FindingCategory, Severity
 
+from .details import ATTEMPT_STATUS, Row, pull_request_states, report, review_rows
+
 PAGE = 50
-
-Row = dict[str, Any]
-
-# The status of an attempt: a review that overrides its outcome comes first; pending if there is no attempt.
-_STATUS = """
-CASE WHEN a.counted_outcome != a.outcome THEN a.review ELSE coalesce(a.status, 'pending') END"""
 
 STATUSES = ("pending", "dispatched", "working", "blocked", "success", "failed", "timeout", "rejected", "reopened")
 
@@ -121,7 +116,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
         "severity": "p.severity = $severity",
         "category": "p.category = $category",
         "service": "p.service_name = $service",
-        "status": f"({_STATUS}) = $status",
+        "status": f"({ATTEMPT_STATUS}) = $status",
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.file_path, p.rule_id, p.dependency_name)), "
         "lower($text))",
     }
@@ -130,7 +125,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
     order = _FINDING_ORDERS.get(sort, _FINDING_ORDERS["rank"])
     # Attempts are joined before paging only if the filter or the order needs them; otherwise to the page's rows alone.
     joins = _OF_ATTEMPTS if "status" in values or sort == "status" else ""
-    status = _STATUS if joins else "NULL"
+    status = ATTEMPT_STATUS if joins else "NULL"
     total = reader.scalar(f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", values)
     page = _page_within(page, total)
     rows = reader.records(
@@ -140,7 +135,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
             FROM prioritized_findings p {joins}
             WHERE {where} ORDER BY {order} LIMIT {PAGE} OFFSET {(page - 1) * PAGE})
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.category, p.severity, p.priority_score,
-            p.file_path, {_STATUS} AS status, a.session_id, a.attempt
+            p.file_path, {ATTEMPT_STATUS} AS status, a.session_id, a.attempt
         FROM chosen c JOIN prioritized_findings p ON p.finding_key = c.finding_key {_OF_ATTEMPTS}
         ORDER BY c.place
         """,
@@ -177,7 +172,7 @@ def sessions(
 ) -> Listing:
     """Return a page of the attempts that match the filters: status, wave, text."""
     conditions = {
-        "status": f"({_STATUS}) = $status",
+        "status": f"({ATTEMPT_STATUS}) = $status",
         "wave": "p.wave = $wave",
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.service_name, a.session_id)), lower($text))",
     }
@@ -193,7 +188,8 @@ def sessions(
     rows = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.wave, a.attempt, a.session_id,
-            {_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at, a.completed_at,
+            {ATTEMPT_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at,
+            a.completed_at,
             date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
                 AS minutes, a.pr_url
         {joined} ORDER BY {order} LIMIT {int(limit)} OFFSET {(page - 1) * PAGE}
@@ -201,78 +197,6 @@ def sessions(
         values,
     )
     return Listing(rows, total, page, sort if sort in _SESSION_ORDERS else "started", tuple(_SESSION_ORDERS))
-
-
-def finding(reader: Reader, finding_key: str) -> Row | None:
-    """Return a finding with its attempts, reviews and events; None if the key is unknown.
-
-    A finding that the last scan no longer reports is read from the plan of its wave.
-    """
-    known = reader.records(
-        """
-        SELECT * EXCLUDE (position) FROM (
-            SELECT n.*, s.priority_score, s.priority_rank, 1 AS place
-            FROM normalized_findings n LEFT JOIN finding_scores s USING (finding_key) WHERE n.finding_key = $key
-            UNION ALL BY NAME
-            SELECT * EXCLUDE (playbook, playbook_version, prompt, plan_number), 2 AS place
-            FROM wave_plan WHERE finding_key = $key)
-        ORDER BY place LIMIT 1
-        """,
-        {"key": finding_key},
-    )
-    if not known:
-        return None
-    attempts = reader.records(
-        f"""
-        SELECT a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome, a.pr_url,
-            a.error_message, a.playbook, a.playbook_version, a.dispatched_at, a.completed_at, a.acus_consumed,
-            a.wave_number, a.review AS verdict, a.reviewer
-        FROM reviewed_attempts a
-        WHERE a.finding_key = ? ORDER BY a.attempt DESC
-        """,
-        [finding_key],
-    )
-    waves = reader.records("SELECT wave_number FROM wave_findings WHERE finding_key = ?", [finding_key])
-    return known[0] | {
-        "attempts": attempts,
-        "reviews": _reviews(reader, "finding_key = ?", [finding_key]),
-        "events": _events(reader, "finding_key = ?", [finding_key]),
-        "planned_in": [row["wave_number"] for row in waves],
-    }
-
-
-def session(reader: Reader, session_id: str) -> Row | None:
-    """Return a session's attempt with its finding, Devin's report, reviews and events; None if the id is unknown."""
-    found = reader.records(
-        f"""
-        SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.line_number,
-            p.repo_url, p.wave, a.attempt, a.round, a.session_id, a.session_url, {_STATUS} AS status, a.outcome,
-            a.api_status, a.api_detail, a.dispatched_at, a.completed_at, a.observed_at, a.pr_url, a.error_message,
-            a.acus_consumed, a.playbook, a.playbook_version, o.pull_requests, o.structured_output, o.output_valid,
-            date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
-                AS minutes,
-            (SELECT max(attempt) FROM attempts l WHERE l.finding_key = a.finding_key) AS last_attempt
-        FROM reviewed_attempts a
-        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
-        LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-        WHERE a.session_id = ?
-        """,
-        [session_id],
-    )
-    if not found:
-        return None
-    row = found[0]
-    of_attempt = [row["finding_key"], row["attempt"]]
-    return row | {
-        "report": report(row["structured_output"]),
-        "pr_states": pull_request_states(row["pull_requests"]),
-        "reviews": _reviews(reader, "finding_key = ? AND attempt = ?", of_attempt),
-        "events": _events(reader, "finding_key = ? AND attempt = ?", of_attempt),
-        "attempts": reader.records(
-            "SELECT attempt, session_id, status FROM attempts WHERE finding_key = ? ORDER BY attempt",
-            [row["finding_key"]],
-        ),
-    }
 
 
 def reviews(reader: Reader, *, page: int) -> Row:
@@ -296,7 +220,7 @@ def reviews(reader: Reader, *, page: int) -> Row:
         row["pr_states"] = pull_request_states(row["pull_requests"])
     return {
         "waiting": Listing(rows, total, page, "", ()),
-        "reviewed": _reviews(reader, "true", [], limit=20),
+        "reviewed": review_rows(reader, "true", [], limit=20),
     }
 
 
@@ -315,69 +239,6 @@ def waves(reader: Reader, *, page: int) -> Row:
     total = reader.scalar("SELECT count(*) FROM waves")
     page = _page_within(page, total)
     return {"gates": gates, "holds": holds, "plan": Listing((), total, page, "", ())}
-
-
-def report(structured_output: str | None) -> Row:
-    """Return the fields of Devin's structured output that pages show, without those of an unexpected type.
-
-    The output need not match the schema: whatever the session wrote was stored.
-    """
-    try:
-        output = json.loads(structured_output) if structured_output else None
-    except (ValueError, RecursionError):
-        output = None
-    if not isinstance(output, dict):
-        return {}
-    texts = {name: output[name] for name in ("status", "current_step", "fix_approach", "confidence", "error_message")
-             if isinstance(output.get(name), str)}  # fmt: skip
-    numbers = {
-        name: output[name]
-        for name in ("progress_pct", "tests_added")
-        if isinstance(output.get(name), int | float) and not isinstance(output[name], bool)
-    }
-    files = output.get("files_modified")
-    passed = output.get("tests_passed")
-    return {
-        **texts,
-        **numbers,
-        **({"tests_passed": passed} if isinstance(passed, bool) else {}),
-        **({"files": [one for one in files if isinstance(one, str)][:50]} if isinstance(files, list) else {}),
-    }
-
-
-def pull_request_states(pull_requests: str | None) -> dict[str, str]:
-    """Return the state of each pull request by its address, without those whose state the API did not report."""
-    try:
-        listed = json.loads(pull_requests) if pull_requests else []
-    except (ValueError, RecursionError):
-        return {}
-    return {
-        str(one["url"]): str(one["state"]).lower()
-        for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, dict) and one.get("url") and one.get("state")
-    }
-
-
-def _reviews(reader: Reader, where: str, values: Sequence[object], limit: int = 100) -> list[Row]:
-    return reader.records(
-        f"""
-        SELECT v.attempt, v.verdict, v.reviewer, v.reason, v.reviewed_at, v.pr_url, v.finding_key, p.finding_id, p.title
-        FROM (SELECT * FROM reviews WHERE {where} ORDER BY review_id DESC LIMIT {int(limit)}) v
-        LEFT JOIN wave_plan p ON p.finding_key = v.finding_key AND p.wave_number = v.wave_number
-        ORDER BY v.review_id DESC
-        """,
-        values,
-    )
-
-
-def _events(reader: Reader, where: str, values: Sequence[object]) -> list[Row]:
-    return reader.records(
-        f"""
-        SELECT "timestamp" AS at, event_type, message, attempt FROM session_events
-        WHERE {where} ORDER BY event_id DESC LIMIT 200
-        """,
-        values,
-    )[::-1]
 
 
 def _page_within(page: int, total: int) -> int:
