@@ -2,7 +2,7 @@
 
 `read(document)` of a format module yields one item for each thing in the document, in the document's order:
 
-- a `Row` for each open finding, with as many fields as the document has; a field it does not know is left out or None;
+- a `Row` for each open finding, with as many fields as the document has; a field it does not know is missing or None;
 - `Skipped` for what the document itself says is not an open finding, such as a suppressed result;
 - a `Note` for what a person should know about the whole document.
 
