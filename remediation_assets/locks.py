@@ -1,7 +1,7 @@
 """The pipeline's file locks, and which process holds one.
 
-They are kernel locks (`flock`): freed when a process dies, binding for threads too because each
-use opens the file anew. Lock files are never deleted.
+They are kernel locks (`flock`): freed when a process dies, and binding for threads too because each use opens the
+file again. Lock files are never deleted, because a process may wait on one that another has just removed.
 """
 
 import json

@@ -41,7 +41,7 @@ class Stamp:
     org_id: str
 
     def admits(self, other: "Stamp") -> bool:
-        """Say whether the other's results may go here; an organisation that is not set fits any."""
+        """Whether the other's results may go into this ledger; an organisation that is not set fits any."""
         return (self.mode, self.api_origin) == (other.mode, other.api_origin) and (
             not self.org_id or not other.org_id or self.org_id == other.org_id
         )
@@ -93,7 +93,7 @@ class Ledger:
 
     @property
     def ledger_id(self) -> str:
-        """Give the ledger's own id, which stands in every tag and prompt."""
+        """Return the ledger's own id, which is part of every tag and prompt."""
         if not self._id:
             self.verify()
         return self._id
@@ -115,7 +115,7 @@ class Ledger:
         commits nothing without a word.
         """
         journal = journal or Journal()
-        with self._locked(), _told_as_ours(self.path):
+        with self._locked(), _disk_errors_explained(self.path):
             connection = self._open()
             try:
                 connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
@@ -158,7 +158,7 @@ class Ledger:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """Give a folder for staging databases beside the ledger; it is deleted afterwards."""
+        """Create a folder for staging databases beside the ledger; it is deleted afterwards."""
         self._make_folder()
         try:
             folder = tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir)
@@ -301,7 +301,7 @@ class Ledger:
     def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
         """Put a ledger in place that is built whole under another name.
 
-        A kill while DuckDB creates a file can leave one that it refuses for ever; and a migration that
+        A kill while DuckDB creates a file can leave one that it will never open again; and a migration that
         is interrupted must leave the old ledger as it was.
         """
         building = self.data_dir / "ledger.building.duckdb"
@@ -345,8 +345,8 @@ def _unusable(folder: Path, error: OSError) -> LedgerUnusable:
 
 
 @contextmanager
-def _told_as_ours(path: Path) -> Iterator[None]:
-    """Tell a full disk or a folder that was made read-only in a sentence."""
+def _disk_errors_explained(path: Path) -> Iterator[None]:
+    """Raise LedgerUnusable, with a sentence, for a full disk or a folder that was made read-only."""
     try:
         yield
     except duckdb.IOException as error:

@@ -1,6 +1,7 @@
-"""Publishing: replacing `remediation.duckdb` by a read-only copy of the ledger in one rename.
+"""Publish the ledger: replace `remediation.duckdb` by a read-only copy of it in one rename.
 
-Called with the ledger's lock held and DuckDB closed in this process.
+Called with the ledger's lock held and DuckDB closed in this process: copying the file while this process has it open
+would drop DuckDB's own lock when the copy's descriptor is closed.
 """
 
 import fcntl
@@ -11,7 +12,7 @@ from pathlib import Path
 
 
 def is_stale(ledger: Path, published: Path) -> bool:
-    """Say whether the ledger has changed since it was published: another mtime or size, or a write-ahead log."""
+    """Whether the ledger has changed since it was published: another mtime or size, or a write-ahead log."""
     try:
         source = ledger.stat()
     except FileNotFoundError:
@@ -26,7 +27,7 @@ def is_stale(ledger: Path, published: Path) -> bool:
 
 
 def age_seconds(published: Path) -> float:
-    """Give the seconds since the last publication; infinite where there was none."""
+    """Return the seconds since the last publication, infinite if there was none."""
     try:
         # The modification time is the ledger's; the rename sets the change time.
         return max(0.0, time.time() - published.stat().st_ctime)
@@ -37,7 +38,13 @@ def age_seconds(published: Path) -> float:
 def publish(ledger: Path, published: Path) -> bool:
     """Copy the ledger beside the published results and rename it over them; return whether it was done.
 
-    Not done while a foreign program writes to the ledger: what is published then stays as it was.
+    Nothing is done while a foreign program writes to the ledger: what is published stays as it was.
+
+    The order matters. The shared lock shows, without waiting, that no foreign program is writing while the file is
+    copied. The copy is synced before it is renamed, so that a crash of the machine leaves either the old results or
+    all of the new ones. It gets the ledger's modification time before it is renamed, because that is how staleness is
+    decided: no clock is. And a write-ahead log beside the old results is removed before the rename, because a new
+    reader would replay it into the new file and show rows that were never committed together.
     """
     if not ledger.exists() or _wal(ledger).exists():
         return False
@@ -55,7 +62,6 @@ def publish(ledger: Path, published: Path) -> bool:
             os.fsync(target.fileno())
     os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     building.chmod(0o444)
-    # A new reader would replay a leftover log of the old file into the new one.
     _wal(published).unlink(missing_ok=True)
     building.rename(published)
     return True

@@ -1,4 +1,4 @@
-"""What would be sent next for one finding: for people who want to see it before it costs anything."""
+"""What would be sent next for one finding, for people who want to see it before it costs anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class WaveState:
 
     @property
     def unfinished(self) -> bool:
-        """Say whether it has not been run to its end: never, or its last round goes on."""
+        """Whether it has not been run to its end: it was never run, or its last round goes on."""
         return self.passed is None or not self.collected
 
 
@@ -122,7 +122,7 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
 
 @dataclass(frozen=True)
 class Decision:
-    """What `remediate run` does with a wave: run it, pass over it, or stop before it; and why."""
+    """What `remediate run` does with a wave and why: run it, pass over it, or stop before it."""
 
     run: bool
     stop: bool = False
@@ -148,7 +148,7 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
 
 @dataclass(frozen=True)
 class Totals:
-    """The ledger in figures; `acus` is None where the API tells none, as v1."""
+    """The ledger in figures; `acus` is None if the API does not report it (v1)."""
 
     planned: int
     succeeded: int

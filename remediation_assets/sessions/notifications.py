@@ -1,4 +1,4 @@
-"""What people are told at once, wherever they are: a wave has settled, a hold has begun."""
+"""Notifications to Slack of what people wait for: a wave has settled, a hold has begun."""
 
 import logging
 from collections import Counter

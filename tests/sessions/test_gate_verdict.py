@@ -3,7 +3,7 @@
 import pytest
 
 from remediation_assets.models import Outcome
-from remediation_assets.sessions.rules.gate import judge_wave, wilson_interval
+from remediation_assets.sessions.rules.gate import evaluate_wave, wilson_interval
 
 S, F, T = Outcome.SUCCESS, Outcome.FAILED, Outcome.TIMEOUT
 R, C, V = Outcome.REFUSED, Outcome.CANCELLED, Outcome.VANISHED
@@ -28,7 +28,7 @@ R, C, V = Outcome.REFUSED, Outcome.CANCELLED, Outcome.VANISHED
 def test_a_wave_passes_by_the_share_of_its_findings_that_succeeded(
     outcomes: list[list[Outcome]], succeeded: int, answerable: int, passed: bool
 ) -> None:
-    verdict = judge_wave(outcomes, 0.7)
+    verdict = evaluate_wave(outcomes, 0.7)
     assert (verdict.succeeded, verdict.answerable, verdict.passed) == (succeeded, answerable, passed)
     assert verdict.rate == pytest.approx(succeeded / answerable)
     assert verdict.findings == len(outcomes)
@@ -37,7 +37,7 @@ def test_a_wave_passes_by_the_share_of_its_findings_that_succeeded(
 @pytest.mark.parametrize("outcomes", [[], [[]], [[C]], [[V], [C]], [[], [V, V]]])
 @pytest.mark.parametrize("threshold", [0.0, 0.7, 1.0])
 def test_a_wave_without_an_outcome_that_counts_has_not_passed(outcomes: list[list[Outcome]], threshold: float) -> None:
-    verdict = judge_wave(outcomes, threshold)
+    verdict = evaluate_wave(outcomes, threshold)
     assert not verdict.passed
     assert (verdict.rate, verdict.interval) == (None, None)
     assert "no outcome that counts" in verdict.sentence
@@ -45,11 +45,11 @@ def test_a_wave_without_an_outcome_that_counts_has_not_passed(outcomes: list[lis
 
 @pytest.mark.parametrize(("threshold", "passed"), [(0.0, True), (0.5, True), (0.51, False), (1.0, False)])
 def test_a_rate_equal_to_the_threshold_passes(threshold: float, passed: bool) -> None:
-    assert judge_wave([[S], [F]], threshold).passed is passed
+    assert evaluate_wave([[S], [F]], threshold).passed is passed
 
 
 def test_a_verdict_tells_rate_and_threshold_in_one_sentence() -> None:
-    assert judge_wave([[S], [F], [F]], 0.7).sentence == "1 of 3 succeeded, 33%, needed 70%"
+    assert evaluate_wave([[S], [F], [F]], 0.7).sentence == "1 of 3 succeeded, 33%, needed 70%"
 
 
 @pytest.mark.parametrize(

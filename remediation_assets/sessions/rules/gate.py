@@ -9,7 +9,7 @@ from remediation_assets.models import Outcome
 
 @dataclass(frozen=True)
 class Verdict:
-    """A wave's success rate against its threshold; `rate` is None where nothing counts."""
+    """A wave's success rate against its threshold; `rate` is None if nothing counts."""
 
     findings: int
     succeeded: int
@@ -20,24 +20,24 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Say whether the next wave may start; a wave without outcomes has not passed."""
+        """Whether the next wave may start; a wave without outcomes has not passed."""
         return self.rate is not None and self.rate >= self.threshold
 
     @property
     def sentence(self) -> str:
-        """Tell the verdict in one sentence part."""
+        """Return the verdict as a clause."""
         return describe(self.succeeded, self.answerable, self.rate, self.threshold)
 
 
 def describe(succeeded: int, answerable: int, rate: float | None, threshold: float) -> str:
-    """Tell a rate against its threshold."""
+    """Return a clause that compares a rate with its threshold."""
     if rate is None:
         return f"no outcome that counts, needed {threshold:.0%}"
     return f"{succeeded} of {answerable} succeeded, {rate:.0%}, needed {threshold:.0%}"
 
 
-def judge_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Verdict:
-    """Judge a wave by the outcomes of each of its findings' attempts, over all rounds.
+def evaluate_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Verdict:
+    """Evaluate a wave by the outcomes of each of its findings' attempts, over all rounds.
 
     A finding has succeeded if any attempt has; it counts if any of its outcomes is the agent's to
     answer for. Cancelled attempts and vanished sessions never count.
@@ -56,7 +56,7 @@ def judge_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Verdi
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Give the 95 % score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    """Return the 95 % score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
     z = 1.959963984540054
     rate = successes / trials
     middle = (rate + z * z / (2 * trials)) / (1 + z * z / trials)

@@ -1,4 +1,4 @@
-"""What an observation of a session means: the one mapping from the API's words to ours.
+"""What a session's state means for its attempt: the one mapping from the API's words to ours.
 
 Pure functions. Evidence decides, never the API's status alone: a success needs a pull request.
 """
@@ -37,7 +37,7 @@ class ApiState(Enum):
 
 @dataclass(frozen=True)
 class Classification:
-    """What one observation makes of an attempt; `outcome` is None while it goes on."""
+    """What one look at a session makes of its attempt; `outcome` is None while it goes on."""
 
     status: SessionStatus
     outcome: Outcome | None = None
@@ -80,10 +80,11 @@ def classify(
     polled_at: datetime,
     confirm_seconds: float,
 ) -> Classification:
-    """Judge an attempt by what its session shows at a poll begun at `polled_at`.
+    """Classify an attempt by what its session shows at a poll begun at `polled_at`.
 
     `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
-    since has seen the same.
+    since then has seen the same. The order of the checks matters: what Devin reports beats what its API says, and a
+    good pull request beats waiting, because Devin parks a session that has done its work.
     """
     stage = stage_of(session.structured_output)
     said = _text(session.structured_output, "error_message")

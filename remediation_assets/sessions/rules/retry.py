@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from remediation_assets.models import Outcome
 from remediation_assets.sessions.model import RETRIABLE, Attempt
 
-from .gate import Verdict, judge_wave
+from .gate import Verdict, evaluate_wave
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,4 @@ def _verdict(state: RoundState, min_success_rate: float, *, with_retries: bool) 
         if counts and attempt.outcome:
             stands = (attempt.finding_key, attempt.attempt) not in state.not_standing
             outcomes.setdefault(attempt.finding_key, []).append(attempt.outcome if stands else Outcome.FAILED)
-    return judge_wave(outcomes.values(), min_success_rate)
+    return evaluate_wave(outcomes.values(), min_success_rate)

@@ -1,4 +1,4 @@
-"""Cancelling: what a person's control commands to pause, to resume or to stop do to the ledger."""
+"""What a person's control commands do to the ledger: pause, resume, and stop, which cancels attempts."""
 
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, Outcome

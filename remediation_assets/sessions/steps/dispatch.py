@@ -1,4 +1,4 @@
-"""Dispatch, exactly once: claim attempts, send their requests, record the answers.
+"""Dispatch attempts exactly once: claim them, send their create requests, record the answers.
 
 Runs only under the lock of `advance`. A claim is committed before anything is sent and stands
 until its session is known or known not to exist.

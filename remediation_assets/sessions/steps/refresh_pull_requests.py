@@ -1,6 +1,6 @@
-"""How the pull requests of ended sessions fare: looked at from time to time, while nobody polls their sessions.
+"""Refresh the pull requests of sessions that have ended, from time to time, because no poll reads those any more.
 
-Changes no outcome: whether a fix was merged is a person's decision, and shown, not judged.
+It changes no outcome: whether a fix was merged is a person's decision, which is shown and not evaluated.
 """
 
 import json
@@ -22,13 +22,13 @@ from remediation_assets.sessions.store.observations import (
 
 EVERY = timedelta(minutes=15)
 MOST = 40
-"""Sessions that are looked at in one go, those seen longest ago first; each is a request."""
+"""Sessions that are refreshed at a time, those seen longest ago first; each is a request."""
 
 
 async def refresh_pull_requests(ledger: Ledger, devin: DevinClient, policy: Policy, *, now: Clock = utc_now) -> int:
-    """Look at open pull requests again where it is time; return how many have changed.
+    """Refresh open pull requests if it is time; return how many have changed.
 
-    Nothing to do on v1, which tells no states. Raises a DevinError where Devin cannot be looked at.
+    There is nothing to do on v1, which reports no states. Raise a DevinError if Devin cannot be reached.
     """
     if policy.api_version == "v1":
         return 0

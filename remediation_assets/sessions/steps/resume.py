@@ -1,8 +1,8 @@
-"""Waking: sessions that the account's quota has suspended go on when there is quota again.
+"""Resume the sessions that the account's quota has suspended, once there is quota again.
 
-A word to a suspended session resumes it, and renews its ACU limit; so each is spoken to once for each
-end of a hold. Where quota is asked for again, one suspended session is the probe: it costs less than
-another attempt, which would be suspended as well.
+A message to a suspended session resumes it, and renews its ACU limit; so each gets one message for each end of a
+hold. While a quota hold stands, one suspended session is the probe: it costs less than another attempt, which would
+be suspended as well.
 """
 
 from collections.abc import Sequence

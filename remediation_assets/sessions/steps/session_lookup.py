@@ -1,4 +1,4 @@
-"""Looking at Devin: the sessions of whole waves, in as few requests as the API allows."""
+"""Look up sessions at Devin: those of whole waves, in as few requests as the API allows."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ async def _list(
 
 
 def _own(attempt: Attempt, sessions: list[DevinSession]) -> DevinSession | None:
-    """Tell which of the sessions with an attempt's tag is its own: the one recorded, else the oldest."""
+    """Return which of the sessions with an attempt's tag is its own: the one recorded, else the oldest."""
     if attempt.session_id is not None:
         return next((session for session in sessions if session.session_id == attempt.session_id), None)
     if attempt.outcome is not None:

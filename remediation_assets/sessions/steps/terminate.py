@@ -1,7 +1,7 @@
-"""Ending: outcomes that no evidence gave, and the end of the sessions that are wanted no more.
+"""End attempts that have no evidence, and terminate sessions that are no longer needed.
 
-The outcome and the wish for the end are committed before anything is sent, and stand whatever the
-session shows later.
+The outcome and the intent to terminate are committed before anything is sent, and stand whatever the session shows
+later.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Playbooks at Devin: the version an attempt runs with is uploaded where it is absent."""
+"""Upload the playbook versions that attempts need and that Devin does not have."""
 
 from remediation_assets.devin.client import DevinClient
 from remediation_assets.ledger.ledger import Ledger

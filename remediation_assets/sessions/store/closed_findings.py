@@ -6,10 +6,10 @@ from remediation_assets.ledger.transaction import Reader
 
 
 def closed_findings(tx: Reader, wave_number: int, finding_keys: Sequence[str]) -> set[str]:
-    """Give those of some findings of a wave that the last scans do not have any more.
+    """Return those of some findings of a wave that the last scans no longer report.
 
-    Only where what was read last has been merged: in between nothing is known. A finding whose row may
-    be among those that were set aside - one has its id, or none that could be read - is not gone.
+    Nothing is known between reading files and merging them, so nothing is closed then. A finding whose row may be
+    among the rejected ones - one of them has its id, or none that could be read - is not closed.
     """
     found = tx.column(
         """

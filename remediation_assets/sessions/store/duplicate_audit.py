@@ -1,7 +1,7 @@
-"""Auditing: making sure that no attempt has two sessions, after a creation that had no plain answer.
+"""The duplicate check: after a create request whose outcome is unknown, prove that no attempt has two sessions.
 
-A lost answer may belong to a session that the API makes later still. So the round of such a creation
-settles only after one whole list of its wave, begun long enough after its last creation.
+An answer that was lost may belong to a session that the API creates later still. So the round of such a request
+settles only after one complete list of its wave, begun long enough after the round's last create request.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What happened, as `session_events` has it: read back for the logs of whoever waits for a wave."""
+"""Events as `session_events` has them, read back for the logs of whoever waits for a wave."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Verdicts of the gate as they are kept, and what a person does after each."""
+"""Verdicts of the gate as they are stored, and what a person does after each."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .rounds import OpenRound
 
 @dataclass(frozen=True)
 class GateResult:
-    """The verdict on a wave's last settled round, and the wave that may follow; `rate` is None where nothing counts."""
+    """The verdict on a wave's last settled round, and the wave that may follow; `rate` is None if nothing counts."""
 
     wave: str
     wave_number: int
@@ -35,12 +35,12 @@ class GateResult:
 
     @property
     def sentence(self) -> str:
-        """Tell the verdict in one sentence part."""
+        """Return the verdict as a clause."""
         return describe(self.succeeded, self.answerable, self.rate, self.threshold)
 
     @property
     def advice(self) -> str:
-        """Say what to do next."""
+        """Return what to do next, as a sentence."""
         if not self.passed:
             return f"Look at the failures, then run {self.wave} again."
         if self.following:

@@ -1,9 +1,9 @@
-"""Holds: dispatching is paused, with a reason and, where it is known, an end.
+"""Holds: dispatching is paused, with a reason and, if it is known, an end.
 
-A hold with an end lifts itself; after it one attempt at a time goes out until one is accepted. One
-without is probed once per interval: refused credentials with a request that costs nothing, missing
-permission with one attempt, quota with a word to a suspended session or else with one attempt. What
-only a person can mend, a person lifts.
+A hold with an end lifts itself; after it one attempt at a time goes out until one is accepted. One without an end is
+probed once per interval: refused credentials with a request that costs nothing, missing permission with one attempt,
+quota with a message to a suspended session, or with one attempt if there is none. What only a person can fix, a person
+lifts.
 """
 
 from collections.abc import Container
@@ -77,7 +77,7 @@ def postpone_quota_probe(tx: Transaction, probe_minutes: float) -> None:
 
 
 def probe_at_once(tx: Transaction) -> None:
-    """Let every standing hold that is probed be probed by the next step."""
+    """Make the probe of every standing hold due, for the next step to send."""
     tx.execute("UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND probe_at > ?", [tx.now, tx.now])
 
 

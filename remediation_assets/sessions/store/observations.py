@@ -1,4 +1,4 @@
-"""Writing what was seen of many attempts at once: the narrow facts, and apart from them what Devin showed."""
+"""What Devin showed of each attempt, apart from the narrow facts in `attempts`; written for many attempts at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

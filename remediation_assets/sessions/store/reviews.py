@@ -1,7 +1,8 @@
-"""What people decide of pull requests: approved, rejected, and reopened, by which a finding is tried again.
+"""What people decide about pull requests: approved, rejected, or reopened, so that the finding is tried again.
 
-Reviews are only ever added. They change no outcome: that is what the agent came to. They say whether a
-success stands, so what is not approved counts neither as fixed nor, from then on, for a gate.
+Reviews are only ever added. They change no outcome, because that is what the agent achieved. They say whether a
+success stands: one that was rejected does not count as fixed, and counts as a failure the next time its wave is
+evaluated.
 """
 
 from dataclasses import dataclass

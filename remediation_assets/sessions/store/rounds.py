@@ -1,4 +1,4 @@
-"""Rounds: whether a wave may start, opening its next round, noting that it was collected."""
+"""Rounds in the ledger: whether a wave may start, the next round that is opened, and what is noted of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Slots: how many sessions may be, by our own limit and by the account's, and giving parked ones up.
+"""Slots: how many sessions may exist, by our own limit and by the account's, and the release of parked ones.
 
-The account's limit is not told anywhere. It is learned from refusals, and counts every session that
-has not been ended: Devin keeps the slot of one that has finished.
+No API reports the account's limit. It is learned from refusals, and counts every session that has not been
+terminated: Devin keeps the slot of a session that has finished.
 """
 
 from remediation_assets.ledger.transaction import Reader, Transaction
