@@ -21,7 +21,8 @@ from remediation_assets.sessions.steps.terminate import terminate_sessions
 from remediation_assets.sessions.store import reviews
 from remediation_assets.settings import Settings, load_settings
 
-from .output import ExampleCommand, told_to_people
+from .options import ExampleCommand
+from .output import report_errors
 
 STOP_SECONDS = 60.0
 
@@ -30,7 +31,7 @@ Result = TypeVar("Result")
 
 @click.command(cls=ExampleCommand, example="remediate pause --reason 'release freeze until Monday'")
 @click.option("--reason", default="a person asked for it", show_default=True, help="What `status` gives as the reason.")
-@told_to_people
+@report_errors
 def pause(reason: str) -> None:
     """Start no further session until `resume`; those at work go on."""
     _carry_out(lambda tx: cancel.pause(tx, reason))
@@ -38,7 +39,7 @@ def pause(reason: str) -> None:
 
 
 @click.command(cls=ExampleCommand, example="remediate resume")
-@told_to_people
+@report_errors
 def resume() -> None:
     """Lift a pause, and let the holds that are probed from time to time be probed at once."""
     _carry_out(cancel.resume)
@@ -47,7 +48,7 @@ def resume() -> None:
 
 @click.command(cls=ExampleCommand, example="remediate stop --wave wave-0003")
 @click.option("--wave", help="Stop this wave only: wave-0001. Without it, all of them, and pause.")
-@told_to_people
+@report_errors
 def stop(wave: str | None) -> None:
     """Start nothing more and terminate our live sessions; their attempts are cancelled and count for no gate."""
 
@@ -70,7 +71,7 @@ def stop(wave: str | None) -> None:
 @click.argument("key")
 @click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who says so; you by default.")
 @click.option("--reason", default="", help="What was wrong; the next attempt is told it.")
-@told_to_people
+@report_errors
 def reopen(key: str, reviewer: str, reason: str) -> None:
     """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
     wave = _carry_out(lambda tx: reviews.reopen(tx, key, reviewer, reason))

@@ -5,7 +5,8 @@ import click
 from remediation_assets.connect import open_ledger
 from remediation_assets.settings import load_settings
 
-from .output import ExampleCommand, told_to_people
+from .options import ExampleCommand
+from .output import report_errors
 
 
 @click.command(cls=ExampleCommand, example="remediate dashboard --port 3001")
@@ -13,7 +14,7 @@ from .output import ExampleCommand, told_to_people
     "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs DASHBOARD_TOKEN."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0 takes any free one.")
-@told_to_people
+@report_errors
 def dashboard(host: str, port: int) -> None:
     """Serve the dashboard and the review queue until interrupted."""
     # Here and not above: no other command needs a web framework.

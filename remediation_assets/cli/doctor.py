@@ -23,7 +23,8 @@ from remediation_assets.sessions.model import ledger_tag
 from remediation_assets.settings import CHECKOUT, Settings, load_settings
 
 from .dagster_runs import is_used
-from .output import ExampleCommand, told_to_people
+from .options import ExampleCommand
+from .output import report_errors
 
 FREE_GB = 2.0
 """Free space below which a large scan, or publishing a large ledger, could fail."""
@@ -40,7 +41,7 @@ class Check:
 
 @click.command(cls=ExampleCommand, example="remediate doctor")
 @click.option("--json", "as_json", is_flag=True, help="Give the checks as a JSON list.")
-@told_to_people
+@report_errors
 def doctor(as_json: bool) -> None:
     """Look at settings, Dagster's home, disk, ledger, playbooks, findings and, live, the key; change nothing.
 

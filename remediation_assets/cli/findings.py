@@ -13,10 +13,9 @@ from remediation_assets.findings.intake.propose_mapping import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.reports.scans import Rejection, ScannedFile, scan_report, scan_rows
 
-from .dagster_runs import (
-    run_job,
-)
-from .output import ExampleCommand, must_succeed, origin_config, origin_options, prepare, told_to_people, waiting
+from .dagster_runs import run_job
+from .options import ExampleCommand, prepare, source_config, source_options
+from .output import must_succeed, report_errors, waiting
 
 
 @click.command(
@@ -25,9 +24,9 @@ from .output import ExampleCommand, must_succeed, origin_config, origin_options,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Give what became of each file as JSON.")
-@origin_options
-@told_to_people
-def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
+@source_options
+@report_errors
+def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
     """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside.
 
     A FILE is what a scanner writes, recognised by its content: SARIF, Semgrep, Trivy, Snyk or OSV-Scanner JSON,
@@ -36,7 +35,7 @@ def ingest(files: tuple[Path, ...], as_json: bool, **origin: str) -> None:
     ledger = prepare()[1]
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [str(absolute(file)) for file in files]
-    config = {"findings": {"paths": paths, **origin_config(origin)}}
+    config = {"findings": {"paths": paths, **source_config(source)}}
     with waiting("Reading, merging and ranking findings"):
         finished = run_job("plan_waves", config=config, assets=names)
     must_succeed(finished)
@@ -95,7 +94,7 @@ def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
 @click.command(cls=ExampleCommand, example="remediate columns export.csv --save columns.toml")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is overwritten.")
-@told_to_people
+@report_errors
 def columns(file: Path, save: Path | None) -> None:
     """Propose how the columns of a CSV FILE fill the fields of a finding, for `--columns` of ingest, plan and run."""
     written = proposed_mapping(absolute(file))

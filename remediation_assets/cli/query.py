@@ -18,7 +18,8 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escape import for_csv, plain
 from remediation_assets.settings import load_settings
 
-from .output import ExampleCommand, told_to_people
+from .options import ExampleCommand
+from .output import report_errors
 
 _BATCH = 1000
 
@@ -30,7 +31,7 @@ _BATCH = 1000
 @click.argument("sql")
 @click.option("--json", "as_json", is_flag=True, help="Give one JSON object for each row, a line each.")
 @click.option("--csv", "as_csv", is_flag=True, help="Give CSV, safe to open in a spreadsheet.")
-@told_to_people
+@report_errors
 def query(sql: str, as_json: bool, as_csv: bool) -> None:
     """Ask the published results SQL, and print the answer: a table on a terminal, tab-separated lines in a pipe.
 

@@ -6,10 +6,9 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.locks import held
 from remediation_assets.settings import load_settings
 
-from .dagster_runs import (
-    forget_materializations,
-)
-from .output import ExampleCommand, prepare, told_to_people
+from .dagster_runs import forget_materializations
+from .options import ExampleCommand, prepare
+from .output import report_errors
 
 SIMULATOR_LOCK = "simulator.lock"
 
@@ -30,7 +29,7 @@ class _FaultsInHelp(ExampleCommand):
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
 @click.option("--fault", "faults", multiple=True, help="Let this go wrong; may be given several times.")
 @click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults change the faults meanwhile.")
-@told_to_people
+@report_errors
 def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
     """Serve the simulated Devin over HTTP, API versions v1 and v3, until interrupted.
 
@@ -54,7 +53,7 @@ def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
 
 
 @click.command(cls=ExampleCommand, example="remediate reset")
-@told_to_people
+@report_errors
 def reset() -> None:
     """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history."""
     settings, ledger = prepare()

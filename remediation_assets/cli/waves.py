@@ -26,24 +26,10 @@ from remediation_assets.sessions.steps.session_request import RequestContext
 from remediation_assets.sessions.store.rounds import gate_before, last_round, to_be_started
 from remediation_assets.settings import Settings, load_settings
 
-from .dagster_runs import (
-    RunFailed,
-    report_dead_runs,
-    run_job,
-)
+from .dagster_runs import RunFailed, report_dead_runs, run_job
 from .first_live_run import Start, how_to_start
-from .output import (
-    ExampleCommand,
-    end_paused,
-    must_succeed,
-    origin_config,
-    origin_options,
-    prepare,
-    show_waves,
-    summarize,
-    told_to_people,
-    waiting,
-)
+from .options import ExampleCommand, prepare, source_config, source_options
+from .output import end_paused, must_succeed, report_errors, show_waves, summarize, waiting
 from .progress import Progress, own_console
 
 GATE_STEP = "session_results_success_rate_gate"
@@ -55,12 +41,12 @@ SHOWN_OF_DRY_RUN = 3
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
 @click.option("--json", "as_json", is_flag=True, help="Give the waves as JSON.")
-@origin_options
-@told_to_people
-def plan(file: Path, wave_size: int | None, show: str | None, as_json: bool, **origin: str) -> None:
+@source_options
+@report_errors
+def plan(file: Path, wave_size: int | None, show: str | None, as_json: bool, **source: str) -> None:
     """Read FILE, rank its findings and cut them into waves. Starts nothing."""
     settings, ledger = prepare()
-    _plan(file, wave_size, origin)
+    _plan(file, wave_size, source)
     if as_json:
         with ledger.published() as connection:
             click.echo(json.dumps([asdict(state) for state in wave_states(connection)]))
@@ -95,10 +81,10 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
 @click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
 @click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
 @click.option("--yes", is_flag=True, help="Do not ask before the first session of a live ledger.")
-@origin_options
-@told_to_people
+@source_options
+@report_errors
 def run(
-    file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool, yes: bool, **origin: str
+    file: Path, wave_size: int | None, wave: str | None, dry_run: bool, ignore_gate: bool, yes: bool, **source: str
 ) -> None:
     """Plan FILE, then run its waves one after the other until one fails its gate."""
     settings, ledger = prepare()
@@ -107,7 +93,7 @@ def run(
     if start is not Start.ALL:
         wave = wave or wave_name(1)
         wave_size = 1 if start is Start.FINDING else wave_size
-    _plan(file, wave_size, origin)
+    _plan(file, wave_size, source)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, closed)
     if dry_run:
@@ -193,7 +179,7 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
 
 @click.command(cls=ExampleCommand, example="remediate status")
 @click.option("--json", "as_json", is_flag=True, help="Give it as JSON, with every wave.")
-@told_to_people
+@report_errors
 def status(as_json: bool) -> None:
     """Show waves, sessions, holds and the last poll; report runs whose process is gone as failed."""
     settings = load_settings()
@@ -217,8 +203,8 @@ def status(as_json: bool) -> None:
     click.echo(f"Last poll: {f'{polled:%Y-%m-%d %H:%M:%S} UTC' if polled else 'never'}.")
 
 
-def _plan(file: Path, wave_size: int | None, origin: Mapping[str, str]) -> None:
-    config: dict[str, dict[str, Any]] = {"findings": {"path": str(absolute(file)), **origin_config(origin)}}
+def _plan(file: Path, wave_size: int | None, source: Mapping[str, str]) -> None:
+    config: dict[str, dict[str, Any]] = {"findings": {"path": str(absolute(file)), **source_config(source)}}
     if wave_size:
         config["waves"] = {"wave_size": wave_size}
     with waiting("Reading, ranking and planning findings"):
