@@ -33,11 +33,14 @@ class NoDagsterHome(RemediationError):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that has ended: whether it succeeded, which steps failed, and why."""
+    """How a run ended, and why it failed if it did.
+
+    `only_gate_failed` says that every asset was materialized and the wave did not pass.
+    """
 
     run_id: str
     succeeded: bool
-    failed_steps: tuple[str, ...]
+    only_gate_failed: bool
     reason: str
 
 
@@ -82,6 +85,7 @@ def run_job(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs
+        from remediation_assets.orchestration.checks import success_rate_gate
 
         with _open_instance() as instance:
             if wave:
@@ -101,7 +105,7 @@ def run_job(
     return FinishedRun(
         run_id=result.run_id,
         succeeded=result.success,
-        failed_steps=tuple(str(event.step_key) for event in failures),
+        only_gate_failed=[event.step_key for event in failures] == [success_rate_gate.node_def.name],
         reason="" if result.success else _reason(failures),
     )
 

@@ -32,7 +32,6 @@ from .options import ExampleCommand, prepare, source_config, source_options
 from .output import end_paused, must_succeed, report_errors, show_waves, summarize, waiting
 from .progress import Progress, own_console
 
-GATE_STEP = "session_results_success_rate_gate"
 SHOWN_OF_DRY_RUN = 3
 
 
@@ -169,7 +168,7 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
     state = _next_wave(ledger, set(), wave)
     with ledger.published() as connection:
         holds = totals(connection).holds
-    if state is None or (not finished.succeeded and finished.failed_steps != (GATE_STEP,)):
+    if state is None or not (finished.succeeded or finished.only_gate_failed):
         if holds:
             end_paused(ledger, finished.reason)
         raise RunFailed(finished.reason)

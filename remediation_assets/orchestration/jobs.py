@@ -1,4 +1,4 @@
-"""The jobs: their names are the interface of CI and of the sensors."""
+"""The jobs, and the lists of all our assets and jobs. A job's name is an interface: CI and people launch it by name."""
 
 import dagster as dg
 
@@ -6,6 +6,8 @@ from remediation_assets.orchestration.assets.findings import findings, normalize
 from remediation_assets.orchestration.assets.results import session_results
 from remediation_assets.orchestration.assets.sessions import devin_sessions
 from remediation_assets.orchestration.assets.waves import wave_plan, waves
+
+ASSETS = [findings, normalized_findings, prioritized_findings, waves, wave_plan, devin_sessions, session_results]
 
 plan_waves = dg.define_asset_job(
     "plan_waves",
@@ -27,3 +29,5 @@ collect_wave = dg.define_asset_job(
     selection=dg.AssetSelection.assets(session_results),
     description="Collect one wave's results and judge its gate; waits if the wave has not settled.",
 )
+
+JOBS = [plan_waves, remediate_wave, dispatch_wave, collect_wave]

@@ -25,17 +25,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-OUR_JOBS = {"plan_waves", "remediate_wave", "dispatch_wave", "collect_wave"}
-OUR_ASSETS = {
-    "findings",
-    "normalized_findings",
-    "prioritized_findings",
-    "waves",
-    "wave_plan",
-    "devin_sessions",
-    "session_results",
-}
-
 START_MINUTES = 10.0
 """A run of ours that has not come to its first step after so long was killed on its way there."""
 
@@ -100,9 +89,15 @@ def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> l
 
 
 def _is_ours(run: dg.DagsterRun) -> bool:
-    """Say whether a run is one of this project, for others may share its Dagster instance."""
-    selected = {key.to_user_string() for key in run.asset_selection or ()}
-    return run.job_name in OUR_JOBS or (bool(selected) and selected <= OUR_ASSETS)
+    """Whether a run belongs to this project; other projects may share its Dagster instance."""
+    # Here and not above: the assets use `alive` through their resource, and the jobs are made of the assets.
+    from .jobs import ASSETS, JOBS
+
+    # A run of one of the jobs, or one of assets that were selected in the UI, which has a job without a name of ours.
+    selected = set(run.asset_selection or ())
+    return run.job_name in {job.name for job in JOBS} or (
+        bool(selected) and selected <= {asset.key for asset in ASSETS}
+    )
 
 
 def _lock_of(data_dir: Path, run_id: str) -> Path:

@@ -10,8 +10,6 @@ import pytest
 
 from remediation_assets.definitions import defs
 from remediation_assets.orchestration.run_liveness import (
-    OUR_ASSETS,
-    OUR_JOBS,
     PROCESS_TAG,
     START_MINUTES,
     alive,
@@ -102,6 +100,22 @@ def test_a_run_of_another_project_or_of_another_data_directory_is_left_alone(
     assert [status_of(instance, run) for run in (theirs, elsewhere)] == [dg.DagsterRunStatus.STARTED] * 2
 
 
-def test_our_jobs_and_assets_are_those_of_the_definitions() -> None:
-    assert {job.name for job in defs.resolve_all_job_defs()} - {"__ASSET_JOB"} == OUR_JOBS
-    assert {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()} == OUR_ASSETS
+def test_a_run_of_any_of_our_jobs_or_of_any_of_our_assets_is_ours(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    @dg.asset
+    def of_others() -> None:
+        pass
+
+    jobs = {job.name: job for job in defs.resolve_all_job_defs()}
+    selected = jobs.pop("__ASSET_JOB")
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    started = dg.DagsterRunStatus.STARTED
+    runs = [instance.create_run_for_job(job, status=started) for job in jobs.values()]
+    runs += [instance.create_run_for_job(selected, status=started, asset_selection=frozenset({key})) for key in keys]
+    theirs = instance.create_run_for_job(
+        dg.Definitions(assets=[of_others]).resolve_implicit_global_asset_job_def(),
+        status=started,
+        asset_selection=frozenset({of_others.key}),
+    )
+    later = time.time() + START_MINUTES * 60 + 1
+    assert len(report_dead_runs(instance, tmp_path, now=lambda: later)) == len(runs) == 4 + 7
+    assert status_of(instance, theirs) is started
