@@ -1,4 +1,4 @@
-"""`remediate plan`, `run` and `status`: the waves, and how far they are."""
+"""`remediate plan`, `run` and `status`: plan the waves, run them, show how far they are."""
 
 import json
 import secrets
@@ -33,6 +33,7 @@ from .output import end_paused, must_succeed, report_errors, show_waves, summari
 from .progress import Progress, own_console
 
 SHOWN_OF_DRY_RUN = 3
+"""Waves that --dry-run describes one by one."""
 
 
 @click.command(cls=ExampleCommand, example="remediate plan findings.csv --show FIND-0003")
@@ -97,27 +98,9 @@ def run(
         end_paused(ledger, closed)
     if dry_run:
         show_waves(ledger)
-    console = own_console()
-    handled: set[str] = set()
-    started = False
-    # Looked up anew each time: somebody may have run a wave, or planned again, meanwhile.
-    while state := _next_wave(ledger, handled, wave):
-        handled.add(state.wave)
-        decision = Decision(run=True) if wave else decide(state, ignore_gate=ignore_gate)
-        if decision.reason:
-            click.echo(decision.reason)
-        if decision.stop:
-            end_paused(ledger, "No session is started.")
-        if decision.run and dry_run:
-            if len(handled) <= SHOWN_OF_DRY_RUN:
-                click.echo(_what_would_be_started(ledger, settings, state))
-        elif decision.run:
-            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(wave)}, console)
-        started |= decision.run
-    if dry_run and len(handled) > SHOWN_OF_DRY_RUN:
-        click.echo(
-            f"{len(handled) - SHOWN_OF_DRY_RUN} more waves would follow, each if the one before passes its gate."
-        )
+    handled, started = _take_waves(ledger, settings, wave, dry_run=dry_run, ignore_gate=ignore_gate)
+    if dry_run and handled > SHOWN_OF_DRY_RUN:
+        click.echo(f"{handled - SHOWN_OF_DRY_RUN} more waves would follow, each if the one before passes its gate.")
     if dry_run:
         click.echo("`remediate plan FILE --show FINDING` prints what would be sent for one finding.")
     if start is not Start.ALL:
@@ -130,25 +113,53 @@ def run(
     summarize(ledger)
 
 
-def _what_would_be_started(ledger: Ledger, settings: Settings, state: WaveState) -> str:
+def _take_waves(
+    ledger: Ledger, settings: Settings, only: str | None, *, dry_run: bool, ignore_gate: bool
+) -> tuple[int, bool]:
+    """Run, describe or skip one wave after the other, or the only one; exit if one has to wait for a person.
+
+    Return how many waves there were, and whether any of them was to be run.
+    """
+    console = own_console()
+    handled: set[str] = set()
+    started = False
+    # Read again for each wave: while one ran, somebody may have run another or planned again.
+    while state := _next_wave(ledger, handled, only):
+        handled.add(state.wave)
+        decision = Decision(run=True) if only else decide(state, ignore_gate=ignore_gate)
+        if decision.reason:
+            click.echo(decision.reason)
+        if decision.stop:
+            end_paused(ledger, "No session is started.")
+        if decision.run and dry_run:
+            if len(handled) <= SHOWN_OF_DRY_RUN:
+                click.echo(_describe_start(ledger, settings, state))
+        elif decision.run:
+            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(only)}, console)
+        started |= decision.run
+    return len(handled), started
+
+
+def _describe_start(ledger: Ledger, settings: Settings, state: WaveState) -> str:
     with ledger.published() as connection:
         kinds = to_be_started(connection, state.wave)
     sessions = sum(kinds.values())
     at_work = f"{state.wave} goes on with {state.at_work} sessions at work" if state.at_work else ""
     if not sessions:
         return f"{at_work or f'{state.wave} has nothing left to start'}."
-    told = ", ".join(f"{category} {count}" for category, count in kinds.items())
-    most = f"with their retries at most {sessions * _dearest(settings)} ACUs"
-    return f"{at_work or state.wave}{';' if at_work else ''} would be started: {sessions} sessions ({told}), {most}."
+    by_category = ", ".join(f"{category} {count}" for category, count in kinds.items())
+    described = f"{sessions} sessions ({by_category})"
+    most = f"with their retries at most {sessions * _most_acus_per_finding(settings)} ACUs"
+    return f"{at_work or state.wave}{';' if at_work else ''} would be started: {described}, {most}."
 
 
-def _dearest(settings: Settings) -> int:
-    """Give the ACUs that one finding may cost in a round."""
+def _most_acus_per_finding(settings: Settings) -> int:
+    """Return how many ACUs one finding may cost in a round, with all its retries."""
     return (1 + settings.max_retries) * settings.max_acu_per_session
 
 
 def _closed_gate(ledger: Ledger, wave: str) -> str | None:
-    """Say why a new round of the wave may not start; one that is under way goes on in any case."""
+    """Return why no new round of the wave may start, None if one may; a round that is under way may always go on."""
     with ledger.published() as connection:
         planned = find_wave(connection, wave)
         last = last_round(connection, planned.wave_number)
@@ -162,7 +173,7 @@ def _next_wave(ledger: Ledger, handled: set[str], only: str | None) -> WaveState
 
 
 def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Console) -> None:
-    """Run one wave to its gate; ends the program where that does not pass."""
+    """Run one wave to its gate; exit if the wave does not pass."""
     with Progress(ledger, console).shown():
         finished = run_job("remediate_wave", wave=wave, config={"devin_sessions": config})
     state = _next_wave(ledger, set(), wave)
