@@ -1,4 +1,4 @@
-"""`remediate pause`, `resume`, `stop` and `reopen`: what a person orders of sessions."""
+"""`remediate pause`, `resume`, `stop` and `reopen`: commands by which a person controls the sessions."""
 
 import asyncio
 import getpass
@@ -25,6 +25,7 @@ from .options import ExampleCommand
 from .output import report_errors
 
 STOP_SECONDS = 60.0
+"""How long `stop` waits for sessions to end, on top of the wait for creations without an answer."""
 
 Result = TypeVar("Result")
 
@@ -34,7 +35,7 @@ Result = TypeVar("Result")
 @report_errors
 def pause(reason: str) -> None:
     """Start no further session until `resume`; those at work go on."""
-    _carry_out(lambda tx: cancel.pause(tx, reason))
+    _execute(lambda tx: cancel.pause(tx, reason))
     click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
 
 
@@ -42,7 +43,7 @@ def pause(reason: str) -> None:
 @report_errors
 def resume() -> None:
     """Lift a pause, and let the holds that are probed from time to time be probed at once."""
-    _carry_out(cancel.resume)
+    _execute(cancel.resume)
     click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
 
 
@@ -57,7 +58,7 @@ def stop(wave: str | None) -> None:
             cancel.pause(tx, "everything was stopped")
         return cancel.stop(tx, wave)
 
-    stopped = _carry_out(pause_and_stop)
+    stopped = _execute(pause_and_stop)
     click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
     left = asyncio.run(_terminate_stopped(load_settings()))
     if left:
@@ -74,12 +75,12 @@ def stop(wave: str | None) -> None:
 @report_errors
 def reopen(key: str, reviewer: str, reason: str) -> None:
     """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
-    wave = _carry_out(lambda tx: reviews.reopen(tx, key, reviewer, reason))
+    wave = _execute(lambda tx: reviews.reopen(tx, key, reviewer, reason))
     click.echo(f"{key} is reopened: `remediate run FILE --wave {wave}` tries it again.")
 
 
-def _carry_out(command: Callable[[Transaction], Result]) -> Result:
-    """Carry out a control command in the ledger, publish it and notify Slack; return what it returns."""
+def _execute(command: Callable[[Transaction], Result]) -> Result:
+    """Run a control command on the ledger, publish the ledger and notify Slack; return what the command returns."""
     settings = load_settings()
     ledger = open_ledger(settings)
     if not ledger.path.exists():
@@ -93,13 +94,13 @@ def _carry_out(command: Callable[[Transaction], Result]) -> Result:
 
 
 async def _terminate_stopped(settings: Settings) -> int:
-    """Take steps until every session that was stopped is terminated; after a while return how many are left."""
-    give_up_at = time.monotonic() + settings.settle_seconds + STOP_SECONDS
+    """Take steps until every stopped session is terminated or time is up; return how many are left."""
+    deadline = time.monotonic() + settings.settle_seconds + STOP_SECONDS
     ledger, policy = open_ledger(settings), Policy.of(settings)
     async with connect(settings) as devin:
         while True:
             journal = Journal()
-            # What is known to be live is terminated first, also if Devin cannot be polled.
+            # Before the step, which first polls: if Devin cannot list sessions, the known ones are terminated even so.
             await terminate_sessions(ledger, devin, journal)
             messages = journal.messages
             try:
@@ -111,6 +112,6 @@ async def _terminate_stopped(settings: Settings) -> int:
                 click.echo(plain(message))
             with ledger.transaction() as tx:
                 left = cancel.count_unterminated(tx)
-            if not left or time.monotonic() > give_up_at:
+            if not left or time.monotonic() > deadline:
                 return left
             await asyncio.sleep(min(settings.poll_interval_seconds, 2.0))

@@ -1,6 +1,6 @@
-"""Real Dagster runs in this process, for the command line: the UI shows them like any other.
+"""Real Dagster runs in this process, for the command line; the UI shows them like any other run.
 
-Imports Dagster only when something is run, so that commands that only read start fast.
+Dagster takes a second to import, so it is imported only when something is run: commands that only read start fast.
 """
 
 import os
@@ -24,11 +24,11 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class RunFailed(RemediationError):
-    """A Dagster run failed; the text is its first failure's."""
+    """A Dagster run failed; the message is that of its first failure."""
 
 
 class NoDagsterHome(RemediationError):
-    """DAGSTER_HOME cannot be used; the text says why."""
+    """DAGSTER_HOME cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -45,28 +45,30 @@ class FinishedRun:
 
 
 def prepare_dagster_home(settings: Settings) -> None:
-    """Tell Dagster its home, made where it is missing: DAGSTER_HOME, else the default."""
+    """Create Dagster's home if it is missing, and set DAGSTER_HOME to it; raise NoDagsterHome if it cannot be used."""
     home = settings.home
     if not home.is_absolute():
         raise NoDagsterHome(f"DAGSTER_HOME={home} is not absolute; set it to {home.absolute()}.")
     try:
         home.mkdir(parents=True, exist_ok=True)
-        _give_settings(home)
+        _copy_settings(home)
     except OSError as error:
         raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be used ({error.strerror}); set it to another.") from None
     os.environ["DAGSTER_HOME"] = str(home)
 
 
 def is_used(home: Path) -> bool:
-    """Say whether Dagster has kept records in a home."""
+    """Whether Dagster has stored anything in a home."""
     return (home / "storage").exists() or (home / "history").exists()
 
 
-def _give_settings(home: Path) -> None:
-    """Give a new Dagster home the project's settings: no telemetry, and waves one after the other."""
+def _copy_settings(home: Path) -> None:
+    """Copy the project's dagster.yaml into a new home: no telemetry, and waves one after the other."""
     ours, theirs = CHECKOUT / "dagster_home" / "dagster.yaml", home / "dagster.yaml"
-    # One that Dagster has kept things in is somebody's own choice; a simulator's world in it is not.
+    # A home that Dagster has used without our dagster.yaml is somebody's own choice. Other files, such as the
+    # simulator's world, do not make it one.
     if ours.exists() and not theirs.exists() and not is_used(home):
+        # Renamed into place, so that another process never reads half of it.
         building = home / f"dagster.yaml.{os.getpid()}"
         shutil.copy(ours, building)
         building.replace(theirs)
@@ -79,7 +81,10 @@ def run_job(
     config: Mapping[str, Mapping[str, Any]] | None = None,
     assets: Sequence[str] | None = None,
 ) -> FinishedRun:
-    """Run a job to its end, one wave of it where it is partitioned; `config` is by asset name."""
+    """Run a job, or some of its assets, to its end; `config` maps asset names to their configuration.
+
+    A job over partitioned assets needs its `wave`.
+    """
     import dagster as dg
 
     with warnings.catch_warnings():
@@ -89,7 +94,7 @@ def run_job(
 
         with _open_instance() as instance:
             if wave:
-                # The caller has it from the ledger, which is the truth for waves.
+                # The ledger decides which waves exist, and Dagster may not have heard of this one.
                 instance.add_dynamic_partitions("wave", [wave])
             result = defs.resolve_job_def(name).execute_in_process(
                 instance=instance,
@@ -111,10 +116,10 @@ def run_job(
 
 
 def report_dead_runs(settings: Settings) -> list[str]:
-    """Report as failed the runs whose process is gone; say which.
+    """Report runs whose process is gone to Dagster as failed; return a message for each.
 
-    A run holds a file of its own while it is under way and takes it along at its end: without any such
-    file no run has died, and Dagster, which takes a second to load, is not asked.
+    A run has a lock file as long as it is under way. If there is no such file no run has died, and Dagster is not
+    even imported.
     """
     if not is_used(settings.home):
         return []
@@ -130,7 +135,7 @@ def report_dead_runs(settings: Settings) -> list[str]:
 
 
 def forget_materializations() -> None:
-    """Forget in Dagster every wave partition and what was materialized; the record of runs stays."""
+    """Delete all wave partitions and materializations from Dagster; the record of runs stays."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs
@@ -145,7 +150,7 @@ def forget_materializations() -> None:
 def _open_instance() -> "Iterator[dg.DagsterInstance]":
     import dagster as dg
 
-    # Dagster makes its databases on first use, and two processes that do so at once fail.
+    # Dagster creates its databases at the first use, and fails if two processes do so at once.
     with held(Path(os.environ["DAGSTER_HOME"]) / "instance.lock", timeout=60):
         try:
             instance = dg.DagsterInstance.get()

@@ -1,4 +1,4 @@
-"""`remediate dashboard`: the pages over the published results."""
+"""`remediate dashboard`: serve the pages over the published results."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`remediate doctor`: one look at everything that a run needs; each line says ok, or what to do."""
+"""`remediate doctor`: check everything that a run needs, changing nothing; each line says ok, or what to do."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -32,11 +32,11 @@ FREE_GB = 2.0
 
 @dataclass(frozen=True)
 class Check:
-    """What one look has found: whether it is well, and a sentence."""
+    """The result of one check; the message of a failed one says what to do."""
 
     name: str
     ok: bool
-    told: str
+    message: str
 
 
 @click.command(cls=ExampleCommand, example="remediate doctor")
@@ -51,9 +51,9 @@ def doctor(as_json: bool) -> None:
     for check in _checks():
         checks.append(check)
         if not as_json:
-            click.echo(f"{'ok  ' if check.ok else 'WARN'}  {check.name}: {plain(check.told)}")
+            click.echo(f"{'ok  ' if check.ok else 'WARN'}  {check.name}: {plain(check.message)}")
     if as_json:
-        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+        click.echo(json.dumps([{"name": c.name, "ok": c.ok, "told": c.message} for c in checks], indent=1))
     if not all(check.ok for check in checks):
         sys.exit(1)
 
@@ -62,19 +62,19 @@ def _checks() -> Iterator[Check]:
     try:
         settings = load_settings()
     except RemediationError as error:
-        yield Check("settings", ok=False, told=str(error))
+        yield Check("settings", ok=False, message=str(error))
         return
     mode = "mock mode, nothing is sent anywhere" if settings.mock_mode else f"live at {settings.api_origin}"
-    yield Check("settings", ok=True, told=f"{mode}, API {settings.api_version}.")
+    yield Check("settings", ok=True, message=f"{mode}, API {settings.api_version}.")
     yield _home(settings)
     yield _disk(settings.data_dir)
     ledger = open_ledger(settings)
     yield from _ledger(ledger)
     try:
         playbooks = read_playbooks()
-        yield Check("playbooks", ok=True, told=f"{len(playbooks)} are readable.")
+        yield Check("playbooks", ok=True, message=f"{len(playbooks)} are readable.")
     except RemediationError as error:
-        yield Check("playbooks", ok=False, told=str(error))
+        yield Check("playbooks", ok=False, message=str(error))
     yield _findings(settings)
     if not settings.mock_mode:
         yield from asyncio.run(_devin(settings, ledger))
@@ -83,82 +83,85 @@ def _checks() -> Iterator[Check]:
 def _home(settings: Settings) -> Check:
     home = settings.home
     if not home.is_absolute():
-        return Check("Dagster home", ok=False, told=f"{home} is not absolute; set DAGSTER_HOME to {home.absolute()}.")
+        return Check(
+            "Dagster home", ok=False, message=f"{home} is not absolute; set DAGSTER_HOME to {home.absolute()}."
+        )
     if not home.exists():
-        return Check("Dagster home", ok=True, told=f"{home} does not exist yet; the first run makes it.")
+        return Check("Dagster home", ok=True, message=f"{home} does not exist yet; the first run makes it.")
     if not home.is_dir():
-        return Check("Dagster home", ok=False, told=f"{home} is no folder; set DAGSTER_HOME to one.")
+        return Check("Dagster home", ok=False, message=f"{home} is no folder; set DAGSTER_HOME to one.")
     if not os.access(home, os.W_OK):
         return Check(
-            "Dagster home", ok=False, told=f"{home} cannot be written; give permission or another DAGSTER_HOME."
+            "Dagster home", ok=False, message=f"{home} cannot be written; give permission or another DAGSTER_HOME."
         )
     if not (home / "dagster.yaml").exists() and is_used(home):
         ours = CHECKOUT / "dagster_home" / "dagster.yaml"
-        told = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
-        return Check("Dagster home", ok=False, told=told)
-    return Check("Dagster home", ok=True, told=f"{home}.")
+        message = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
+        return Check("Dagster home", ok=False, message=message)
+    return Check("Dagster home", ok=True, message=f"{home}.")
 
 
 def _disk(folder: Path) -> Check:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free / 1e9
-    told = f"{free:.0f} GB are free at {there}"
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    message = f"{free:.0f} GB are free at {existing}"
     if free < FREE_GB:
-        return Check("disk", ok=False, told=f"{told}; make room, or set REMEDIATION_DATA_DIR.")
-    return Check("disk", ok=True, told=f"{told}.")
+        return Check("disk", ok=False, message=f"{message}; make room, or set REMEDIATION_DATA_DIR.")
+    return Check("disk", ok=True, message=f"{message}.")
 
 
 def _ledger(ledger: Ledger) -> Iterator[Check]:
     if not ledger.path.exists():
-        yield Check("ledger", ok=True, told=f"{ledger.path} does not exist yet; the first plan makes it.")
+        yield Check("ledger", ok=True, message=f"{ledger.path} does not exist yet; the first plan makes it.")
         return
     try:
         ledger.verify()
         with ledger.transaction() as tx:
             figures = totals(tx)
         size = ledger.path.stat().st_size / 1e6
-        yield Check("ledger", ok=True, told=f"{ledger.path}, {size:.0f} MB, {figures.planned} findings planned.")
+        yield Check("ledger", ok=True, message=f"{ledger.path}, {size:.0f} MB, {figures.planned} findings planned.")
         for hold in figures.holds:
-            yield Check("hold", ok=False, told=hold)
+            yield Check("hold", ok=False, message=hold)
         if figures.unanswered:
-            told = f"{figures.unanswered} creations have no answer yet; the next steps look for their sessions."
-            yield Check("creations", ok=True, told=told)
+            message = f"{figures.unanswered} creations have no answer yet; the next steps look for their sessions."
+            yield Check("creations", ok=True, message=message)
     except RemediationError as error:
-        yield Check("ledger", ok=False, told=str(error))
+        yield Check("ledger", ok=False, message=str(error))
 
 
 def _findings(settings: Settings) -> Check:
     if not settings.findings_path:
-        return Check("findings", ok=True, told="FINDINGS_PATH is not set; give a FILE to `plan` and `run`.")
+        return Check("findings", ok=True, message="FINDINGS_PATH is not set; give a FILE to `plan` and `run`.")
     path = absolute(settings.findings_path)
     try:
         missing = [file for file in findings_files([path]) if not file.is_file()]
     except RemediationError as error:
-        return Check("findings", ok=False, told=str(error))
+        return Check("findings", ok=False, message=str(error))
     if missing:
-        return Check("findings", ok=False, told=f"{missing[0]} does not exist; correct FINDINGS_PATH.")
-    return Check("findings", ok=True, told=f"{path}.")
+        return Check("findings", ok=False, message=f"{missing[0]} does not exist; correct FINDINGS_PATH.")
+    return Check("findings", ok=True, message=f"{path}.")
 
 
 async def _devin(settings: Settings, ledger: Ledger) -> list[Check]:
-    """Ask Devin what costs nothing: who we are, and whether sessions and playbooks can be seen."""
+    """Check with requests that cost nothing that the key works and may list sessions and playbooks."""
     found = []
     async with connect(settings) as devin:
         try:
             await devin.who_am_i()
             org_id = await devin.org_id()
-            found.append(Check("key", ok=True, told=f"it is good, for the organisation {org_id or 'of the key'}."))
+            found.append(Check("key", ok=True, message=f"it is good, for the organisation {org_id or 'of the key'}."))
             tag = ledger_tag(ledger.ledger_id) if ledger.path.exists() else ledger_tag("none")
             count = 0
             async for _ in devin.list_sessions(tags=[tag]):
                 count += 1
-            found.append(Check("sessions", ok=True, told=f"they can be listed; {count} are of this ledger."))
+            found.append(Check("sessions", ok=True, message=f"they can be listed; {count} are of this ledger."))
             known = [playbook async for playbook in devin.list_playbooks()]
-            found.append(Check("playbooks at Devin", ok=True, told=f"they can be listed; there are {len(known)}."))
+            found.append(Check("playbooks at Devin", ok=True, message=f"they can be listed; there are {len(known)}."))
         except DevinError as error:
-            what = ("key", "sessions", "playbooks at Devin")[len(found)]
-            do = "check DEVIN_API_KEY, DEVIN_ORG_ID and the key's rights"
+            # Each check that passed is in `found`, so its length names the one that failed.
+            failed = ("key", "sessions", "playbooks at Devin")[len(found)]
+            advice = "check DEVIN_API_KEY, DEVIN_ORG_ID and the key's rights"
             if isinstance(error, Unavailable):
-                do = "check the network and DEVIN_API_BASE_URL, and try again"
-            found.append(Check(what, ok=False, told=f"{str(error).rstrip('.')}; {do}."))
+                advice = "check the network and DEVIN_API_BASE_URL, and try again"
+            found.append(Check(failed, ok=False, message=f"{str(error).rstrip('.')}; {advice}."))
     return found

@@ -1,4 +1,4 @@
-"""`remediate ingest` and `columns`: scanners' files into the ledger, and what became of their rows."""
+"""`remediate ingest` and `columns`: read scanners' files into the ledger and report what became of their rows."""
 
 import json
 from collections.abc import Sequence
@@ -97,14 +97,14 @@ def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
 @report_errors
 def columns(file: Path, save: Path | None) -> None:
     """Propose how the columns of a CSV FILE fill the fields of a finding, for `--columns` of ingest, plan and run."""
-    written = proposed_mapping(absolute(file))
+    mapping = proposed_mapping(absolute(file))
     if save is None:
-        for line in written.splitlines():
+        for line in mapping.splitlines():
             click.echo(plain(line))
         return
     try:
         with save.open("x", encoding="utf-8") as target:
-            target.write(written)
+            target.write(mapping)
     except OSError as error:
         raise RemediationError(f"{save} cannot be written ({error.strerror}); name another file.") from None
     click.echo(f"{save} is written; correct it, then: remediate ingest {file} --columns {save}")

@@ -1,4 +1,4 @@
-"""Before a live ledger's first session: one single session first, and what it will cost at most."""
+"""The question before the first session of a live ledger: how much to start, and what it costs at most."""
 
 import sys
 from enum import StrEnum
@@ -12,7 +12,7 @@ from remediation_assets.settings import Settings
 
 
 class Start(StrEnum):
-    """With how much a run starts."""
+    """How much of the plan a run starts."""
 
     ALL = "all waves, one after the other"
     WAVE = "one wave"
@@ -20,9 +20,9 @@ class Start(StrEnum):
 
 
 def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
-    """Ask, before the first session of a live ledger, with how much to start; all of it where none needs asking.
+    """Return how much to start: all of it, unless this is the first run of a live ledger, for which a person is asked.
 
-    Raises RemediationError where nobody can be asked, or the person wants neither.
+    Raise RemediationError if there is no terminal to ask on, or if the person declines both offers.
     """
     if settings.mock_mode or _has_dispatched(ledger):
         return Start.ALL

@@ -1,7 +1,7 @@
-"""Progress of a run for people: a live table on a terminal, plain lines without one.
+"""Progress of a run: a live table on a terminal, plain lines elsewhere.
 
-Reads the published results only. Everything shown may come from a scanner or from Devin, so
-control characters are dropped and nothing is read as markup.
+Reads the published results only. Everything shown may come from a scanner or from Devin, so control characters are
+removed and nothing is read as markup.
 """
 
 import os
@@ -25,12 +25,12 @@ from remediation_assets.sessions.store.events import all_events_since, newest_ev
 
 
 def own_console() -> Console:
-    """Give a console on a descriptor of its own, for Dagster redirects standard output while a step runs."""
+    """Return a console on a file descriptor of its own: Dagster redirects standard output while a step runs."""
     return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1), highlight=False)
 
 
 def wave_table(waves: Around, *, framed: bool = True) -> Table:
-    """Build the table of waves: how many findings, what came of them, the gate; and how many waves are not shown."""
+    """Return the table of waves; its caption counts those that are not shown."""
     table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
     if waves.earlier or waves.later:
         table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
@@ -42,7 +42,7 @@ def wave_table(waves: Around, *, framed: bool = True) -> Table:
 
 
 class Progress:
-    """Follows the published results in a thread of its own while the run goes on in the main one."""
+    """Shows new events in a thread of its own while a run goes on in the main thread."""
 
     def __init__(self, ledger: Ledger, console: Console) -> None:
         self._ledger = ledger
@@ -60,21 +60,21 @@ class Progress:
         finally:
             self._stop.set()
             thread.join()
-            self._tell_events()
+            self._print_events()
 
     def _watch(self) -> None:
         if not self._console.is_terminal:
             while not self._stop.wait(0.5):
-                self._tell_events()
+                self._print_events()
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while not self._stop.wait(0.5):
-                self._tell_events()
+                self._print_events()
                 with suppress(NothingPublished, duckdb.Error), self._ledger.published() as connection:
                     live.update(wave_table(waves_around_the_work(connection)), refresh=True)
 
-    def _tell_events(self) -> None:
-        # A publication that is just being replaced is read at the next turn.
+    def _print_events(self) -> None:
+        # If the published file is being replaced at this moment, the next turn reads it.
         with suppress(NothingPublished, duckdb.Error):
             with self._ledger.published() as results:
                 events = all_events_since(results, self._last_event)

@@ -1,4 +1,4 @@
-"""`remediate query`: a question to the published results."""
+"""`remediate query`: SQL on the published results."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def query(sql: str, as_json: bool, as_csv: bool) -> None:
     ledger = open_ledger(load_settings())
     with ledger.published() as connection:
         try:
-            # Nothing but the results: no other file is read or written.
+            # SQL could otherwise read and write any file that the user can.
             connection.execute("SET enable_external_access = false")
             cursor = connection.execute(sql)
             if cursor is None:
@@ -60,21 +60,21 @@ Fetch = Callable[[], Sequence[Sequence[Any]]]
 def _json(names: Sequence[str], fetch: Fetch) -> None:
     while rows := fetch():
         for row in rows:
-            click.echo(json.dumps(dict(zip(names, row, strict=True)), default=_told, ensure_ascii=False))
+            click.echo(json.dumps(dict(zip(names, row, strict=True)), default=_text, ensure_ascii=False))
 
 
 def _csv(names: Sequence[str], fetch: Fetch) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(map(for_csv, names))
     while rows := fetch():
-        writer.writerows([for_csv(_told(value)) for value in row] for row in rows)
+        writer.writerows([for_csv(_text(value)) for value in row] for row in rows)
 
 
 def _lines(names: Sequence[str], fetch: Fetch) -> None:
     click.echo("\t".join(map(plain, names)))
     while rows := fetch():
         for row in rows:
-            click.echo("\t".join(plain(_told(value)) for value in row))
+            click.echo("\t".join(plain(_text(value)) for value in row))
 
 
 def _table(names: Sequence[str], fetch: Fetch) -> None:
@@ -85,13 +85,13 @@ def _table(names: Sequence[str], fetch: Fetch) -> None:
         for row in rows:
             count += 1
             if count <= _BATCH:
-                table.add_row(*(Text(plain(_told(value))) for value in row))
+                table.add_row(*(Text(plain(_text(value))) for value in row))
     Console(highlight=False).print(table)
     if count > _BATCH:
         click.echo(f"The first {_BATCH} of {count} rows; a pipe gets all of them.")
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):

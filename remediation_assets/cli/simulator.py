@@ -1,4 +1,4 @@
-"""`remediate simulator` and `reset`: the simulated Devin, and an end to what was tried on it."""
+"""`remediate simulator` and `reset`: serve the simulated Devin, and delete a ledger that was made with it."""
 
 import click
 
@@ -14,7 +14,7 @@ SIMULATOR_LOCK = "simulator.lock"
 
 
 class _FaultsInHelp(ExampleCommand):
-    """Lists the faults that there are below the options."""
+    """A command whose help lists the faults below the options."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from remediation_assets.simulator.world.faults import KINDS
@@ -42,14 +42,14 @@ def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
     from remediation_assets.simulator.world.faults import Faults
 
     settings = load_settings()
-    Faults(faults)  # what cannot be is told before anything is touched
+    Faults(faults)  # an unknown fault ends the command before it creates anything
     settings.data_dir.mkdir(parents=True, exist_ok=True)
 
-    def tell(address: str) -> None:
+    def announce(address: str) -> None:
         click.echo(f"Simulated Devin on {address}; use it with DEVIN_API_BASE_URL={address} and MOCK_MODE=true.")
 
     lock = settings.data_dir / SIMULATOR_LOCK
-    serve(lambda: open_world(settings, faults), port, lock, controlled=control, ready=tell)
+    serve(lambda: open_world(settings, faults), port, lock, controlled=control, ready=announce)
 
 
 @click.command(cls=ExampleCommand, example="remediate reset")
@@ -63,9 +63,9 @@ def reset() -> None:
         ledger.verify()
         with held(ledger.data_dir / "advance.lock", timeout=0):
             ledger.delete()
-        # Only with a ledger of our own: another's runs may be recorded in the same Dagster home.
+        # Not without a ledger: the Dagster home may be used with another data directory, whose history would be lost.
         forget_materializations()
-    if settings.simulates_in_process:  # one that is served elsewhere is not ours
+    if settings.simulates_in_process:  # a world that is served elsewhere is not ours to delete
         with held(ledger.data_dir / SIMULATOR_LOCK, timeout=0):
             for leftover in ledger.data_dir.glob("simulator.sqlite*"):
                 leftover.unlink()

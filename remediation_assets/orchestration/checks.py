@@ -1,4 +1,4 @@
-"""The gate as Dagster shows it: a blocking check of each wave's results."""
+"""The gate as Dagster sees it: a blocking check of each wave's results. The verdict itself is the session engine's."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from remediation_assets.sessions.store.gate_results import last_verdict
 from remediation_assets.sessions.store.rounds import mark_collected
 
 from .metadata import gate_metadata
-from .resources import Pipeline, told_to_people
+from .resources import Pipeline, as_dagster_failure
 
 
 def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.AssetCheckResult:
@@ -20,12 +20,12 @@ def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.
     With its verdict the wave's round counts as collected.
     """
     wave = context.partition_key
-    with told_to_people():
+    with as_dagster_failure():
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
             verdict = last_verdict(tx, wave)
             if verdict is None:
-                # No result would open the gate for Dagster, so a wave that has not settled fails it.
+                # Dagster takes a check without a result as passed, so a wave that has not settled has to fail it.
                 return dg.AssetCheckResult(
                     passed=False, description=f"{wave} has not settled: there is no verdict yet."
                 )
@@ -35,14 +35,14 @@ def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.
                 description=f"{wave}: {verdict.sentence}. {verdict.advice}",
                 metadata=gate_metadata(tx, verdict, outcome_counts(tx, wave)),
             )
-            # Only now: a run that fails before has collected nothing, and is requested again.
+            # Last: a run that fails before this line has collected nothing, and the sensor requests it again.
             mark_collected(tx, verdict.wave_number)
         ledger.publish(force=True)
     return result
 
 
 with warnings.catch_warnings():
-    # Partitioned checks are a preview API. pyproject.toml pins Dagster for that; people need not be told each time.
+    # Partitioned checks are a preview API. pyproject.toml pins Dagster because of it, so nobody needs the warning.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     success_rate_gate = dg.asset_check(
         name="success_rate_gate", asset=session_results, blocking=True, partitions_def=wave_partitions

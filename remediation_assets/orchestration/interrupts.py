@@ -1,7 +1,7 @@
-"""Running the pipeline's coroutines so that cancelling a Dagster run cannot be lost or cut into a transaction.
+"""Run coroutines so that the cancellation of a Dagster run is never lost and never cuts into a transaction.
 
-Dagster's own handler raises wherever the process happens to be; inside the event loop's own code that
-is logged and forgotten, and the run would go on spending.
+Dagster's own signal handler raises wherever the process happens to be. Inside the code of the event loop the
+exception is logged and swallowed, and the run would go on spending.
 """
 
 import asyncio
@@ -17,11 +17,12 @@ Result = TypeVar("Result")
 
 
 def run_interruptibly(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end; a signal cancels it where it waits, and Dagster is told of it then.
+    """Run a coroutine; a signal cancels it where it awaits, and DagsterExecutionInterruptedError is raised.
 
-    A signal that comes too late to cancel anything is told as well: whoever sent it wants no more.
+    It is also raised if the signal came too late to cancel anything: whoever sent it wants the run to stop.
     """
     if threading.current_thread() is not threading.main_thread():
+        # Only the main thread can set signal handlers.
         return asyncio.run(coroutine)
     interrupted = False
 
@@ -34,7 +35,7 @@ def run_interruptibly(coroutine: Coroutine[Any, Any, Result]) -> Result:
             if task and not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
 
-        # Not the loop's own signal handlers: they forget what comes while the loop ends.
+        # Not with loop.add_signal_handler, which loses a signal that comes while the loop is closing.
         for number in handlers:
             signal.signal(number, interrupt)
         return await coroutine

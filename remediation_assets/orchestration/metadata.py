@@ -1,6 +1,6 @@
-"""What assets and checks show in the Dagster UI: a function each, and the tables of rows that they share.
+"""What assets and checks show in the Dagster UI: a function for each, and the tables of rows that they share.
 
-The keys of plotted numbers are an interface: the UI draws them over time, and people alert on them.
+The keys of numbers are an interface: the UI plots them over time, and people set alerts on them.
 """
 
 from collections import Counter
@@ -29,10 +29,10 @@ _LONGEST_CELL = 200
 
 
 def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
-    """Run a query and give its first rows as a table; cells are plain text, so nothing in them is markup."""
+    """Return the first rows of a query as a table; the cells are plain text, so nothing in them is markup."""
     cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or [])
     columns = [column[0] for column in cursor.description or ()]
-    # As objects, for pandas' own types would turn an empty whole number into a fraction.
+    # As objects: in pandas' own type for integers with gaps, 3 becomes 3.0.
     frame = pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object)
     return dg.MetadataValue.table(
         records=[
@@ -44,7 +44,7 @@ def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.
 
 
 def published_table(reader: Reader, name: str) -> dict[str, Any]:
-    """Give the metadata by which the UI knows a table of the published results: its name and its columns."""
+    """Return the metadata by which the UI knows a table of the published results: its name and its columns."""
     columns = reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
     return {
         "dagster/table_name": f"remediation.main.{name}",
@@ -53,19 +53,19 @@ def published_table(reader: Reader, name: str) -> dict[str, Any]:
 
 
 def links(
-    reader: Reader, sql: str, values: list[object] | None = None, *, most: int = PREVIEW_ROWS
+    reader: Reader, sql: str, values: list[object] | None = None, *, limit: int = PREVIEW_ROWS
 ) -> dg.MetadataValue[str]:
-    """Make a Markdown table of a query's rows in which URLs are links; whatever else is in a cell stays text."""
-    cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {most + 1}", values or [])
+    """Return a query's rows as a Markdown table in which URLs are links and everything else is escaped."""
+    cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {limit + 1}", values or [])
     columns = [column[0] for column in cursor.description or ()]
     rows = cursor.fetchall()
     if not rows:
         return dg.MetadataValue.text("none")
     lines = [f"| {' | '.join(for_markdown(column) for column in columns)} |", "|---" * len(columns) + "|"]
-    for row in rows[:most]:
+    for row in rows[:limit]:
         cells = [_link_or_text(name, value) for name, value in zip(columns, row, strict=True)]
         lines.append(f"| {' | '.join(cells)} |")
-    if len(rows) > most:
+    if len(rows) > limit:
         lines.append("\nand more, in `session_results`.")
     return dg.MetadataValue.md("\n".join(lines))
 
@@ -85,7 +85,7 @@ def _cell(value: object) -> str:
 
 
 def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, total: int) -> dict[str, Any]:
-    """Show what became of the files that were read together; `total` counts the accepted rows of all current scans."""
+    """Return what became of the files of one scan; `total` counts the accepted rows of all current scans."""
     scan_ids = list(scanned.scan_ids)
     skipped = Counter[str]()
     for scan in scanned.new_scans:
@@ -129,7 +129,7 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
 
 
 def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[str, Any]:
-    """Show how many rows were merged, and the first findings that are left."""
+    """Return how many rows were merged, and the first of the findings."""
     return {
         **published_table(reader, "normalized_findings"),
         "dagster/row_count": counts.kept,
@@ -147,7 +147,7 @@ def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[st
 
 
 def prioritized_findings_metadata(reader: Reader, count: int) -> dict[str, Any]:
-    """Show the findings with the best scores."""
+    """Return the number of findings, and those with the best scores."""
     return {
         **published_table(reader, "prioritized_findings"),
         "dagster/row_count": count,
@@ -162,7 +162,7 @@ def prioritized_findings_metadata(reader: Reader, count: int) -> dict[str, Any]:
 
 
 def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
-    """Show the waves of a plan and what planning changed."""
+    """Return the waves of a plan, and what planning changed."""
     return {
         **published_table(reader, "waves"),
         "dagster/row_count": len(plan.waves),
@@ -185,7 +185,7 @@ def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
 
 
 def wave_plan_metadata(reader: Reader, wave: str, count: int) -> dict[str, Any]:
-    """Show the findings of a wave with their playbooks."""
+    """Return the findings of a wave with their playbooks."""
     return {
         **published_table(reader, "wave_plan"),
         "dagster/partition_row_count": count,
@@ -203,7 +203,7 @@ def wave_plan_metadata(reader: Reader, wave: str, count: int) -> dict[str, Any]:
 def devin_sessions_metadata(
     reader: Reader, wave: str, round_number: int, counts: AttemptCounts, holds: Sequence[Hold]
 ) -> dict[str, Any]:
-    """Show the attempts of a wave, with links to the sessions of its round."""
+    """Return the attempts of a wave, with links to the sessions of its round."""
     return {
         **published_table(reader, "attempts"),
         "dagster/partition_row_count": counts.attempts,
@@ -232,7 +232,8 @@ def devin_sessions_metadata(
 
 
 def session_results_metadata(reader: Reader, wave: str, results: WaveResults) -> dict[str, Any]:
-    """Show what a wave came to: numbers, which the UI plots over the waves, and tables."""
+    """Return the results of a wave: numbers, which the UI plots over the waves, and tables."""
+    # A measure without a value has no key: there is nothing to plot.
     measured = {
         "success rate": results.rate,
         "minutes to a pull request (median)": results.minutes,
@@ -267,7 +268,7 @@ def session_results_metadata(reader: Reader, wave: str, results: WaveResults) ->
 
 
 def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, int]) -> dict[str, Any]:
-    """Show a verdict, how the wave's findings ended, and the verdicts on its earlier rounds."""
+    """Return the gate's verdict, the outcomes of the wave's findings, and the verdicts on its earlier rounds."""
     interval = verdict.interval
     return {
         "what to do": verdict.advice,

@@ -1,4 +1,4 @@
-"""What the assets work with: settings, ledger and Devin client, opened when they are needed."""
+"""The resource that assets and sensors share, and how our errors become failures of a run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from remediation_assets.settings import Settings, SettingsError, load_settings
 from .run_liveness import alive
 
 GIVE_UP_TAG = "remediation/give_up"
-"""On runs that would fail again in the same way, with the reason."""
+"""Tag of runs that would fail again in the same way; its value is the reason."""
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -23,7 +23,7 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:
-        """Hold the sign of life of the run that uses this, if it is one."""
+        """Hold the lock of the run that uses the resource, if a run does and not a sensor."""
         run, instance = context.run, context.instance
         if run is None or instance is None:
             yield self
@@ -31,14 +31,14 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             data_dir = load_settings().data_dir
         except SettingsError:
-            yield self  # told by the first asset, with its sentence
+            yield self  # the first asset loads the settings too, and fails with the message
             return
         with alive(instance, run.run_id, data_dir):
             yield self
 
     @property
     def settings(self) -> Settings:
-        """Return the settings as they are now."""
+        """Return the settings, read from the environment each time."""
         return load_settings()
 
     @property
@@ -48,7 +48,7 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def policy(self) -> Policy:
-        """Return the settings that the engine goes by."""
+        """Return the part of the settings that the session engine uses."""
         return Policy.of(self.settings)
 
     def devin(self) -> DevinClient:
@@ -57,8 +57,8 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 @contextmanager
-def told_to_people() -> Iterator[None]:
-    """Turn an error that a person can mend into a Dagster failure that says just that."""
+def as_dagster_failure() -> Iterator[None]:
+    """Turn an expected error into a Dagster failure that shows its message and no stack trace."""
     try:
         yield
     except RemediationError as error:

@@ -1,7 +1,7 @@
-"""Which Dagster runs are alive: each of ours holds a lock, which the kernel frees when its process dies.
+"""Which Dagster runs are alive: each of ours holds a lock, which the kernel releases when its process dies.
 
-Dagster itself does not notice that a run was killed outright; it would stay STARTED for ever, and
-every run of its partition would wait for it.
+Dagster itself does not notice that the process of a run was killed. The run would stay STARTED, and every later run
+of its partition would wait for it.
 """
 
 import os
@@ -16,6 +16,7 @@ import dagster as dg
 from remediation_assets.locks import LockHeld, LockUnusable, held
 
 PROCESS_TAG = "remediation/process"
+"""Tag of a run that has taken its lock; its value is host and process."""
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -26,7 +27,7 @@ UNFINISHED = [
 ]
 
 START_MINUTES = 10.0
-"""A run of ours that has not come to its first step after so long was killed on its way there."""
+"""A run of ours that has taken no lock after this time was killed before its first step."""
 
 _UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _BEGUN = [dg.DagsterRunStatus.STARTING, *_UNDER_WAY]
@@ -34,17 +35,18 @@ _BEGUN = [dg.DagsterRunStatus.STARTING, *_UNDER_WAY]
 
 @contextmanager
 def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator[None]:
-    """Hold the run's lock while it is under way, and note in its tags which process that is."""
-    path = _lock_of(data_dir, run_id)
+    """Hold the run's lock while the block runs, and record the process in the run's tags."""
+    path = _lock_path(data_dir, run_id)
     with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(path, timeout=0))
         except (LockHeld, LockUnusable, OSError):
-            # Another process of the same run holds it; or the folder cannot be used, which the first asset tells.
+            # Another process of the same run holds it. Or the folder cannot be used; then the first asset fails.
             yield
             return
-        stack.callback(_forget, path)  # while it is still held, so that nobody finds it free
+        # Removed while it is still held: nobody may find it free and report the run.
+        stack.callback(_remove_lock, path)
         instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
         yield
 
@@ -52,35 +54,35 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
 def report_dead_runs(
     instance: dg.DagsterInstance, data_dir: Path, *, now: Callable[[], float] = time.time
 ) -> list[str]:
-    """Report as failed every run of ours that is said to be under way and whose process is gone; say which.
+    """Report as failed every run of ours that Dagster believes to be under way and whose process is gone.
 
-    A run without a lock that has told its process is left alone: it is just ending, or works on another
-    data directory. One that has told none is given time to start.
+    Return a message for each. A run with PROCESS_TAG but no lock is left alone: it is just ending, or it works on
+    another data directory. A run without the tag is given START_MINUTES to start.
     """
-    told = []
+    messages = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
-        run, path = record.dagster_run, _lock_of(data_dir, record.dagster_run.run_id)
+        run, path = record.dagster_run, _lock_path(data_dir, record.dagster_run.run_id)
         if path.exists():
             try:
                 with held(path, timeout=0):
                     process = run.tags.get(PROCESS_TAG, "its process")
                     message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
-                    told += _report(instance, run, message)
+                    messages += _report(instance, run, message)
             except LockHeld:
                 continue
-            _forget(path)
+            _remove_lock(path)
         elif (
             PROCESS_TAG not in run.tags
             and _is_ours(run)
             and now() - record.update_timestamp.timestamp() > START_MINUTES * 60
         ):
             message = f"it has not come to its first step within {START_MINUTES:g} minutes; run it again."
-            told += _report(instance, run, message)
-    return told
+            messages += _report(instance, run, message)
+    return messages
 
 
 def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> list[str]:
-    """Report a run as failed, unless it has come to its end meanwhile."""
+    """Report a run as failed, unless it has ended in between."""
     now = instance.get_run_by_id(run.run_id)
     if now is None or now.status not in _BEGUN:
         return []
@@ -100,11 +102,11 @@ def _is_ours(run: dg.DagsterRun) -> bool:
     )
 
 
-def _lock_of(data_dir: Path, run_id: str) -> Path:
+def _lock_path(data_dir: Path, run_id: str) -> Path:
     return data_dir / "runs" / f"{run_id}.lock"
 
 
-def _forget(path: Path) -> None:
-    # A run's lock is used once, so unlike the ledger's it may go.
+def _remove_lock(path: Path) -> None:
+    # A lock for which others wait must stay, or two processes could hold it. Nobody waits for that of a run.
     path.unlink(missing_ok=True)
     path.with_suffix(".holder").unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from remediation_assets.orchestration.metadata import (
     normalized_findings_metadata,
     prioritized_findings_metadata,
 )
-from remediation_assets.orchestration.resources import GIVE_UP_TAG, Pipeline, told_to_people
+from remediation_assets.orchestration.resources import GIVE_UP_TAG, Pipeline, as_dagster_failure
 from remediation_assets.reports.scans import RowCounts, count_findings, count_rows
 from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
 
@@ -57,13 +57,13 @@ def findings(
     context: dg.AssetExecutionContext, config: FindingsConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
     """One row per accepted row of the scanners' files, as read. Bad rows are set aside in `rejected_findings`."""
-    with told_to_people(), _given_up(context):
+    with as_dagster_failure(), _tag_unusable_file(context):
         settings, ledger = pipeline.settings, pipeline.ledger
         _warn_without_home(context, settings)
         ledger.publish(force=True)
         scanned = scan_files(
             ledger,
-            _given(config, settings, ledger),
+            _scan_request(config, settings, ledger),
             Rules(settings.mock_mode, settings.repo_hosts),
             max_rejected_share=settings.max_rejected_share,
             now=utc_now(),
@@ -79,7 +79,7 @@ def findings(
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[findings])
 def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding: rows with one `finding_key` merged, the highest severity stands, order kept."""
-    with told_to_people(), pipeline.ledger.transaction() as tx:
+    with as_dagster_failure(), pipeline.ledger.transaction() as tx:
         counts = normalize(tx)
         return dg.MaterializeResult(metadata=normalized_findings_metadata(tx, counts))
 
@@ -87,7 +87,7 @@ def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[normalized_findings])
 def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding with its `priority_score` (severity + category + service), ranked best first."""
-    with told_to_people():
+    with as_dagster_failure():
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
             count = prioritize(tx, pipeline.settings.service_weights)
@@ -97,7 +97,7 @@ def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
 
 
 def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowCounts) -> None:
-    """Log what a person should know of the files, beside the metadata."""
+    """Log what a person should know about the files; the metadata has the numbers."""
     if scanned.unchanged_scans:
         context.log.info(
             f"{len(scanned.unchanged_scans)} of the files were read before as they are; nothing of them changes."
@@ -115,8 +115,8 @@ def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowC
 
 
 @contextmanager
-def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Mark a run that fails for what is in the file, which is no better the next time; no sensor launches it again."""
+def _tag_unusable_file(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Tag a run that fails because of its file: the next one would fail too, so no sensor launches it again."""
     try:
         yield
     except FindingsFileError:
@@ -124,8 +124,8 @@ def _given_up(context: dg.AssetExecutionContext) -> Iterator[None]:
         raise
 
 
-def _given(config: FindingsConfig, settings: Settings, ledger: Ledger) -> ScanRequest:
-    """Give the files and folders that are meant, as absolute paths, with what is said of them."""
+def _scan_request(config: FindingsConfig, settings: Settings, ledger: Ledger) -> ScanRequest:
+    """Return what to scan: the configured files, else those scanned last, else the sample, in mock mode only."""
     paths = config.paths or [path for path in (config.path or settings.findings_path,) if path]
     if not paths:
         with ledger.transaction() as tx:

@@ -1,11 +1,11 @@
-"""The asset that collects: what came of a wave's sessions."""
+"""The asset that waits for a wave's sessions and collects their results."""
 
 import dagster as dg
 
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.orchestration.interrupts import run_interruptibly
 from remediation_assets.orchestration.metadata import OWNERS, session_results_metadata
-from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.orchestration.resources import Pipeline, as_dagster_failure
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.reports.waves import wave_results
 from remediation_assets.sessions.reconcile import follow
@@ -29,7 +29,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
 
     Waits until the wave's round has settled: follows its sessions, tops up and retries.
     """
-    with told_to_people():
+    with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
         _log_settled_round(context, ledger, wave)
         register_partition(context)
@@ -49,7 +49,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
 
 
 def _log_settled_round(context: dg.AssetExecutionContext, ledger: Ledger, wave: str) -> None:
-    """Log what happened in the wave's last round if it has settled already, because there is nothing to follow then."""
+    """Log the events of the wave's last round if it has settled: nothing is left to follow, and so to log, then."""
     with ledger.transaction() as tx:
         wave_number = find_wave(tx, wave).wave_number
         current = last_round(tx, wave_number)

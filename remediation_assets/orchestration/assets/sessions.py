@@ -1,4 +1,4 @@
-"""The asset that spends: the Devin sessions of a wave."""
+"""The asset that starts sessions, and so spends money."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal
 from remediation_assets.orchestration.interrupts import run_interruptibly
 from remediation_assets.orchestration.metadata import OWNERS, devin_sessions_metadata
-from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.orchestration.resources import Pipeline, as_dagster_failure
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.reconcile import Step, advance
@@ -22,7 +22,7 @@ from .waves import register_partition, wave_of, wave_partitions, wave_plan
 KINDS = {"devin", "duckdb"}
 
 IGNORED_GATE_TAG = "remediation/ignored_gate"
-"""On runs that started a wave although the one before it had not passed."""
+"""Tag of runs that started a wave although the one before it had not passed; its value is the wave."""
 
 TRIES_FOR_THE_LOCK = 30  # a second apart
 
@@ -53,7 +53,7 @@ def devin_sessions(
     Opens the wave's next round, or goes on with the one not yet collected, and sends what fits the
     free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
     """
-    with told_to_people():
+    with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
         with ledger.transaction() as tx:
             find_wave(tx, wave)
@@ -69,7 +69,7 @@ def devin_sessions(
 
 
 def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledger: Ledger, wave: str) -> Opening:
-    """Open the wave's next round, or go on with the last one; log which, and tag a run that overrules the gate."""
+    """Open the wave's next round, or continue the last one, and log which; tag a run that overrules the gate."""
     journal = Journal()
     options = OpenOptions(run_id=context.run.run_id, ignore_gate=config.ignore_gate, again=config.again)
     with ledger.transaction(journal) as tx:
@@ -86,13 +86,13 @@ def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledge
 
 
 async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledger: Ledger) -> Step:
-    """Take one step; if another process is at work, wait for it to end its own."""
+    """Take one step; if another process is taking one, wait until it has finished."""
     async with pipeline.devin() as devin:
         for _ in range(TRIES_FOR_THE_LOCK):
             try:
                 step = await advance(ledger, devin, pipeline.policy)
             except DevinError as error:
-                # Nothing was dispatched. A run that waits, or the sensor, tries again.
+                # No failure: the round is open, and session_results or the sensor dispatches it with the next step.
                 context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
                 return Step()
             for message in step.messages:

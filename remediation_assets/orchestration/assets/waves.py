@@ -1,10 +1,10 @@
-"""The assets that plan: which findings go into which wave, and what each session is told."""
+"""The assets that plan: which findings go into which wave, and the prompt of each session."""
 
 import dagster as dg
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.orchestration.metadata import OWNERS, wave_plan_metadata, waves_metadata
-from remediation_assets.orchestration.resources import Pipeline, told_to_people
+from remediation_assets.orchestration.resources import Pipeline, as_dagster_failure
 from remediation_assets.orchestration.run_liveness import UNFINISHED
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave, plan_sessions
@@ -28,7 +28,7 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
 
     Waves that have started are frozen; the rest is cut anew. Registers the `wave` partitions.
     """
-    with told_to_people():
+    with as_dagster_failure():
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
             plan = plan_waves(tx, wave_size=config.wave_size or pipeline.settings.wave_size, now=tx.now)
@@ -45,7 +45,7 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
 )
 def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding of the wave: its playbook and the prompt its session will get."""
-    with told_to_people():
+    with as_dagster_failure():
         wave = wave_of(context)
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
@@ -59,11 +59,11 @@ def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Mater
 
 
 class NoPartition(RemediationError):
-    """A run of a partitioned asset names no wave; the text says how to."""
+    """A run of a partitioned asset names no wave; the message says how to name one."""
 
 
 def wave_of(context: dg.AssetExecutionContext) -> str:
-    """Give the wave that the run is for, or raise NoPartition."""
+    """Return the wave of the run; raise NoPartition if it has none."""
     if not context.has_partition_key:
         raise NoPartition(
             "The run names no wave; launch it for a partition, in a shell with "
@@ -73,16 +73,16 @@ def wave_of(context: dg.AssetExecutionContext) -> str:
 
 
 def register_partition(context: dg.AssetExecutionContext) -> None:
-    """Register the run's wave with Dagster; the ledger knows it, so it exists."""
+    """Register the run's wave, which the ledger has, with Dagster, whose home may be newer than the ledger."""
     context.instance.add_dynamic_partitions(wave_partitions.name or "wave", [context.partition_key])
 
 
 def _remove_partitions(context: dg.AssetExecutionContext, existing: set[str]) -> list[str]:
-    """Remove the partitions of waves that are no more; return those kept because a run needs them."""
+    """Remove the partitions of waves that no longer exist; return those that are kept because a run needs them."""
     name = wave_partitions.name or "wave"
-    gone = set(context.instance.get_dynamic_partitions(name)) - existing
+    obsolete = set(context.instance.get_dynamic_partitions(name)) - existing
     kept = []
-    for wave in sorted(gone):
+    for wave in sorted(obsolete):
         runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED), limit=1)
         if runs:
             kept.append(wave)

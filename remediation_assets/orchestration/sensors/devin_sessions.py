@@ -19,10 +19,10 @@ from .intervals import poll_interval_seconds
 from .run_requests import request_once
 
 TICK_SECONDS = 50.0
-"""A tick must end inside Dagster's deadline of 60 seconds; no creation is sent that could outlast it."""
+"""A tick must end within Dagster's deadline of 60 seconds; no create request is sent that could outlast it."""
 
 TICK_LOCK_SECONDS = 10.0
-"""So it waits less for the ledger, too."""
+"""How long a tick waits for the ledger's lock at most, for the same reason."""
 
 
 @dg.sensor(
@@ -53,7 +53,7 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
 
 
 def _advance(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger) -> str:
-    """Take a step if something is under way; return what is waited for, empty if nothing is."""
+    """Take a step if something is under way; return what the sensor waits for, empty if nothing is under way."""
     with ledger.transaction() as tx:
         if not open_rounds(tx) and not count_unterminated(tx):
             return ""
@@ -70,7 +70,7 @@ def _advance(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Le
 
 
 def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger) -> str:
-    """Refresh the state of pull requests now and then; nothing waits for it."""
+    """Refresh the states of pull requests if they are due; return a sentence on what changed."""
     try:
         changed = asyncio.run(_refresh_pull_requests(pipeline, ledger))
     except (RemediationError, TimeoutError) as error:
@@ -82,13 +82,14 @@ def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledge
 
 
 def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, settled: Uncollected) -> dg.RunRequest | str:
-    """Request the collection of a settled round, unless a run that waits for the wave will do it."""
+    """Request a run that collects a settled round; return the reason if there is none."""
     wave = settled.wave
+    # Any unfinished run of the wave but a dispatch waits for its round and collects it.
     for run in context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED)):
         if run.job_name != dispatch_wave.name:
             return f"{wave} is collected by {run.job_name} {run.run_id[:8]}."
     cause = f"{ledger.ledger_id}-{wave}-round-{settled.round}"
-    return request_once(context, collect_wave.name, cause, wave=wave, again_where_cancelled=True)
+    return request_once(context, collect_wave.name, cause, wave=wave, again_if_cancelled=True)
 
 
 async def _step(pipeline: Pipeline, ledger: Ledger) -> Step:

@@ -1,4 +1,4 @@
-"""The sensor that plans anew when the findings files have changed. Off until a person turns it on."""
+"""The sensor that plans again when the findings files have changed. Off until a person turns it on."""
 
 import hashlib
 import json
@@ -30,6 +30,7 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         path = absolute(settings.findings_path)
         files = findings_files([path])
         stats = {str(file): file.stat() for file in files}
+        # Time and size are read at each tick, the content only when they have been the same twice.
         seen = json.dumps({name: [stat.st_mtime_ns, stat.st_size] for name, stat in stats.items()})
         if context.cursor != seen:
             context.update_cursor(seen)

@@ -1,11 +1,11 @@
-"""How often sensors look."""
+"""How often the sensors are evaluated."""
 
 from remediation_assets.settings import SettingsError, load_settings
 
 
 def poll_interval_seconds() -> int:
-    """Give the setting's poll interval in whole seconds."""
-    # Read when the definitions load; a wrong setting is told by the first run, with its sentence.
+    """Return POLL_INTERVAL_SECONDS in whole seconds, at least one; 30 if the settings cannot be read."""
+    # Read while the definitions load, which a wrong setting must not prevent: the first run reports it.
     try:
         return max(1, round(load_settings().poll_interval_seconds))
     except SettingsError:

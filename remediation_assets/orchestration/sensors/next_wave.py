@@ -1,4 +1,4 @@
-"""The sensor that starts the next wave by itself. Off until a person turns it on, for it spends money."""
+"""The sensor that starts the next wave. Off until a person turns it on, because it spends money."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Asking Dagster for a run once for each cause, and a few times again where it failed."""
+"""Request a run from Dagster once for each cause, and again a few times if it fails."""
 
 import time
 
@@ -8,9 +8,10 @@ from remediation_assets.orchestration.resources import GIVE_UP_TAG
 
 TRIES = 3
 WAIT_SECONDS = 60.0
-"""Between two tries, longer each time, so that a disturbance of a minute does not use them up."""
+"""Pause before the second try, longer before each further one: an outage of a minute must not use up all tries."""
 
 CAUSE_TAG = "remediation/cause"
+"""Tag of requested runs, by which earlier tries for the same cause are found."""
 
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -22,13 +23,13 @@ def request_once(
     *,
     wave: str | None = None,
     config: dg.RunConfig | None = None,
-    again_where_cancelled: bool = False,
+    again_if_cancelled: bool = False,
 ) -> dg.RunRequest | str:
-    """Give the request of a job's run for a cause, or say why there is none.
+    """Return the request for a run of a job, or the reason why there is none.
 
-    Dagster uses a run key once and never again, so it names the cause and the try. A cause names the
-    ledger too: one that is made anew has the same waves and rounds. A run that a person cancelled is
-    not launched again, unless it spends nothing and `again_where_cancelled` says so.
+    Dagster never uses a run key twice, so the key names the cause and the number of the try. The cause must name
+    the ledger, because the next ledger has the same waves and rounds. A run that a person cancelled is launched
+    again only with `again_if_cancelled`, which is for jobs that spend nothing.
     """
     records = context.instance.get_run_records(
         dg.RunsFilter(job_name=job, tags={CAUSE_TAG: cause}, statuses=_FAILED), limit=TRIES
@@ -36,7 +37,7 @@ def request_once(
     runs = [record.dagster_run for record in records]
     if records:
         last, name = records[0], f"{job} {runs[0].run_id[:8]}"
-        if runs[0].status is dg.DagsterRunStatus.CANCELED and not again_where_cancelled:
+        if runs[0].status is dg.DagsterRunStatus.CANCELED and not again_if_cancelled:
             return f"{name} was cancelled, so it is not launched again; launch {job} where you want it."
         if len(records) >= TRIES or any(GIVE_UP_TAG in run.tags for run in runs):
             return f"{name} has failed; see why in its run, then launch {job}."
