@@ -1,4 +1,4 @@
-"""One look at everything that a run needs."""
+"""`remediate doctor` checks everything that a run needs and changes nothing."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def doctor(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_all_is_well_before_anything_was_done(tmp_path: Path) -> None:
+def test_every_check_passes_before_anything_was_done(tmp_path: Path) -> None:
     code, output = doctor()
     assert code == 0
     assert "WARN" not in output
@@ -36,7 +36,7 @@ def test_all_is_well_before_anything_was_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "line"),
     [
         ("WAVE_SIZE", "many", "WARN  settings: WAVE_SIZE='many' cannot be used"),
         ("DAGSTER_HOME", "relative", "WARN  Dagster home: relative is not absolute; set DAGSTER_HOME to /"),
@@ -44,14 +44,14 @@ def test_all_is_well_before_anything_was_done(tmp_path: Path) -> None:
         ("MOCK_MODE", "false", "WARN  settings: MOCK_MODE is off and DEVIN_API_KEY is empty"),
     ],
 )
-def test_what_is_not_well_says_what_to_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+def test_a_failed_check_says_what_to_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str) -> None:
     monkeypatch.setenv(name, value)
     code, output = doctor()
     assert code == 1
-    assert told in output
+    assert line in output
 
 
-def test_a_home_without_its_settings_is_told(tmp_path: Path) -> None:
+def test_a_home_without_its_settings_is_reported(tmp_path: Path) -> None:
     (tmp_path / "home" / "dagster.yaml").unlink()
     assert doctor()[0] == 0  # the first run brings it
     (tmp_path / "home" / "storage").mkdir()

@@ -1,4 +1,4 @@
-"""A live ledger's first session is one that somebody has asked for."""
+"""The first session of a live ledger is started only if somebody has asked for it."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_nobody_is_asked_in_mock_mode(ledger: Ledger, settings: Settings) -> Non
     assert how_to_start(ledger, settings.model_copy(update={"mock_mode": True}), 10) is Start.ALL
 
 
-def test_where_nobody_can_be_asked_nothing_is_started(ledger: Ledger, live: Settings) -> None:
+def test_nothing_is_started_if_nobody_can_be_asked(ledger: Ledger, live: Settings) -> None:
     with pytest.raises(
         RemediationError,
         match=r"costs 15 ACUs .* at most, add --wave-size 1 .* 150 ACUs at most, add --wave wave-0001 --yes",
@@ -41,7 +41,7 @@ def test_a_person_is_asked(ledger: Ledger, live: Settings, answers: str, start: 
     assert b"costs 15 ACUs (3 attempts of 5) at most?" in out.getvalue()
 
 
-def test_who_wants_neither_gets_neither(ledger: Ledger, live: Settings) -> None:
+def test_nothing_is_started_if_both_offers_are_declined(ledger: Ledger, live: Settings) -> None:
     with (
         CliRunner().isolation(input="n\nn\n"),
         patch.object(sys.stdin, "isatty", lambda: True),

@@ -1,4 +1,4 @@
-"""What every command says of itself."""
+"""The help of every command."""
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +11,7 @@ COMMANDS = (
 )
 
 
-def test_the_commands_are_these() -> None:
+def test_the_commands_keep_their_names() -> None:
     assert set(main.commands) == set(COMMANDS)
 
 

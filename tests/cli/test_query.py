@@ -1,4 +1,4 @@
-"""Questions to the published results."""
+"""`remediate query` answers SQL on the published results and does nothing else."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_an_answer_is_lines_json_or_csv() -> None:
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "message"),
     [
         ("", "There is no question in it"),
         ("/* nothing */", "There is no question in it"),
@@ -51,10 +51,10 @@ def test_an_answer_is_lines_json_or_csv() -> None:
         ("SELECT 1/0 + CAST('x' AS INTEGER)", "Conversion Error"),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_a_sentence(sql: str, told: str) -> None:
+def test_a_question_that_cannot_be_answered_is_an_error_of_one_line(sql: str, message: str) -> None:
     code, output = ask(sql)
     assert code == 1
-    assert told in output
+    assert message in output
     assert len(output.splitlines()) == 1
 
 
@@ -77,5 +77,5 @@ def test_no_cell_of_our_csv_is_a_formula(value: object, cell: str) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_orders_to_a_terminal_are_not_passed_on() -> None:
+def test_escape_sequences_for_a_terminal_are_removed() -> None:
     assert "\x1b" not in ask("SELECT chr(27) || '[31mred' AS x")[1]

@@ -1,4 +1,4 @@
-"""A Dagster home of its own for each test, fast settings, and a real instance to run assets on."""
+"""Fixtures: a Dagster home for each test, fast settings, and a real instance to run assets on."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FAST = {
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that came to its end, as a test looks at it."""
+    """A run that has ended."""
 
     result: dg.ExecuteInProcessResult
 
@@ -35,7 +35,7 @@ class Finished:
 
     @property
     def reason(self) -> str:
-        """Give the sentence of the first failure."""
+        """Return the message of the first failure."""
         for event in self.result.all_events:
             if event.is_step_failure:
                 data = event.step_failure_data
@@ -43,7 +43,7 @@ class Finished:
         return ""
 
     def metadata(self, asset: str) -> dict[str, Any]:
-        """Give the values of an asset's metadata."""
+        """Return the values of an asset's metadata."""
         (materialization,) = self.result.asset_materializations_for_node(asset)
         return {name: value.value for name, value in materialization.metadata.items()}
 
@@ -73,7 +73,7 @@ def ledger(home: Path) -> Ledger:  # noqa: ARG001  # for what it sets
 
 @pytest.fixture
 def execute(instance: dg.DagsterInstance) -> Execute:
-    """Run a job, or some assets of it, to its end; failures are for the test to look at."""
+    """Return a function that runs a job, or some of its assets, to the end without raising if it fails."""
 
     def run(job: str, wave: str | None = None, assets: Sequence[str] = (), **config: dict[str, Any]) -> Finished:
         tags = {"dagster/partition": wave} if wave else None
@@ -104,6 +104,6 @@ def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
 
 
 def fail(instance: dg.DagsterInstance, job: str, tags: Mapping[str, str]) -> None:
-    """Let a run of a job fail."""
+    """Record a failed run of a job."""
     definition = defs.resolve_job_def(job)
     instance.report_run_failed(instance.create_run_for_job(definition, tags=tags, status=dg.DagsterRunStatus.STARTED))

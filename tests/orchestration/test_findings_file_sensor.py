@@ -1,4 +1,4 @@
-"""A findings file that is new or has changed is planned once for each content, and never half written."""
+"""A findings file is planned once for each content, and never while it is being written."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Execute = Callable[..., Any]
 
 
 class Watcher:
-    """Ticks the sensor, which remembers what it saw."""
+    """Evaluates the sensor and keeps its cursor, as the daemon does."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
@@ -30,13 +30,13 @@ class Watcher:
         return dict(run.tags)
 
     def fail(self, request: dg.RunRequest, tags: dict[str, str]) -> None:
-        """Let the run that was asked for fail."""
+        """Record that the requested run has failed."""
         job = defs.resolve_job_def("plan_waves")
         run = self.instance.create_run_for_job(job, tags={**request.tags, **tags}, status=dg.DagsterRunStatus.STARTED)
         self.instance.report_run_failed(run)
 
     def tick(self) -> dg.RunRequest | str:
-        """Give the run that is asked for, or why there is none."""
+        """Return the requested run, or the reason why there is none."""
         with dg.build_sensor_context(
             instance=self.instance, resources={"pipeline": Pipeline()}, cursor=self.cursor
         ) as context:
@@ -65,13 +65,13 @@ def file(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def keep(path: Path, rows: int) -> None:
-    """Let the file have so many of the sample's rows."""
+    """Write the first rows of the sample to the file."""
     lines = (CHECKOUT / "sample_data" / "findings.csv").read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: rows + 1]))
 
 
 def planned(watcher: Watcher, execute: Execute) -> str:
-    """Tick until a run is asked for, run it, and give its key."""
+    """Tick until a run is requested, run it, and return its key."""
     assert "is new or has changed" in str(watcher.tick())
     request = watcher.tick()
     assert isinstance(request, dg.RunRequest)
@@ -101,7 +101,7 @@ def test_each_content_is_planned_once(watcher: Watcher, file: Path, execute: Exe
     second = planned(watcher, execute)
     keep(file, 20)
     third = planned(watcher, execute)
-    # The content of the first time has come back: that is a change as well.
+    # The sample has 20 rows, so the first content is back: that is a change, too.
     assert len({first, second, third}) == 3
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_used_is_tried_once(watcher: Watcher, file: Path, 
     assert "has failed; see why in its run, then launch plan_waves." in str(watcher.tick())
 
 
-def test_a_planning_that_did_not_get_to_its_end_is_asked_for_again(
+def test_a_run_that_failed_before_it_had_planned_is_requested_again(
     watcher: Watcher, file: Path, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_requests, "WAIT_SECONDS", 0.0)

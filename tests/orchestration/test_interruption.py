@@ -1,4 +1,4 @@
-"""Cancelling a run stops it where it waits, always."""
+"""Cancelling a run always stops it, where it waits."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def test_a_signal_in_the_event_loops_own_code_is_not_lost(number: signal.Signals
     assert steps < 1000
 
 
-def test_what_was_started_is_ended_before_the_interruption_is_told() -> None:
+def test_the_work_is_cleaned_up_before_the_interruption_is_raised() -> None:
     ended = False
 
     async def work() -> None:
@@ -43,7 +43,7 @@ def test_what_was_started_is_ended_before_the_interruption_is_told() -> None:
     assert ended
 
 
-def test_a_signal_that_comes_as_the_work_ends_is_told_too() -> None:
+def test_a_signal_that_comes_as_the_work_ends_is_raised_too() -> None:
     async def work() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -51,7 +51,7 @@ def test_a_signal_that_comes_as_the_work_ends_is_told_too() -> None:
         run_interruptibly(work())
 
 
-def test_the_handlers_from_before_stand_again() -> None:
+def test_the_earlier_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     async def work() -> int:

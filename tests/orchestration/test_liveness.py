@@ -1,4 +1,4 @@
-"""Runs whose process is gone are told apart from those that are under way."""
+"""Runs whose process is gone are reported as failed, those that are under way are not."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from remediation_assets.orchestration.run_liveness import (
 )
 from tests.support.processes import running
 
-HOLD_FOR_EVER = """
+HOLD_LOCK = """
 import sys
 from pathlib import Path
 from remediation_assets.locks import held
@@ -41,7 +41,7 @@ def test_a_run_whose_process_was_killed_is_reported_as_failed(instance: dg.Dagst
     run = a_run(instance)
     lock = tmp_path / "runs" / f"{run.run_id}.lock"
     lock.parent.mkdir()
-    with running(HOLD_FOR_EVER, lock) as process:
+    with running(HOLD_LOCK, lock) as process:
         assert report_dead_runs(instance, tmp_path) == []
         assert status_of(instance, run) is dg.DagsterRunStatus.STARTED
         process.kill()
@@ -64,7 +64,7 @@ def test_a_run_that_is_under_way_or_not_ours_is_left_alone(instance: dg.DagsterI
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_every_run_of_ours_gives_a_sign_of_life(
+def test_every_run_of_ours_records_its_process_and_removes_its_lock(
     execute: Callable[..., Any], instance: dg.DagsterInstance, home: Path
 ) -> None:
     assert execute("plan_waves").success
@@ -74,7 +74,7 @@ def test_every_run_of_ours_gives_a_sign_of_life(
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-def test_a_run_that_was_killed_on_its_way_to_its_first_step_is_reported_after_some_minutes(
+def test_a_run_that_was_killed_before_its_first_step_is_reported_after_some_minutes(
     instance: dg.DagsterInstance, tmp_path: Path, status: dg.DagsterRunStatus
 ) -> None:
     run = instance.create_run_for_job(defs.resolve_job_def("plan_waves"), status=status)

@@ -1,4 +1,4 @@
-"""The next wave starts by itself only where a person asked for that, and only after a gate that passed."""
+"""The next wave starts by itself only if a person turned the sensor on, and only after a gate that passed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from remediation_assets.orchestration.sensors.next_wave import next_wave_sensor
 from tests.orchestration.conftest import fail, skipped, tick_of
 
 ALL_SUCCEED = "100"
-GATE_FAILS_THEN_MENDS = "1003"
+GATE_FAILS_THEN_PASSES = "1003"
 
 Execute = Callable[..., Any]
 Tick = Callable[[], dg.SensorResult | dg.SkipReason]
@@ -57,10 +57,10 @@ def test_the_wave_after_a_passed_gate_is_dispatched_once(
     assert skipped(tick()) == "wave-0002 is under way."
 
 
-def test_a_gate_that_failed_is_told_in_the_words_of_the_refusal(
+def test_after_a_failed_gate_the_sensor_gives_the_reason_that_a_run_would_give(
     execute: Execute, tick: Tick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MOCK_SEED", GATE_FAILS_THEN_MENDS)
+    monkeypatch.setenv("MOCK_SEED", GATE_FAILS_THEN_PASSES)
     execute("plan_waves")
     execute("remediate_wave", "wave-0001")
     reason = skipped(tick())
@@ -78,7 +78,7 @@ def test_after_the_last_wave_there_is_none(execute: Execute, tick: Tick, monkeyp
     assert skipped(tick()) == "Every wave has been started."
 
 
-def test_what_a_person_stopped_or_paused_does_not_go_on_by_itself(
+def test_what_a_person_stopped_or_paused_does_not_continue_by_itself(
     execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
@@ -122,7 +122,7 @@ def test_a_dispatch_that_a_person_cancelled_is_not_launched_again(
     assert "was cancelled, so it is not launched again" in skipped(tick())
 
 
-def test_a_wave_that_was_cut_anew_is_asked_for_anew(
+def test_a_wave_that_was_planned_again_is_requested_again(
     execute: Execute, tick: Tick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)

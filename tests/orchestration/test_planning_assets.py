@@ -30,7 +30,7 @@ def test_each_findings_asset_shows_its_row_count_and_a_preview(execute: Execute,
     assert len(metadata["preview"].records if hasattr(metadata["preview"], "records") else metadata["preview"]) == 20
 
 
-def test_rows_are_accepted_or_set_aside_and_kept_or_merged(execute: Execute, home: Path) -> None:
+def test_rows_are_accepted_or_rejected_and_kept_or_merged(execute: Execute, home: Path) -> None:
     lines = [ROW.format(n=1), ROW.format(n=2), ROW.format(n=1), ROW.format(n=3).replace("high", "terrible")]
     (home / "mixed.csv").write_text(HEADER + "".join(lines))
     finished = execute("plan_waves", findings={"path": "mixed.csv"})
@@ -40,7 +40,7 @@ def test_rows_are_accepted_or_set_aside_and_kept_or_merged(execute: Execute, hom
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (None, "does not exist; give the path"),
         ("", "is empty; expected a CSV file"),
@@ -49,20 +49,20 @@ def test_rows_are_accepted_or_set_aside_and_kept_or_merged(execute: Execute, hom
     ],
 )
 def test_an_unusable_file_fails_with_a_sentence_and_changes_nothing(
-    execute: Execute, home: Path, ledger: Ledger, content: str | None, said: str
+    execute: Execute, home: Path, ledger: Ledger, content: str | None, reason: str
 ) -> None:
     execute("plan_waves")
     if content is not None:
         (home / "bad.csv").write_text(content)
     finished = execute("plan_waves", findings={"path": "bad.csv"})
     assert not finished.success
-    assert said in finished.reason
+    assert reason in finished.reason
     with ledger.transaction() as tx:
         assert tx.execute("SELECT count(*) FROM findings").fetchone() == (20,)
         assert tx.execute("SELECT count(*) FROM rejected_findings").fetchone() == (0,)
 
 
-def test_the_file_read_last_is_read_again_where_none_is_named(execute: Execute, home: Path) -> None:
+def test_the_last_file_is_read_again_if_none_is_named(execute: Execute, home: Path) -> None:
     (home / "mine.csv").write_text(HEADER + ROW.format(n=1))
     execute("plan_waves", findings={"path": "mine.csv"})
     assert execute("plan_waves").metadata("findings")["files"].records[0].data["source"] == str(home / "mine.csv")
@@ -74,7 +74,7 @@ def test_findings_path_names_the_file(execute: Execute, home: Path, monkeypatch:
     assert execute("plan_waves").metadata("findings")["accepted"] == 1
 
 
-def test_a_setting_that_does_not_parse_is_told_in_one_sentence(
+def test_a_setting_that_does_not_parse_is_reported_in_one_sentence(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WAVE_SIZE", "many")

@@ -13,7 +13,7 @@ from remediation_assets.orchestration.assets.sessions import IGNORED_GATE_TAG
 
 # Seeds whose outcome for the first five findings of the sample is known.
 ALL_SUCCEED = "100"
-GATE_FAILS_THEN_MENDS = "1003"
+GATE_FAILS_THEN_PASSES = "1003"
 ONE_STAYS_FAILED = "1045"
 
 Execute = Callable[..., Any]
@@ -76,14 +76,14 @@ def test_the_gate_reports_the_wave_of_its_partition(execute: Execute, seed: Call
     )
 
 
-def test_the_gate_tells_a_person_everything(execute: Execute, seed: Callable[[str], None]) -> None:
-    seed(GATE_FAILS_THEN_MENDS)
+def test_the_gate_shows_what_a_person_needs_to_decide(execute: Execute, seed: Callable[[str], None]) -> None:
+    seed(GATE_FAILS_THEN_PASSES)
     (failed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
-    told = {name: value.value for name, value in failed.metadata.items()}
-    assert told["what to do"] == "Look at the failures, then run wave-0001 again."
-    assert (told["success rate"], told["threshold"], told["95 % interval"]) == (0.6, 0.7, "23% to 88%")
-    assert (told["outcome success"], told["outcome failed"], told["counted"]) == (3, 2, 5)
-    rows = str(told["not succeeded"]).splitlines()
+    metadata = {name: value.value for name, value in failed.metadata.items()}
+    assert metadata["what to do"] == "Look at the failures, then run wave-0001 again."
+    assert (metadata["success rate"], metadata["threshold"], metadata["95 % interval"]) == (0.6, 0.7, "23% to 88%")
+    assert (metadata["outcome success"], metadata["outcome failed"], metadata["counted"]) == (3, 2, 5)
+    rows = str(metadata["not succeeded"]).splitlines()
     assert rows[0] == r"| finding\_id | outcome | review | attempt | reason | session | pull\_request |"
     assert len(rows) == 4
     assert all("[session](<https://app.devin.ai/sessions/" in row for row in rows[2:])
@@ -106,19 +106,19 @@ def test_a_wave_that_overruled_its_gate_leaves_a_trace(
 
 def test_results_carry_numbers_that_plot_and_links_to_follow(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(ALL_SUCCEED)
-    told = execute("remediate_wave", "wave-0001").metadata("session_results")
-    assert (told["success rate"], told["pull requests"], told["sessions"]) == (1.0, 5, 5)
-    assert told["ACUs"] > 0
-    assert told["ACUs per success"] == pytest.approx(told["ACUs"] / 5)
-    assert told["minutes to a pull request (median)"] > 0
-    assert str(told["links"]).count("[pull\\_request](<https://git.example.com/") == 5
-    assert str(told["links"]).count("[session](<https://app.devin.ai/sessions/") == 5
-    columns = {column.name: column.type for column in told["dagster/column_schema"].columns}
+    metadata = execute("remediate_wave", "wave-0001").metadata("session_results")
+    assert (metadata["success rate"], metadata["pull requests"], metadata["sessions"]) == (1.0, 5, 5)
+    assert metadata["ACUs"] > 0
+    assert metadata["ACUs per success"] == pytest.approx(metadata["ACUs"] / 5)
+    assert metadata["minutes to a pull request (median)"] > 0
+    assert str(metadata["links"]).count("[pull\\_request](<https://git.example.com/") == 5
+    assert str(metadata["links"]).count("[session](<https://app.devin.ai/sessions/") == 5
+    columns = {column.name: column.type for column in metadata["dagster/column_schema"].columns}
     assert (columns["outcome"], columns["attempt"]) == ("VARCHAR", "INTEGER")
-    assert told["dagster/table_name"] == "remediation.main.session_results"
+    assert metadata["dagster/table_name"] == "remediation.main.session_results"
 
 
-def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
+def test_the_run_that_collects_logs_what_happened_before_it(
     execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
 ) -> None:
     seed(ALL_SUCCEED)
@@ -129,7 +129,7 @@ def test_what_the_sensor_brought_about_is_told_by_the_run_that_collects(
     assert [line for line in logged if line in events] == events
 
 
-def test_a_run_that_waits_tells_each_change_once(
+def test_a_run_that_waits_logs_each_change_once(
     execute: Execute, seed: Callable[[str], None], ledger: Ledger, logged_by: Callable[[Any], list[str]]
 ) -> None:
     seed(ALL_SUCCEED)
@@ -142,7 +142,7 @@ def test_a_run_that_waits_tells_each_change_once(
 def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(
     execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
-    seed(GATE_FAILS_THEN_MENDS)
+    seed(GATE_FAILS_THEN_PASSES)
     finished = execute("remediate_wave", "wave-0001")
     assert not finished.success
     (evaluation,) = finished.result.get_asset_check_evaluations()
@@ -173,7 +173,7 @@ def test_ignoring_the_gate_starts_the_wave_and_leaves_a_trace(execute: Execute, 
 def test_running_a_failed_wave_again_takes_only_what_did_not_succeed(
     execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
-    seed(GATE_FAILS_THEN_MENDS)
+    seed(GATE_FAILS_THEN_PASSES)
     execute("remediate_wave", "wave-0001")
     again = execute("remediate_wave", "wave-0001")
     assert again.success
@@ -202,7 +202,7 @@ def test_a_wave_that_succeeded_starts_nothing_when_run_again(
     assert sessions_at_devin() == 5
 
 
-def test_a_round_that_is_not_collected_goes_on_without_spending_anew(
+def test_a_round_that_is_not_collected_continues_without_new_sessions(
     execute: Execute, seed: Callable[[str], None], sessions_at_devin: Callable[[], int]
 ) -> None:
     seed(ALL_SUCCEED)
@@ -234,7 +234,7 @@ def test_a_run_without_a_wave_says_how_to_name_one(execute: Execute, job: str) -
     assert "The run names no wave; launch it for a partition" in execute(job).reason
 
 
-def test_a_wave_that_only_the_ledger_knows_is_registered_where_it_is_needed(
+def test_a_wave_that_only_the_ledger_has_is_registered_with_dagster(
     execute: Execute, instance: dg.DagsterInstance, seed: Callable[[str], None]
 ) -> None:
     seed(ALL_SUCCEED)

@@ -1,4 +1,4 @@
-"""The sensor carries what a person opened and collects what has settled; it opens nothing itself."""
+"""The sensor follows what a person opened and collects what has settled; it opens nothing itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_dispatched_wave_is_brought_to_its_end_and_collected_once(
     assert isinstance(result, dg.SensorResult)
     (request,) = result.run_requests or []
     assert request.partition_key == "wave-0001"
-    # A key is used up for ever, also by a ledger that has been reset since.
+    # Dagster never takes a key twice, so it names the ledger: one that was reset starts again at round 1.
     assert request.run_key == f"{ledger.ledger_id}-wave-0001-round-1-try-1"
     assert execute("collect_wave", "wave-0001").success
     assert skipped(tick()) == "No wave is under way."
@@ -62,7 +62,7 @@ def test_a_dispatched_wave_is_brought_to_its_end_and_collected_once(
         assert tx.execute("SELECT count(*) FROM attempts").fetchone() == (5,)
 
 
-def test_a_collection_that_failed_is_asked_for_again_a_few_times(
+def test_a_collection_that_failed_is_requested_again_a_few_times(
     execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute("plan_waves")
@@ -78,7 +78,7 @@ def test_a_collection_that_failed_is_asked_for_again_a_few_times(
             defs.resolve_job_def("collect_wave"), tags=request.tags, status=dg.DagsterRunStatus.STARTED
         )
         instance.report_run_failed(run)
-        # Not in the next tick: a disturbance of a minute must not use all tries up.
+        # Not in the next tick: an outage of a minute must not use up all tries.
         monkeypatch.setattr(run_requests, "WAIT_SECONDS", 60.0)
         if len(keys) < run_requests.TRIES:
             assert "has failed; it is tried again in a while." in skipped(tick())
@@ -115,7 +115,7 @@ def test_a_setting_that_does_not_parse_is_a_skip_with_its_reason(tick: Tick, mon
 
 
 @pytest.mark.parametrize("job", ["remediate_wave", "collect_wave", "__ASSET_JOB"])
-def test_what_a_run_that_waits_will_collect_is_left_to_it(
+def test_a_round_that_a_waiting_run_will_collect_is_left_to_it(
     execute: Execute, tick: Tick, ledger: Ledger, instance: dg.DagsterInstance, job: str
 ) -> None:
     execute("plan_waves")
@@ -147,7 +147,7 @@ def test_a_run_that_only_dispatches_collects_nothing(
     assert len(result.run_requests or []) == 1
 
 
-def test_a_wave_that_was_stopped_before_its_first_session_is_run_anew_after_another_planning(
+def test_a_wave_that_was_stopped_before_its_first_session_runs_again_after_another_plan(
     execute: Execute, tick: Tick, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOCK_SEED", ALL_SUCCEED)
@@ -164,7 +164,7 @@ def test_a_wave_that_was_stopped_before_its_first_session_is_run_anew_after_anot
         resume(tx)
     monkeypatch.setenv("WAVE_SIZE", "4")
     assert execute("plan_waves").success
-    # Its verdict belongs to the wave as it was cut, so that stands, and a new round takes its findings.
+    # The verdict belongs to the wave as it was cut, so the wave stands, and a new round takes its findings.
     assert execute("remediate_wave", "wave-0001").success
     with ledger.transaction() as tx:
         rounds = tx.execute("SELECT round, passed, findings FROM gate_results ORDER BY round").fetchall()
