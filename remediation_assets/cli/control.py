@@ -55,6 +55,7 @@ def stop(wave: str | None) -> None:
 
     def pause_and_stop(tx: Transaction) -> int:
         if wave is None:
+            # In one transaction: nothing may be dispatched between the pause and the stop.
             cancel.pause(tx, "everything was stopped")
         return cancel.stop(tx, wave)
 
@@ -83,11 +84,13 @@ def _execute(command: Callable[[Transaction], Result]) -> Result:
     """Run a control command on the ledger, publish the ledger and notify Slack; return what the command returns."""
     settings = load_settings()
     ledger = open_ledger(settings)
+    # A transaction would create an empty ledger.
     if not ledger.path.exists():
         raise RemediationError("There is no ledger yet; run `remediate plan FILE` first.")
     journal = Journal()
     with ledger.transaction(journal) as tx:
         result = command(tx)
+    # At once, whatever the usual interval: the next command is often `status`.
     ledger.publish(force=True)
     announce_events(ledger, settings.slack_webhook_url, journal)
     return result
@@ -114,4 +117,5 @@ async def _terminate_stopped(settings: Settings) -> int:
                 left = cancel.count_unterminated(tx)
             if not left or time.monotonic() > deadline:
                 return left
+            # Somebody waits at the terminal, so not the whole interval of a live pipeline.
             await asyncio.sleep(min(settings.poll_interval_seconds, 2.0))

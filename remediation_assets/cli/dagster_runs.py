@@ -59,6 +59,7 @@ def prepare_dagster_home(settings: Settings) -> None:
 
 def is_used(home: Path) -> bool:
     """Whether Dagster has stored anything in a home."""
+    # The folders of the SQLite storages for runs and events.
     return (home / "storage").exists() or (home / "history").exists()
 
 
@@ -87,6 +88,7 @@ def run_job(
     """
     import dagster as dg
 
+    # Dagster warns of preview features that we use; whoever runs the command can do nothing about it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs
@@ -104,6 +106,7 @@ def run_job(
                     "ops": {asset: {"config": dict(c)} for asset, c in (config or {}).items()},
                 },
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+                # Our message says what went wrong; the stack trace is in the log of the run.
                 raise_on_error=False,
             )
     failures = [event for event in result.all_events if event.is_step_failure]
@@ -154,6 +157,7 @@ def _open_instance() -> "Iterator[dg.DagsterInstance]":
     with held(Path(os.environ["DAGSTER_HOME"]) / "instance.lock", timeout=60):
         try:
             instance = dg.DagsterInstance.get()
+            # The first query of each storage creates its database.
             instance.get_runs_count()
             instance.get_dynamic_partitions("wave")
         except Exception as error:  # whatever its storage or the YAML reader may raise
@@ -174,6 +178,7 @@ def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
         if data.user_failure_data and data.user_failure_data.description:
             return data.user_failure_data.description
         if data.error:
+            # The error of Dagster wraps the one that the asset raised.
             cause = data.error.cause or data.error
             if cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
                 return (

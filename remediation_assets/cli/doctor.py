@@ -62,6 +62,7 @@ def _checks() -> Iterator[Check]:
     try:
         settings = load_settings()
     except RemediationError as error:
+        # Every further check needs the settings.
         yield Check("settings", ok=False, message=str(error))
         return
     mode = "mock mode, nothing is sent anywhere" if settings.mock_mode else f"live at {settings.api_origin}"
@@ -94,6 +95,7 @@ def _home(settings: Settings) -> Check:
         return Check(
             "Dagster home", ok=False, message=f"{home} cannot be written; give permission or another DAGSTER_HOME."
         )
+    # A home that was never used is no problem: the first run copies the file into it.
     if not (home / "dagster.yaml").exists() and is_used(home):
         ours = CHECKOUT / "dagster_home" / "dagster.yaml"
         message = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
@@ -102,6 +104,7 @@ def _home(settings: Settings) -> Check:
 
 
 def _disk(folder: Path) -> Check:
+    # The folder may not exist yet; its nearest parent that does is on the same disk.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
     message = f"{free:.0f} GB are free at {existing}"
@@ -150,6 +153,7 @@ async def _devin(settings: Settings, ledger: Ledger) -> list[Check]:
             await devin.who_am_i()
             org_id = await devin.org_id()
             found.append(Check("key", ok=True, message=f"it is good, for the organisation {org_id or 'of the key'}."))
+            # Without a ledger nothing can be found, but the request shows whether the key may list sessions.
             tag = ledger_tag(ledger.ledger_id) if ledger.path.exists() else ledger_tag("none")
             count = 0
             async for _ in devin.list_sessions(tags=[tag]):

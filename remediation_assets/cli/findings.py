@@ -33,6 +33,7 @@ def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
     GitHub's alerts, or CSV.
     """
     ledger = prepare()[1]
+    # Not `waves`: the plan stays as it is until somebody plans again.
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [str(absolute(file)) for file in files]
     config = {"findings": {"paths": paths, **source_config(source)}}
@@ -103,6 +104,7 @@ def columns(file: Path, save: Path | None) -> None:
             click.echo(plain(line))
         return
     try:
+        # Mode x, because a mapping that somebody has corrected must not be overwritten.
         with save.open("x", encoding="utf-8") as target:
             target.write(mapping)
     except OSError as error:

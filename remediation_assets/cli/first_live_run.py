@@ -29,6 +29,7 @@ def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
     attempts = 1 + settings.max_retries
     one = f"{attempts * settings.max_acu_per_session} ACUs ({attempts} attempts of {settings.max_acu_per_session})"
     wave = f"{wave_size * attempts * settings.max_acu_per_session} ACUs"
+    # In CI or cron a question would wait for nobody, or take the next line of a script as the answer.
     if not sys.stdin.isatty():
         raise RemediationError(
             f"This is the first live run of {ledger.path}, and nobody can be asked. To start with one single finding, "
@@ -44,6 +45,7 @@ def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
 
 
 def _has_dispatched(ledger: Ledger) -> bool:
+    # A transaction would create an empty ledger.
     if not ledger.path.exists():
         return False
     with ledger.transaction() as tx:

@@ -37,6 +37,7 @@ def report_errors(command: Callable[Parameters, None]) -> Callable[Parameters, N
         try:
             command(*args, **kwargs)
         except RemediationError as error:
+            # A line each, for `plain` removes line breaks with everything else that could control the terminal.
             for line in str(error).splitlines():
                 click.echo(f"Error: {plain(line)}", err=True)
             sys.exit(1)
@@ -82,6 +83,7 @@ def summarize(ledger: Ledger) -> None:
         figures = totals(connection)
     done = figures.succeeded + figures.failed
     rate = f" ({figures.succeeded / done:.0%} of {done})" if done else ""
+    # None before the first session, and always with API v1, which does not report it.
     acus = "" if figures.acus is None else f", {figures.acus:.1f} ACUs"
     click.echo(
         f"{figures.succeeded} findings fixed{rate}, {figures.pull_requests} pull requests, "

@@ -58,6 +58,7 @@ class Progress:
         try:
             yield
         finally:
+            # The thread may be asleep, and what happened since its last turn is shown below.
             self._stop.set()
             thread.join()
             self._print_events()
@@ -81,6 +82,7 @@ class Progress:
             for event in events:
                 self._last_event = event.event_id
                 message = plain(event.message)
+                # Without wrapping: a URL that is cut into lines cannot be clicked or copied.
                 self._console.print(f"{event.timestamp:%H:%M:%S} {message}", markup=False, soft_wrap=True)
 
     def _newest_event(self) -> int:

@@ -45,6 +45,7 @@ def query(sql: str, as_json: bool, as_csv: bool) -> None:
             # SQL could otherwise read and write any file that the user can.
             connection.execute("SET enable_external_access = false")
             cursor = connection.execute(sql)
+            # DuckDB returns no cursor if there is no statement.
             if cursor is None:
                 raise RemediationError("There is no question in it; give SQL, such as 'SELECT * FROM waves'.")
             names = [column[0] for column in cursor.description or ()]
@@ -84,6 +85,7 @@ def _table(names: Sequence[str], fetch: Fetch) -> None:
     while rows := fetch():
         for row in rows:
             count += 1
+            # The rest is counted but not kept, for a table is measured in memory before it is printed.
             if count <= _BATCH:
                 table.add_row(*(Text(plain(_text(value))) for value in row))
     Console(highlight=False).print(table)
@@ -100,5 +102,6 @@ def _text(value: object) -> str:
 
 
 def _reason(error: duckdb.Error) -> str:
+    # The message continues with the statement and a caret under the mistake, which need several lines.
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("LINE")]
     return plain(" ".join(line for line in lines[:2] if line != "^")).rstrip(".") + "."

@@ -64,6 +64,7 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
     ledger.publish(force=True)
     body = creation_body(settings.api_version, **sent.request, structured_output_schema=REMEDIATION_OUTPUT_SCHEMA)
     prompt = body.pop("prompt")
+    # Playbooks are uploaded with the first dispatch that needs them, so the id may not be known yet.
     body.setdefault("playbook_id", f"(given when {sent.playbook.title!r} is uploaded)")
     click.echo(f"# Request, sent {sent.when}; the prompt's delimiter is drawn anew for each attempt\n")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False))
@@ -89,6 +90,7 @@ def run(
     """Plan FILE, then run its waves one after the other until one fails its gate."""
     settings, ledger = prepare()
     usual_size = wave_size or settings.wave_size
+    # Before anything is planned: whoever declines has changed nothing.
     start = Start.ALL if yes or dry_run else how_to_start(ledger, settings, usual_size)
     if start is not Start.ALL:
         wave = wave or wave_name(1)
@@ -126,6 +128,7 @@ def _take_waves(
     # Read again for each wave: while one ran, somebody may have run another or planned again.
     while state := _next_wave(ledger, handled, only):
         handled.add(state.wave)
+        # A wave that was named is run, even again; `run` has checked the gate before it.
         decision = Decision(run=True) if only else decide(state, ignore_gate=ignore_gate)
         if decision.reason:
             click.echo(decision.reason)
@@ -179,6 +182,8 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
     state = _next_wave(ledger, set(), wave)
     with ledger.published() as connection:
         holds = totals(connection).holds
+    # Dagster fails the run of a wave that misses its gate, too. Any other failure is an error, or a pause if a
+    # hold is behind it.
     if state is None or not (finished.succeeded or finished.only_gate_failed):
         if holds:
             end_paused(ledger, finished.reason)
@@ -195,9 +200,11 @@ def status(as_json: bool) -> None:
     settings = load_settings()
     ledger = open_ledger(settings)
     for message in report_dead_runs(settings):
+        # Standard output is for the JSON alone.
         click.echo(plain(message), err=as_json)
     if ledger.path.exists():
         ledger.verify()
+    # Whoever is at work publishes at intervals; a status has to be current.
     ledger.publish(force=True)
     with ledger.published() as connection:
         figures = totals(connection)

@@ -11,6 +11,7 @@ ASSETS = [findings, normalized_findings, prioritized_findings, waves, wave_plan,
 
 plan_waves = dg.define_asset_job(
     "plan_waves",
+    # Without wave_plan, which is partitioned by the waves that this job creates.
     selection=dg.AssetSelection.assets(findings, normalized_findings, prioritized_findings, waves),
     description="Read the findings file, rank the findings and cut them into waves. Spends nothing.",
 )

@@ -47,6 +47,7 @@ def published_table(reader: Reader, name: str) -> dict[str, Any]:
     """Return the metadata by which the UI knows a table of the published results: its name and its columns."""
     columns = reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
     return {
+        # Keys of Dagster, which shows them beside the asset.
         "dagster/table_name": f"remediation.main.{name}",
         "dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns]),
     }
@@ -56,6 +57,7 @@ def links(
     reader: Reader, sql: str, values: list[object] | None = None, *, limit: int = PREVIEW_ROWS
 ) -> dg.MetadataValue[str]:
     """Return a query's rows as a Markdown table in which URLs are links and everything else is escaped."""
+    # One more than is shown, to know whether there are more.
     cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {limit + 1}", values or [])
     columns = [column[0] for column in cursor.description or ()]
     rows = cursor.fetchall()
@@ -108,6 +110,7 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
         "read as Windows-1252": "\n".join(scan.source for scan in scanned.new_scans if scan.encoding_guessed) or "none",
         "rows in file": rows.rows_in,
         "accepted": rows.accepted,
+        # "set aside", "left out" and "gone" are rejected, skipped and closed: people may plot the keys, so they stay.
         "set aside": rows.rejected,
         "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none",
         "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.new_scans for note in scan.notes) or "none",
@@ -281,6 +284,7 @@ def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, in
         "counted": verdict.answerable,
         **{f"outcome {outcome}": count for outcome, count in outcomes.items()},
         "started although the wave before had not passed": verdict.ignored_gate,
+        # Also findings without a result, for which is_fixed is NULL.
         "not succeeded": links(
             reader,
             """

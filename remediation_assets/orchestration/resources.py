@@ -62,4 +62,5 @@ def as_dagster_failure() -> Iterator[None]:
     try:
         yield
     except RemediationError as error:
+        # No retry by Dagster: the message says what somebody has to do first.
         raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -64,6 +64,7 @@ def report_dead_runs(
         run, path = record.dagster_run, _lock_path(data_dir, record.dagster_run.run_id)
         if path.exists():
             try:
+                # The file is there: if its lock is free, its process has died.
                 with held(path, timeout=0):
                     process = run.tags.get(PROCESS_TAG, "its process")
                     message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
@@ -83,6 +84,7 @@ def report_dead_runs(
 
 def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> list[str]:
     """Report a run as failed, unless it has ended in between."""
+    # The records were read a while ago.
     now = instance.get_run_by_id(run.run_id)
     if now is None or now.status not in _BEGUN:
         return []

@@ -134,6 +134,7 @@ def _scan_request(config: FindingsConfig, settings: Settings, ledger: Ledger) ->
             return last
         if not settings.mock_mode:
             raise FindingsFileError("No findings file is named; set FINDINGS_PATH, or run `remediate run FILE`.")
+        # The sample names repositories that do not exist, so only the simulator gets it.
         paths = [str(CHECKOUT / "sample_data" / "findings.csv")]
     services, columns = config.services or settings.findings_services, config.columns or settings.findings_columns
     return ScanRequest(

@@ -36,6 +36,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
         try:
             run_interruptibly(_follow(context, pipeline, ledger))
         except dg.DagsterExecutionInterruptedError:
+            # Dagster logs the interruption, but not that the sessions go on and cost money.
             context.log.warning(
                 f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
             )

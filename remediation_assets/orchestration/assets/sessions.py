@@ -56,6 +56,7 @@ def devin_sessions(
     with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
         with ledger.transaction() as tx:
+            # Raises if there is no such wave, before it becomes a partition and before anything is spent.
             find_wave(tx, wave)
         register_partition(context)
         opening = _open_round(context, config, ledger, wave)
@@ -76,6 +77,7 @@ def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledge
         opening = open_round(tx, wave, read_playbooks(), options)
     for message in journal.messages:
         context.log.info(message)
+    # A tag, so that such runs can be filtered in the UI.
     if opening.ignored_gate:
         context.instance.add_run_tags(context.run.run_id, {IGNORED_GATE_TAG: wave})
     if opening.attempts == 0 and not opening.is_new:

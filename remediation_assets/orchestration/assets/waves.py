@@ -34,6 +34,7 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
             plan = plan_waves(tx, wave_size=config.wave_size or pipeline.settings.wave_size, now=tx.now)
             metadata = waves_metadata(tx, plan)
         ledger.publish(force=True)
+    # After the ledger has the waves: Dagster must not offer one that is not planned.
     context.instance.add_dynamic_partitions(wave_partitions.name or "wave", list(plan.waves))
     if kept := _remove_partitions(context, set(plan.waves)):
         metadata["kept for a run in progress"] = ", ".join(kept)
@@ -49,6 +50,7 @@ def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Mater
         wave = wave_of(context)
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
+            # Raises if there is no such wave, before it becomes a partition.
             find_wave(tx, wave)
         register_partition(context)
         with ledger.transaction() as tx:

@@ -36,12 +36,14 @@ def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         settings = pipeline.settings
         patience = min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)
         ledger = open_ledger(settings.model_copy(update={"ledger_lock_timeout_seconds": patience}))
+        # First, because a dead run that seems to wait for a wave would keep it from being collected below.
         for message in report_dead_runs(context.instance, ledger.data_dir):
             context.log.warning(message)
         if not ledger.path.exists():
             return dg.SkipReason("Nothing is planned yet.")
         progress = _advance(context, pipeline, ledger) or _idle(context, pipeline, ledger)
         with ledger.transaction() as tx:
+            # Whatever came of the step: a round that settled earlier is collected even if Devin cannot be reached.
             settled = uncollected(tx)
     except RemediationError as error:
         return dg.SkipReason(str(error))

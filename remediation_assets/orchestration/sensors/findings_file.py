@@ -43,6 +43,7 @@ def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline
         return dg.SkipReason(f"{settings.findings_path} cannot be read ({error.strerror}).")
     except RemediationError as error:
         return dg.SkipReason(str(error))
+    # More files may have been read together with these.
     if planned.contents.items() >= contents.items():
         return dg.SkipReason(f"{path} has not changed since it was planned.")
     request = request_once(

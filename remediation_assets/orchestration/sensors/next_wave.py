@@ -31,6 +31,7 @@ def next_wave_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) ->
         return dg.SkipReason(str(error))
     if decided.wave is None:
         return dg.SkipReason(decided.reason)
+    # `after` names the round and the plan: another round, or a plan that was made again, is another cause.
     cause = f"{ledger.ledger_id}-{decided.wave}-after-{decided.after}"
     request = request_once(context, dispatch_wave.name, cause, wave=decided.wave)
     return dg.SkipReason(request) if isinstance(request, str) else dg.SensorResult(run_requests=[request])

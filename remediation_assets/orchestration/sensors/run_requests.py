@@ -34,6 +34,7 @@ def request_once(
     records = context.instance.get_run_records(
         dg.RunsFilter(job_name=job, tags={CAUSE_TAG: cause}, statuses=_FAILED), limit=TRIES
     )
+    # Newest first.
     runs = [record.dagster_run for record in records]
     if records:
         last, name = records[0], f"{job} {runs[0].run_id[:8]}"
