@@ -31,27 +31,27 @@ Result = TypeVar("Result")
 
 
 @click.command(cls=ExampleCommand, example="remediate pause --reason 'release freeze until Monday'")
-@click.option("--reason", default="a person asked for it", show_default=True, help="What `status` gives as the reason.")
+@click.option("--reason", default="a person asked for it", show_default=True, help="The reason that `status` shows.")
 @report_errors
 def pause(reason: str) -> None:
-    """Start no further session until `resume`; those at work go on."""
+    """Start no more sessions until `resume`; sessions at work continue."""
     _execute(lambda tx: cancel.pause(tx, reason))
-    click.echo("Paused: no session is started until `remediate resume`. Those at work go on.")
+    click.echo("Paused: no session is started until `remediate resume`. Sessions at work continue.")
 
 
 @click.command(cls=ExampleCommand, example="remediate resume")
 @report_errors
 def resume() -> None:
-    """Lift a pause, and let the holds that are probed from time to time be probed at once."""
+    """Lift a pause, and probe at once the holds that are otherwise probed at intervals."""
     _execute(cancel.resume)
-    click.echo("Resumed: sessions are started again by the next step of whoever carries the waves.")
+    click.echo("Resumed: whatever runs the waves starts sessions again with its next step.")
 
 
 @click.command(cls=ExampleCommand, example="remediate stop --wave wave-0003")
-@click.option("--wave", help="Stop this wave only: wave-0001. Without it, all of them, and pause.")
+@click.option("--wave", help="Stop only this wave, such as wave-0001. Without it, stop all waves and pause.")
 @report_errors
 def stop(wave: str | None) -> None:
-    """Start nothing more and terminate our live sessions; their attempts are cancelled and count for no gate."""
+    """Start nothing more and terminate our live sessions. Their attempts are cancelled and count for no gate."""
 
     def pause_and_stop(tx: Transaction) -> int:
         if wave is None:
@@ -63,19 +63,17 @@ def stop(wave: str | None) -> None:
     click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
     left = asyncio.run(_terminate_stopped(load_settings()))
     if left:
-        raise RemediationError(
-            f"{left} sessions could not be ended yet, or are still looked for; run `remediate stop` again."
-        )
-    click.echo("No session of what was stopped is left.")
+        raise RemediationError(f"{left} sessions could not be terminated or found yet; run `remediate stop` again.")
+    click.echo("No session of these attempts is left.")
 
 
 @click.command(cls=ExampleCommand, example="remediate reopen KEY --reason 'It drops the check for admins.'")
 @click.argument("key")
-@click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who says so; you by default.")
-@click.option("--reason", default="", help="What was wrong; the next attempt is told it.")
+@click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who decides this; you by default.")
+@click.option("--reason", default="", help="What was wrong, for the prompt of the next attempt.")
 @report_errors
 def reopen(key: str, reviewer: str, reason: str) -> None:
-    """Have the finding with this KEY tried again although it succeeded, as when its pull request was rejected."""
+    """Try the finding with this KEY again although it succeeded, for example if its pull request was rejected."""
     wave = _execute(lambda tx: reviews.reopen(tx, key, reviewer, reason))
     click.echo(f"{key} is reopened: `remediate run FILE --wave {wave}` tries it again.")
 

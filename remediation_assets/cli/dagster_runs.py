@@ -53,7 +53,9 @@ def prepare_dagster_home(settings: Settings) -> None:
         home.mkdir(parents=True, exist_ok=True)
         _copy_settings(home)
     except OSError as error:
-        raise NoDagsterHome(f"DAGSTER_HOME={home} cannot be used ({error.strerror}); set it to another.") from None
+        raise NoDagsterHome(
+            f"DAGSTER_HOME={home} cannot be used ({error.strerror}); set it to another folder."
+        ) from None
     os.environ["DAGSTER_HOME"] = str(home)
 
 
@@ -164,7 +166,7 @@ def _open_instance() -> "Iterator[dg.DagsterInstance]":
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise NoDagsterHome(
                 f"Dagster cannot use its home {os.environ['DAGSTER_HOME']} ({reason}); "
-                "correct its dagster.yaml and permissions, or set DAGSTER_HOME to another."
+                "correct its dagster.yaml and permissions, or set DAGSTER_HOME to another folder."
             ) from None
     with instance:
         yield instance
@@ -182,8 +184,8 @@ def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
             cause = data.error.cause or data.error
             if cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
                 return (
-                    "Stopped waiting. Sessions go on at Devin: `remediate status` shows them, "
-                    "`remediate run FILE` goes on with them."
+                    "Stopped waiting. The sessions continue at Devin: `remediate status` shows them, "
+                    "`remediate run FILE` follows them again."
                 )
             return cause.message.strip()
     return "the run failed; its log in the Dagster UI says why"

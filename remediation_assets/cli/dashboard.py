@@ -11,9 +11,12 @@ from .output import report_errors
 
 @click.command(cls=ExampleCommand, example="remediate dashboard --port 3001")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs DASHBOARD_TOKEN."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; one that other machines can reach needs DASHBOARD_TOKEN.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0 takes any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="0 picks a free port.")
 @report_errors
 def dashboard(host: str, port: int) -> None:
     """Serve the dashboard and the review queue until interrupted."""

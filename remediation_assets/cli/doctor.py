@@ -40,12 +40,12 @@ class Check:
 
 
 @click.command(cls=ExampleCommand, example="remediate doctor")
-@click.option("--json", "as_json", is_flag=True, help="Give the checks as a JSON list.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as a JSON list.")
 @report_errors
 def doctor(as_json: bool) -> None:
-    """Look at settings, Dagster's home, disk, ledger, playbooks, findings and, live, the key; change nothing.
+    """Check settings, Dagster's home, disk, ledger, playbooks, findings and, in live mode, the key; change nothing.
 
-    Costs nothing: of Devin only who we are, and lists, are asked. Exit code 1 where something is not well.
+    Costs nothing: Devin is only asked who we are, and for lists. Exit code 1 if a check fails.
     """
     checks = []
     for check in _checks():
@@ -90,15 +90,17 @@ def _home(settings: Settings) -> Check:
     if not home.exists():
         return Check("Dagster home", ok=True, message=f"{home} does not exist yet; the first run makes it.")
     if not home.is_dir():
-        return Check("Dagster home", ok=False, message=f"{home} is no folder; set DAGSTER_HOME to one.")
+        return Check("Dagster home", ok=False, message=f"{home} is not a folder; set DAGSTER_HOME to one.")
     if not os.access(home, os.W_OK):
         return Check(
-            "Dagster home", ok=False, message=f"{home} cannot be written; give permission or another DAGSTER_HOME."
+            "Dagster home",
+            ok=False,
+            message=f"{home} is not writable; correct its permissions or set another DAGSTER_HOME.",
         )
     # A home that was never used is no problem: the first run copies the file into it.
     if not (home / "dagster.yaml").exists() and is_used(home):
         ours = CHECKOUT / "dagster_home" / "dagster.yaml"
-        message = f"{home} has no dagster.yaml; copy {ours}, or Dagster sends telemetry and runs waves side by side."
+        message = f"{home} has no dagster.yaml; copy {ours}, else Dagster sends telemetry and runs waves side by side."
         return Check("Dagster home", ok=False, message=message)
     return Check("Dagster home", ok=True, message=f"{home}.")
 
@@ -126,7 +128,9 @@ def _ledger(ledger: Ledger) -> Iterator[Check]:
         for hold in figures.holds:
             yield Check("hold", ok=False, message=hold)
         if figures.unanswered:
-            message = f"{figures.unanswered} creations have no answer yet; the next steps look for their sessions."
+            message = (
+                f"{figures.unanswered} create requests have no answer yet; the next steps look for their sessions."
+            )
             yield Check("creations", ok=True, message=message)
     except RemediationError as error:
         yield Check("ledger", ok=False, message=str(error))

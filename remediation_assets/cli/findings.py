@@ -23,11 +23,11 @@ from .output import must_succeed, report_errors, waiting
     example="remediate ingest codeql.sarif trivy.json --repo-url https://github.com/acme/shop",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Give what became of each file as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what became of each file as JSON.")
 @source_options
 @report_errors
 def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
-    """Read FILEs, or folders of them, into the ledger together and rank their findings; say what was set aside.
+    """Read FILEs, or folders of them, into the ledger together and rank their findings; report what was rejected.
 
     A FILE is what a scanner writes, recognised by its content: SARIF, Semgrep, Trivy, Snyk or OSV-Scanner JSON,
     GitHub's alerts, or CSV.
@@ -94,10 +94,12 @@ def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
 
 @click.command(cls=ExampleCommand, example="remediate columns export.csv --save columns.toml")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; nothing is overwritten.")
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="FILE", help="Write it to this file, which must not exist."
+)
 @report_errors
 def columns(file: Path, save: Path | None) -> None:
-    """Propose how the columns of a CSV FILE fill the fields of a finding, for `--columns` of ingest, plan and run."""
+    """Propose which columns of a CSV FILE fill which fields of a finding, for `--columns` of ingest, plan and run."""
     mapping = proposed_mapping(absolute(file))
     if save is None:
         for line in mapping.splitlines():
@@ -109,4 +111,4 @@ def columns(file: Path, save: Path | None) -> None:
             target.write(mapping)
     except OSError as error:
         raise RemediationError(f"{save} cannot be written ({error.strerror}); name another file.") from None
-    click.echo(f"{save} is written; correct it, then: remediate ingest {file} --columns {save}")
+    click.echo(f"{save} is written; correct it, then run: remediate ingest {file} --columns {save}")

@@ -32,16 +32,17 @@ def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
     # In CI or cron a question would wait for nobody, or take the next line of a script as the answer.
     if not sys.stdin.isatty():
         raise RemediationError(
-            f"This is the first live run of {ledger.path}, and nobody can be asked. To start with one single finding, "
-            f"which costs {one} at most, add --wave-size 1 --wave wave-0001 --yes. To start one wave, which costs "
-            f"{wave} at most, add --wave wave-0001 --yes. With --yes alone all waves run, as long as their gates pass."
+            f"This is the first live run of {ledger.path}, and there is no terminal to ask on. To start with a single "
+            f"finding, which costs {one} at most, add --wave-size 1 --wave wave-0001 --yes. To start one wave, which "
+            f"costs {wave} at most, add --wave wave-0001 --yes. With --yes alone all waves "
+            "run, as long as their gates pass."
         )
     click.echo(f"This is the first live run of {ledger.path}: sessions cost money and open pull requests.")
-    if click.confirm(f"Start with one single finding, which costs {one} at most?", default=True):
+    if click.confirm(f"Start with a single finding, which costs {one} at most?", default=True):
         return Start.FINDING
     if click.confirm(f"Start with one wave of {wave_size} findings, which costs {wave} at most?", default=False):
         return Start.WAVE
-    raise RemediationError("Nothing was started. `remediate run FILE --dry-run` shows what would be.")
+    raise RemediationError("Nothing was started. `remediate run FILE --dry-run` shows what would be started.")
 
 
 def _has_dispatched(ledger: Ledger) -> bool:

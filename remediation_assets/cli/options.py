@@ -36,9 +36,9 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     options = {
         "--repo-url": ("URL", "The repository, for files that name none."),
         "--service": ("NAME", "The service, for files that name none; the repository's name by default."),
-        "--root": ("FOLDER", "Where the repository lay when it was scanned, for files that tell whole paths."),
-        "--services": ("FILE", "A TOML file that tells service and repository by path."),
-        "--columns": ("FILE", "A TOML file that maps a CSV's columns; `remediate columns` proposes one."),
+        "--root": ("FOLDER", "The repository's folder when it was scanned, for files with absolute paths."),
+        "--services": ("FILE", "A TOML file that assigns services and repositories to paths."),
+        "--columns": ("FILE", "A TOML file that maps the columns of a CSV; `remediate columns` proposes one."),
     }
     # Reversed, because the decorator that is applied last comes first in the help.
     for name, (metavar, text) in reversed(options.items()):

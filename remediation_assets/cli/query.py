@@ -29,11 +29,11 @@ _BATCH = 1000
     example='remediate query "SELECT severity, count(*) FROM normalized_findings GROUP BY ALL"',
 )
 @click.argument("sql")
-@click.option("--json", "as_json", is_flag=True, help="Give one JSON object for each row, a line each.")
-@click.option("--csv", "as_csv", is_flag=True, help="Give CSV, safe to open in a spreadsheet.")
+@click.option("--json", "as_json", is_flag=True, help="Print each row as a JSON object on a line of its own.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV that is safe to open in a spreadsheet.")
 @report_errors
 def query(sql: str, as_json: bool, as_csv: bool) -> None:
-    """Ask the published results SQL, and print the answer: a table on a terminal, tab-separated lines in a pipe.
+    """Run SQL on the published results and print the answer: a table on a terminal, tab-separated lines in a pipe.
 
     The results are opened for reading only. docs/cookbook.md has questions that people ask.
     """
@@ -47,12 +47,12 @@ def query(sql: str, as_json: bool, as_csv: bool) -> None:
             cursor = connection.execute(sql)
             # DuckDB returns no cursor if there is no statement.
             if cursor is None:
-                raise RemediationError("There is no question in it; give SQL, such as 'SELECT * FROM waves'.")
+                raise RemediationError("The query is empty; give SQL, such as 'SELECT * FROM waves'.")
             names = [column[0] for column in cursor.description or ()]
             write = _json if as_json else _csv if as_csv else _table if sys.stdout.isatty() else _lines
             write(names, lambda: cursor.fetchmany(_BATCH))
         except duckdb.Error as error:
-            raise RemediationError(f"The question cannot be answered: {_reason(error)}") from None
+            raise RemediationError(f"The query failed: {_reason(error)}") from None
 
 
 Fetch = Callable[[], Sequence[Sequence[Any]]]

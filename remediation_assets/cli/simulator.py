@@ -26,15 +26,15 @@ class _FaultsInHelp(ExampleCommand):
 
 
 @click.command(cls=_FaultsInHelp, example="remediate simulator --fault lost_answer=0.1 --fault concurrency_cap=5")
-@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
-@click.option("--fault", "faults", multiple=True, help="Let this go wrong; may be given several times.")
-@click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults change the faults meanwhile.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free port.")
+@click.option("--fault", "faults", multiple=True, help="A fault to inject; may be given several times.")
+@click.option("--control", is_flag=True, help="Let GET and PUT /simulator/faults show and change the faults.")
 @report_errors
 def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
     """Serve the simulated Devin over HTTP, API versions v1 and v3, until interrupted.
 
-    It is the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as it was made; --fault
-    replaces its faults. Any key that begins with cog_ (v3) or apk_ (v1) is good.
+    It serves the world of the data directory, with MOCK_SEED, MOCK_TIME_SCALE and MOCK_FAULTS as at its creation;
+    --fault replaces its faults. Any key that begins with cog_ (v3) or apk_ (v1) is accepted.
     """
     # Here and not above: a live pipeline never loads the simulator's web framework.
     from remediation_assets.simulator.http.serve import serve
@@ -69,4 +69,4 @@ def reset() -> None:
         with held(ledger.data_dir / SIMULATOR_LOCK, timeout=0):
             for leftover in ledger.data_dir.glob("simulator.sqlite*"):
                 leftover.unlink()
-    click.echo(f"{ledger.data_dir} holds no ledger any more.")
+    click.echo(f"{ledger.data_dir} holds no ledger now.")

@@ -40,7 +40,7 @@ SHOWN_OF_DRY_RUN = 3
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
 @click.option("--show", metavar="FINDING", help="Show what would be sent for this finding, by its id or its key.")
-@click.option("--json", "as_json", is_flag=True, help="Give the waves as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the waves as JSON.")
 @source_options
 @report_errors
 def plan(file: Path, wave_size: int | None, show: str | None, as_json: bool, **source: str) -> None:
@@ -65,8 +65,8 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
     body = creation_body(settings.api_version, **sent.request, structured_output_schema=REMEDIATION_OUTPUT_SCHEMA)
     prompt = body.pop("prompt")
     # Playbooks are uploaded with the first dispatch that needs them, so the id may not be known yet.
-    body.setdefault("playbook_id", f"(given when {sent.playbook.title!r} is uploaded)")
-    click.echo(f"# Request, sent {sent.when}; the prompt's delimiter is drawn anew for each attempt\n")
+    body.setdefault("playbook_id", f"(known once {sent.playbook.title!r} is uploaded)")
+    click.echo(f"# Request, sent {sent.when}; each attempt gets a new delimiter in its prompt\n")
     click.echo(json.dumps(body, indent=2, ensure_ascii=False))
     click.echo(f"\n# Prompt ({len(prompt)} characters)\n\n{prompt}")
     click.echo(f"# Playbook: {sent.playbook.title}\n\n{sent.playbook.body}", nl=False)
@@ -78,9 +78,9 @@ def _show_next_request(settings: Settings, ledger: Ledger, finding: str) -> None
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wave-size", type=click.IntRange(min=1), help="Findings per wave; WAVE_SIZE by default.")
-@click.option("--wave", help="Run this wave only, again if it has been run: wave-0001.")
-@click.option("--dry-run", is_flag=True, help="Plan, show what would be started, start nothing.")
-@click.option("--ignore-gate", is_flag=True, help="Start waves although the one before has not passed.")
+@click.option("--wave", help="Run only this wave, such as wave-0001, even if it has been run before.")
+@click.option("--dry-run", is_flag=True, help="Plan and show what would be started, but start nothing.")
+@click.option("--ignore-gate", is_flag=True, help="Start waves even if the one before has not passed.")
 @click.option("--yes", is_flag=True, help="Do not ask before the first session of a live ledger.")
 @source_options
 @report_errors
@@ -107,8 +107,8 @@ def run(
         click.echo("`remediate plan FILE --show FINDING` prints what would be sent for one finding.")
     if start is not Start.ALL:
         click.echo(
-            f"That was {start}. Look at what came of it; `remediate run FILE` goes on with waves of {usual_size}, one "
-            "after the other while their gates pass."
+            f"That was {start}. Look at the results; `remediate run FILE` continues with waves of {usual_size}, one "
+            "after the other as long as their gates pass."
         )
     if not started:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
@@ -147,7 +147,7 @@ def _describe_start(ledger: Ledger, settings: Settings, state: WaveState) -> str
     with ledger.published() as connection:
         kinds = to_be_started(connection, state.wave)
     sessions = sum(kinds.values())
-    at_work = f"{state.wave} goes on with {state.at_work} sessions at work" if state.at_work else ""
+    at_work = f"{state.wave} continues with {state.at_work} sessions at work" if state.at_work else ""
     if not sessions:
         return f"{at_work or f'{state.wave} has nothing left to start'}."
     by_category = ", ".join(f"{category} {count}" for category, count in kinds.items())
@@ -193,7 +193,7 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
 
 
 @click.command(cls=ExampleCommand, example="remediate status")
-@click.option("--json", "as_json", is_flag=True, help="Give it as JSON, with every wave.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every wave.")
 @report_errors
 def status(as_json: bool) -> None:
     """Show waves, sessions, holds and the last poll; report runs whose process is gone as failed."""
@@ -213,7 +213,7 @@ def status(as_json: bool) -> None:
             click.echo(json.dumps({"waves": waves, **asdict(figures)}, default=str))
             return
     show_waves(ledger)
-    click.echo(f"{figures.live} live sessions, {figures.unanswered} creations without an answer.")
+    click.echo(f"{figures.live} live sessions, {figures.unanswered} create requests without an answer.")
     for hold in figures.holds:
         click.echo(plain(hold))
     polled = figures.last_poll_at

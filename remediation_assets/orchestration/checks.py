@@ -15,9 +15,9 @@ from .resources import Pipeline, as_dagster_failure
 
 
 def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.AssetCheckResult:
-    """Compare the wave's success rate with MIN_SUCCESS_RATE; the next wave starts only if it is reached.
+    """Whether the wave's success rate reaches MIN_SUCCESS_RATE; only then may the next wave start.
 
-    With its verdict the wave's round counts as collected.
+    Once the verdict is reported, the wave's round counts as collected.
     """
     wave = context.partition_key
     with as_dagster_failure():

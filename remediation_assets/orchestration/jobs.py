@@ -23,12 +23,12 @@ remediate_wave = dg.define_asset_job(
 dispatch_wave = dg.define_asset_job(
     "dispatch_wave",
     selection=dg.AssetSelection.assets(wave_plan, devin_sessions),
-    description="Start one wave and leave following it to devin_session_sensor.",
+    description="Start one wave; devin_session_sensor follows it.",
 )
 collect_wave = dg.define_asset_job(
     "collect_wave",
     selection=dg.AssetSelection.assets(session_results),
-    description="Collect one wave's results and judge its gate; waits if the wave has not settled.",
+    description="Collect one wave's results and evaluate its gate; waits until the wave has settled.",
 )
 
 JOBS = [plan_waves, remediate_wave, dispatch_wave, collect_wave]

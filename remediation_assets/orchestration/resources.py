@@ -19,7 +19,7 @@ GIVE_UP_TAG = "remediation/give_up"
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The pipeline's own door to its surroundings; everything it needs comes from the environment."""
+    """Settings, ledger and Devin client of the pipeline; all of them follow from environment variables."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:

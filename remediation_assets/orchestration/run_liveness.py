@@ -77,7 +77,7 @@ def report_dead_runs(
             and _is_ours(run)
             and now() - record.update_timestamp.timestamp() > START_MINUTES * 60
         ):
-            message = f"it has not come to its first step within {START_MINUTES:g} minutes; run it again."
+            message = f"it has not reached its first step within {START_MINUTES:g} minutes; run it again."
             messages += _report(instance, run, message)
     return messages
 

@@ -64,7 +64,7 @@ def test_a_home_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: pytest.
     assert f"ok    Dagster home: {tmp_path}/home." in doctor()[1]
     (tmp_path / "file").touch()
     monkeypatch.setenv("DAGSTER_HOME", "~/file")
-    assert "is no folder; set DAGSTER_HOME to one" in doctor()[1]
+    assert "is not a folder; set DAGSTER_HOME to one" in doctor()[1]
 
 
 def test_an_api_out_of_reach_is_not_called_a_bad_key(monkeypatch: pytest.MonkeyPatch) -> None:

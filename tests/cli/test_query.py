@@ -41,11 +41,11 @@ def test_an_answer_is_lines_json_or_csv() -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("", "There is no question in it"),
-        ("/* nothing */", "There is no question in it"),
+        ("", "The query is empty"),
+        ("/* nothing */", "The query is empty"),
         ("COPY (SELECT 1) TO 'leak.csv'", "disabled"),
         ("SELECT * FROM read_text('/etc/hostname')", "disabled"),
-        ("selec", "The question cannot be answered: Parser Error"),
+        ("selec", "The query failed: Parser Error"),
         ("SELECT * FROM nothing", "Catalog Error"),
         ("DELETE FROM attempts", "read-only mode"),
         ("SELECT 1/0 + CAST('x' AS INTEGER)", "Conversion Error"),

@@ -37,7 +37,7 @@ def test_a_stop_ends_every_session_and_the_run_that_waited_for_them(
         assert finished.returncode == 0, finished.stderr
     assert "until `remediate resume`: a look first" in status.stdout
     assert "5 attempts are stopped." in stopped.stdout
-    assert stopped.stdout.endswith("No session of what was stopped is left.\n")
+    assert stopped.stdout.endswith("No session of these attempts is left.\n")
     assert (run.returncode, "Traceback" in out + err) == (3, False)
     assert query(shell, "SELECT DISTINCT outcome FROM attempts") == [("cancelled",)]
     assert query(shell, "SELECT count(*) FROM attempts WHERE terminated_at IS NULL") == [(0,)]

@@ -71,7 +71,7 @@ def test_a_run_that_is_interrupted_goes_on_without_new_sessions(shell: Any, samp
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "Stopped waiting. Sessions go on at Devin" in err
+    assert "Stopped waiting. The sessions continue at Devin" in err
     assert "Traceback" not in err
     finished = shell.remediate("run", sample, "--wave", "wave-0001", **slow)
     assert finished.returncode == 0, finished.stderr

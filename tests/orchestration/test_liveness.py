@@ -81,7 +81,7 @@ def test_a_run_that_was_killed_before_its_first_step_is_reported_after_some_minu
     later = time.time() + START_MINUTES * 60 + 1
     assert report_dead_runs(instance, tmp_path) == []
     [message] = report_dead_runs(instance, tmp_path, now=lambda: later)
-    assert "it has not come to its first step within 10 minutes; run it again." in message
+    assert "it has not reached its first step within 10 minutes; run it again." in message
     assert status_of(instance, run) is dg.DagsterRunStatus.FAILURE
 
 

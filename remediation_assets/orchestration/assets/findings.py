@@ -43,10 +43,10 @@ class FindingsConfig(dg.Config):
     """The service, for files that name none; FINDINGS_SERVICE by default, else the repository's name."""
 
     root: str = ""
-    """Where the repository lay when it was scanned, for files with whole paths; FINDINGS_ROOT by default."""
+    """The repository's folder when it was scanned, for files with absolute paths; FINDINGS_ROOT by default."""
 
     services: str = ""
-    """A TOML file that tells service and repository by path; FINDINGS_SERVICES by default."""
+    """A TOML file that assigns services and repositories to paths; FINDINGS_SERVICES by default."""
 
     columns: str = ""
     """A TOML file that maps the columns of CSV files; FINDINGS_COLUMNS by default."""
@@ -56,7 +56,7 @@ class FindingsConfig(dg.Config):
 def findings(
     context: dg.AssetExecutionContext, config: FindingsConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
-    """One row per accepted row of the scanners' files, as read. Bad rows are set aside in `rejected_findings`."""
+    """One row per accepted row of the scanners' files, as read. Rows that cannot be used are in `rejected_findings`."""
     with as_dagster_failure(), _tag_unusable_file(context):
         settings, ledger = pipeline.settings, pipeline.ledger
         _warn_without_home(context, settings)
@@ -78,7 +78,7 @@ def findings(
 
 @dg.asset(group_name="findings", kinds=KINDS, owners=OWNERS, deps=[findings])
 def normalized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
-    """One row per finding: rows with one `finding_key` merged, the highest severity stands, order kept."""
+    """One row per finding: rows with the same `finding_key` are merged, the highest severity counts, order is kept."""
     with as_dagster_failure(), pipeline.ledger.transaction() as tx:
         counts = normalize(tx)
         return dg.MaterializeResult(metadata=normalized_findings_metadata(tx, counts))
@@ -99,16 +99,14 @@ def prioritized_findings(pipeline: Pipeline) -> dg.MaterializeResult[None]:
 def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowCounts) -> None:
     """Log what a person should know about the files; the metadata has the numbers."""
     if scanned.unchanged_scans:
-        context.log.info(
-            f"{len(scanned.unchanged_scans)} of the files were read before as they are; nothing of them changes."
-        )
+        context.log.info(f"{len(scanned.unchanged_scans)} of the files were read before and have not changed.")
     for scan in scanned.new_scans:
         if scan.encoding_guessed:
             context.log.warning(
                 f"{scan.source} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure."
             )
     if rows.rejected:
-        context.log.warning(f"{rows.rejected} of {rows.rows_in} rows were set aside; see rejected_findings.")
+        context.log.warning(f"{rows.rejected} of {rows.rows_in} rows were rejected; see rejected_findings.")
     for scan in scanned.new_scans:
         for note in scan.notes:
             context.log.warning(f"{scan.source}: {note}.")
@@ -150,6 +148,6 @@ def _scan_request(config: FindingsConfig, settings: Settings, ledger: Ledger) ->
 def _warn_without_home(context: dg.AssetExecutionContext, settings: Settings) -> None:
     if not dagster_home_is_set():
         context.log.warning(
-            "DAGSTER_HOME is not set: this run's record and the wave partitions are gone when it ends; "
+            "DAGSTER_HOME is not set: this run's record and the wave partitions are lost when it ends; "
             f"the ledger stays in {os.fspath(settings.data_dir)}."
         )

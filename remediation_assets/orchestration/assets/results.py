@@ -27,7 +27,7 @@ from .waves import register_partition, wave_of, wave_partitions
 def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per finding of the wave: its last attempt, how it ended, and its pull request.
 
-    Waits until the wave's round has settled: follows its sessions, tops up and retries.
+    Waits until the wave's round has settled: follows its sessions, fills free slots and retries.
     """
     with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
@@ -38,7 +38,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
         except dg.DagsterExecutionInterruptedError:
             # Dagster logs the interruption, but not that the sessions go on and cost money.
             context.log.warning(
-                f"Stopped waiting for {wave}; its sessions go on at Devin. Run it again to collect them."
+                f"Stopped waiting for {wave}; its sessions continue at Devin. Run it again to collect their results."
             )
             raise
         with ledger.transaction() as tx:

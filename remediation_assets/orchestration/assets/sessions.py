@@ -28,13 +28,13 @@ TRIES_FOR_THE_LOCK = 30  # a second apart
 
 
 class DispatchConfig(dg.Config):
-    """How to dispatch."""
+    """Exceptions from the usual order of waves and rounds."""
 
     ignore_gate: bool = False
-    """Start the wave although the one before it has not passed its gate; leaves a trace."""
+    """Start the wave even if the one before it has not passed its gate; this is recorded with the verdict."""
 
     again: bool = True
-    """Open another round where the last one has been collected; `remediate run` does so only for --wave."""
+    """Open another round if the last one has been collected; `remediate run` does so only with --wave."""
 
 
 @dg.asset(
@@ -48,10 +48,10 @@ class DispatchConfig(dg.Config):
 def devin_sessions(
     context: dg.AssetExecutionContext, config: DispatchConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[None]:
-    """One row per attempt of the wave: the Devin session that carries it out. Spends money.
+    """One row per attempt of the wave, with its Devin session. Spends money.
 
-    Opens the wave's next round, or goes on with the one not yet collected, and sends what fits the
-    free slots; each attempt gets one session. Refuses a wave while the one before it has not passed.
+    Opens the wave's next round, or continues the one that is not collected yet, and starts a session for as many
+    attempts as slots are free. Refuses a wave while the one before it has not passed.
     """
     with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
@@ -83,7 +83,7 @@ def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledge
     if opening.attempts == 0 and not opening.is_new:
         context.log.info(f"{wave}: round {opening.round} has been collected and nothing is left to start.")
     elif not opening.is_new:
-        context.log.info(f"{wave}: round {opening.round} is not collected yet; going on with it.")
+        context.log.info(f"{wave}: round {opening.round} is not collected yet; continuing it.")
     return opening
 
 
@@ -95,7 +95,7 @@ async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledge
                 step = await advance(ledger, devin, pipeline.policy)
             except DevinError as error:
                 # No failure: the round is open, and session_results or the sensor dispatches it with the next step.
-                context.log.warning(f"Devin cannot be reached, nothing was dispatched yet: {error}")
+                context.log.warning(f"Devin cannot be reached, so nothing was dispatched yet: {error}")
                 return Step()
             for message in step.messages:
                 context.log.info(message)
@@ -103,5 +103,5 @@ async def _dispatch(context: dg.AssetExecutionContext, pipeline: Pipeline, ledge
                 break
             await asyncio.sleep(1)
         else:
-            context.log.warning(f"Whoever is at work dispatches this wave with its next step: {step.busy}")
+            context.log.warning(f"The process at work dispatches this wave with its next step: {step.busy}")
     return step

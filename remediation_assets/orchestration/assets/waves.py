@@ -26,7 +26,7 @@ class WavesConfig(dg.Config):
 def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per wave: every finding that needs work is in exactly one, best score first.
 
-    Waves that have started are frozen; the rest is cut anew. Registers the `wave` partitions.
+    Waves that have started are frozen; the rest is cut again. Registers the `wave` partitions.
     """
     with as_dagster_failure():
         ledger = pipeline.ledger
@@ -45,7 +45,7 @@ def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipe
     group_name="planning", kinds={"duckdb", "python"}, owners=OWNERS, deps=[waves], partitions_def=wave_partitions
 )
 def wave_plan(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
-    """One row per finding of the wave: its playbook and the prompt its session will get."""
+    """One row per finding of the wave: its playbook and the prompt that its session will get."""
     with as_dagster_failure():
         wave = wave_of(context)
         ledger = pipeline.ledger

@@ -31,7 +31,7 @@ TICK_LOCK_SECONDS = 10.0
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def devin_session_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
-    """Poll Devin, top up, retry and settle, then collect what has settled. Starts only what a person opened."""
+    """Poll Devin, fill free slots, retry and settle, then collect what has settled. Opens no wave by itself."""
     try:
         settings = pipeline.settings
         patience = min(TICK_LOCK_SECONDS, settings.ledger_lock_timeout_seconds)
@@ -76,7 +76,7 @@ def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledge
     try:
         changed = asyncio.run(_refresh_pull_requests(pipeline, ledger))
     except (RemediationError, TimeoutError) as error:
-        context.log.warning(f"Pull requests were not looked at: {error or 'Devin did not answer in time.'}")
+        context.log.warning(f"Pull requests were not refreshed: {error or 'Devin did not answer in time.'}")
         changed = 0
     if changed:
         ledger.publish()

@@ -19,9 +19,9 @@ INTERVAL_SECONDS = 30
 
 @dg.sensor(job=plan_waves, minimum_interval_seconds=INTERVAL_SECONDS, default_status=dg.DefaultSensorStatus.STOPPED)
 def findings_file_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
-    """Read FINDINGS_PATH and plan anew when its content has changed, once for each content. Spends nothing.
+    """Read FINDINGS_PATH and plan again when its content has changed, once for each content. Spends nothing.
 
-    A file that is still being written is left until two ticks have seen it the same.
+    A file that is still being written waits until two ticks have seen it the same.
     """
     try:
         settings = pipeline.settings

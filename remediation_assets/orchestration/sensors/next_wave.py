@@ -19,7 +19,7 @@ from .run_requests import request_once
 def next_wave_sensor(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult | dg.SkipReason:
     """Dispatch the next wave once the one before it has passed its gate and is collected. Spends money; off by default.
 
-    The first wave is a person's to start.
+    A person starts the first wave.
     """
     try:
         ledger = pipeline.ledger

@@ -39,7 +39,7 @@ def request_once(
     if records:
         last, name = records[0], f"{job} {runs[0].run_id[:8]}"
         if runs[0].status is dg.DagsterRunStatus.CANCELED and not again_if_cancelled:
-            return f"{name} was cancelled, so it is not launched again; launch {job} where you want it."
+            return f"{name} was cancelled, so it is not launched again; launch {job} if you want it."
         if len(records) >= TRIES or any(GIVE_UP_TAG in run.tags for run in runs):
             return f"{name} has failed; see why in its run, then launch {job}."
         if time.time() - last.update_timestamp.timestamp() < WAIT_SECONDS * len(records):
