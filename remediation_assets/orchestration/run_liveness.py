@@ -97,7 +97,7 @@ def _is_ours(run: dg.DagsterRun) -> bool:
     # Here and not above: the assets use `alive` through their resource, and the jobs are made of the assets.
     from .jobs import ASSETS, JOBS
 
-    # A run of one of the jobs, or one of assets that were selected in the UI, which has a job without a name of ours.
+    # Assets that somebody selects in the UI run in an unnamed job of Dagster, not in one of ours.
     selected = set(run.asset_selection or ())
     return run.job_name in {job.name for job in JOBS} or (
         bool(selected) and selected <= {asset.key for asset in ASSETS}
