@@ -50,8 +50,8 @@ def devin_sessions(
 ) -> dg.MaterializeResult[None]:
     """One row per attempt of the wave, with its Devin session. Spends money.
 
-    Opens the wave's next round, or continues the one that is not collected yet, and starts a session for as many
-    attempts as slots are free. Refuses a wave while the one before it has not passed.
+    Opens the wave's next round, or continues the one that is not collected yet, and starts sessions in the
+    free slots, exactly one for each attempt. Refuses a wave while the one before it has not passed.
     """
     with as_dagster_failure():
         wave, ledger = wave_of(context), pipeline.ledger
