@@ -53,6 +53,7 @@ def _report_as_json(ledger: Ledger, run_id: str) -> None:
         # The keys are an interface of scripts, and older than the names of the columns.
         scan["set_aside"], scan["gone_findings"] = scan.pop("rejected"), scan.pop("closed_findings")
         scan["left_out"] = json.loads(scan.pop("skipped") or "{}")
+        scan["notes"] = json.loads(scan["notes"] or "[]")
     changes = {"new": report.new, "unchanged": report.unchanged, "gone": report.closed}
     click.echo(json.dumps({"scans": scans, **changes}, default=str))
 

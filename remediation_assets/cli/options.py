@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from remediation_assets.connect import open_ledger
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.opening import open_ledger
 from remediation_assets.settings import Settings, load_settings
 
 from .dagster_runs import prepare_dagster_home
@@ -49,7 +49,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 def source_config(source: Mapping[str, str]) -> dict[str, str]:
     """Return the values of `source_options` as configuration of the asset `findings`, with absolute paths.
 
-    An option that was not given is left out, so that its setting applies.
+    An option that was not given does not appear, so that its setting applies.
     """
     files = {name: str(absolute(source[name])) for name in ("services", "columns") if source[name]}
     return {name: value for name, value in source.items() if value} | files

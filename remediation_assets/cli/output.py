@@ -13,7 +13,6 @@ from typing import NoReturn, ParamSpec
 import click
 from rich.console import Console
 
-from remediation_assets.connect import open_ledger
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.ledger.ledger import Ledger

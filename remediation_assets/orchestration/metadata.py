@@ -110,7 +110,7 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
         "read as Windows-1252": "\n".join(scan.source for scan in scanned.new_scans if scan.encoding_guessed) or "none",
         "rows in file": rows.rows_in,
         "accepted": rows.accepted,
-        # "set aside", "left out" and "gone" are rejected, skipped and closed: people may plot the keys, so they stay.
+        # People may plot the keys, so they stay although rows are now called rejected, skipped or closed.
         "set aside": rows.rejected,
         "left out": ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "none",
         "notes": "\n".join(f"{scan.source}: {note}." for scan in scanned.new_scans for note in scan.notes) or "none",
