@@ -73,7 +73,7 @@ def _report_scans(ledger: Ledger, run_id: str) -> None:
             click.echo(f"{plain(file.source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
     if before := len(report.files) - len(new_files):
         click.echo(f"{before} of the files had been read before as they are.")
-    click.echo(f"{report.new} findings are new, {report.unchanged} unchanged, {report.closed} gone.")
+    click.echo(f"{report.new} findings are new, {report.unchanged} unchanged, {report.closed} closed.")
     click.echo(f"{report.findings} findings are known, {report.duplicates} further rows merged into them.")
     if report.presence:
         seen = ", ".join(f"{one.findings} {one.presence}" for one in report.presence)
@@ -81,7 +81,7 @@ def _report_scans(ledger: Ledger, run_id: str) -> None:
 
 
 def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
-    counts = f"{file.rows_in} rows read: {file.accepted} accepted, {file.rejected} set aside"
+    counts = f"{file.rows_in} rows read: {file.accepted} accepted, {file.rejected} rejected"
     click.echo(f"{plain(file.source)}: {counts}. {plain(file.format)}.")
     for rejection in rejections:
         lines = list(rejection.lines or ())
@@ -90,7 +90,7 @@ def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
         shown = f" ({plain(rejection.finding_id)})" if rejection.rows == 1 and rejection.finding_id else ""
         click.echo(f"  {plain(rejection.reason)}: {rejection.rows}{where}{more}{shown}")
     for reason, count in sorted(file.skipped.items()):
-        click.echo(f"  left out, {plain(reason)}: {count}")
+        click.echo(f"  skipped, {plain(reason)}: {count}")
 
 
 @click.command(cls=ExampleCommand, example="remediate columns export.csv --save columns.toml")

@@ -255,7 +255,7 @@ class Ledger:
 
     def _connect(self) -> DuckDBPyConnection:
         deadline = time.monotonic() + self._lock_timeout
-        wait, told = 0.05, False
+        wait, warned = 0.05, False
         while True:
             try:
                 return duckdb.connect(str(self.path))
@@ -263,8 +263,8 @@ class Ledger:
                 # Our own processes hold the lock files, so whoever conflicts is a foreign shell.
                 if "Could not set lock" not in str(error):
                     raise LedgerUnusable(f"{self.path} cannot be opened: {_first_line(error)}") from None
-                if not told:
-                    told = True
+                if not warned:
+                    warned = True
                     logger.warning("Waiting for another program to close %s: %s", self.path, _first_line(error))
                 if time.monotonic() > deadline:
                     raise LedgerBusy(

@@ -31,7 +31,7 @@ def announce_events(ledger: Ledger, webhook: SecretStr, journal: Journal) -> Non
         with ledger.transaction() as tx:
             messages = announcements(tx, events)
     except RemediationError as error:
-        logger.warning("Slack is told nothing of this step: %s", error)
+        logger.warning("Slack is not notified of this step: %s", error)
     else:
         announce(webhook, messages)
 

@@ -186,7 +186,7 @@ async def follow(
         try:
             step = await advance(ledger, devin, policy, now=now)
             if step.busy and step.busy != busy:
-                log(f"another process carries the waves: {step.busy}")
+                log(f"another process runs the waves: {step.busy}")
             busy = step.busy
             reason = next((hold.sentence for hold in step.holds if hold.ends_at is None), None)
             if wave in step.settled:

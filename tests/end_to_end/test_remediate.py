@@ -108,9 +108,9 @@ def test_ingest_tells_what_was_set_aside(shell: Any) -> None:
     (shell.home / "mine.csv").write_text(header + "".join(rows))
     finished = shell.remediate("ingest", "mine.csv")
     assert finished.returncode == 0
-    assert ": 3 rows read: 2 accepted, 1 set aside." in finished.stdout
+    assert ": 3 rows read: 2 accepted, 1 rejected." in finished.stdout
     assert "  unknown severity: 1, line 3 (F2)" in finished.stdout
-    assert "2 findings are new, 0 unchanged, 0 gone." in finished.stdout
+    assert "2 findings are new, 0 unchanged, 0 closed." in finished.stdout
 
 
 def test_a_scanners_own_file_is_run_to_the_end(shell: Any) -> None:
@@ -118,9 +118,9 @@ def test_a_scanners_own_file_is_run_to_the_end(shell: Any) -> None:
     (shell.home / "services.toml").write_text('[[service]]\nname = "payments"\npath = "src"\n')
     finished = shell.remediate("ingest", "scan", "--services", "services.toml")
     assert finished.returncode == 0, finished.stderr
-    assert "scan: 2 rows read: 1 accepted, 1 set aside. SARIF.\n" in finished.stdout
+    assert "scan: 2 rows read: 1 accepted, 1 rejected. SARIF.\n" in finished.stdout
     assert "  missing required field file_path: 1 (" in finished.stdout
-    assert "  left out, suppressed: 1\n" in finished.stdout
+    assert "  skipped, suppressed: 1\n" in finished.stdout
     finished = shell.remediate("run", "scan", "--services", "services.toml", MOCK_SEED="100")
     assert finished.returncode == 0, finished.stderr
     shown = "SELECT service_name, category, file_path, status FROM session_results"
@@ -141,7 +141,7 @@ def test_columns_of_any_csv_are_proposed_saved_and_used(shell: Any) -> None:
     arguments = ("house.csv", "--columns", "house.toml")
     assert "does not name the repository" in shell.remediate("ingest", *arguments).stderr
     finished = shell.remediate("ingest", *arguments, "--repo-url", "https://github.com/acme/shop")
-    assert "house.csv: 1 rows read: 1 accepted, 0 set aside. mapped CSV." in finished.stdout
+    assert "house.csv: 1 rows read: 1 accepted, 0 rejected. mapped CSV." in finished.stdout
 
 
 def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:

@@ -111,7 +111,7 @@ async def test_following_a_wave_that_another_process_carries_only_waits(worker: 
 
     log = await worker.follow(sleep=sleep)
     # Told once, however long it takes.
-    assert [line for line in log if "another process carries the waves" in line] == log[:1]
+    assert [line for line in log if "another process runs the waves" in line] == log[:1]
     assert waits > 2
     assert worker.rows("SELECT passed FROM gate_results") == [(True,)]
 

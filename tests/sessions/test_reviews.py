@@ -109,7 +109,7 @@ async def test_what_cannot_be_reviewed_says_why(worker: Worker) -> None:
     worker.collect()
     for finding, verdict, told in (
         ("F-2", Decision.APPROVED, "has no pull request to review: it is failed"),
-        ("F-1", Decision.REJECTED, "A rejection has a reason"),
+        ("F-1", Decision.REJECTED, "A rejection needs a reason"),
     ):
         with pytest.raises(NotReviewable, match=told):
             say(worker, finding, verdict)
@@ -120,7 +120,7 @@ async def test_what_cannot_be_reviewed_says_why(worker: Worker) -> None:
     with pytest.raises(NotReviewable, match="is the last one of this finding"):
         say(worker, "F-1", Decision.APPROVED, attempt=2)
     say(worker, "F-1", Decision.APPROVED)
-    with pytest.raises(NotReviewable, match=r"was approved by Ada L\. meanwhile"):
+    with pytest.raises(NotReviewable, match=r"was approved by Ada L\. in the meantime"):
         say(worker, "F-1", Decision.REJECTED, "late")
     assert worker.rows("SELECT verdict FROM reviews") == [("approved",)]
 
@@ -132,7 +132,7 @@ async def test_what_cannot_be_reopened_says_why(worker: Worker) -> None:
     say(worker, "F-1", Decision.APPROVED)
     with pytest.raises(NotReviewable, match="was approved by"):
         open_again(worker, "F-1")
-    with pytest.raises(NotReviewable, match="the next round of wave-0001 takes it without being told"):
+    with pytest.raises(NotReviewable, match="the next round of wave-0001 takes it anyway"):
         open_again(worker, "F-2")
     open_again(worker, "F-3", "Not what we want")
     with pytest.raises(NotReviewable, match="was reopened by"):

@@ -52,11 +52,11 @@ def review(tx: Transaction, finding_key: str, number: int, given: Review) -> Non
     """Approve or reject the pull request of an attempt that succeeded; raise NotReviewable."""
     last = _last_attempt(tx, finding_key)
     if last.attempt != number:
-        raise NotReviewable(f"{last.label} is the last one of this finding; look at it anew.")
+        raise NotReviewable(f"{last.label} is the last one of this finding; look at it again.")
     if last.outcome is not Outcome.SUCCESS or not last.pr_url:
         raise NotReviewable(f"{last.label} has no pull request to review: it is {last.outcome or last.status}.")
     if before := _last_decision(tx, last):
-        raise NotReviewable(f"{last.label} was {before.verdict} by {before.reviewer} meanwhile.")
+        raise NotReviewable(f"{last.label} was {before.verdict} by {before.reviewer} in the meantime.")
     _add(tx, last, given)
 
 
@@ -76,7 +76,7 @@ def reopen(tx: Transaction, finding_key: str, reviewer: str, reason: str) -> str
     if last.outcome is None:
         raise NotReviewable(f"{last.label} is under way; wait for its end.")
     if last.outcome is not Outcome.SUCCESS:
-        raise NotReviewable(f"{last.label} has not succeeded; the next round of {wave} takes it without being told.")
+        raise NotReviewable(f"{last.label} has not succeeded; the next round of {wave} takes it anyway.")
     if before := _last_decision(tx, last):
         if before.verdict is Decision.REOPENED:
             raise NotReviewable(
@@ -153,7 +153,7 @@ def _add(tx: Transaction, attempt: Attempt, given: Review) -> None:
     if not reviewer:
         raise NotReviewable("A review has a name; give yours.")
     if given.decision is Decision.REJECTED and not reason:
-        raise NotReviewable("A rejection has a reason, which the next attempt is told; give one.")
+        raise NotReviewable("A rejection needs a reason, which the next attempt's prompt repeats; give one.")
     if len(reviewer) > LONGEST_NAME or len(reason) > LONGEST_REASON:
         raise NotReviewable(f"A name has at most {LONGEST_NAME} characters, a reason {LONGEST_REASON}; shorten it.")
     tx.execute(
