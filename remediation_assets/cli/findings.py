@@ -9,7 +9,7 @@ import click
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
-from remediation_assets.findings.intake.propose_mapping import proposed_mapping
+from remediation_assets.findings.intake.propose_columns import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.reports.scans import Rejection, ScannedFile, scan_report, scan_rows
 

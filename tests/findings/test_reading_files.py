@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.intake import encoding
+from remediation_assets.findings.intake import decode
 from remediation_assets.findings.intake.csv_header import MUST_BE_FILLED, REQUIRED
 from remediation_assets.findings.intake.stage import StagedScan, stage
 from remediation_assets.findings.intake.validate import Rules
@@ -190,7 +190,7 @@ def test_a_header_may_have_blanks_dashes_and_capitals(read: Callable[[str | byte
 def test_a_gzip_file_that_would_fill_the_disk_is_refused(
     read: Callable[[str | bytes], StagedScan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "MAX_UNPACKED_BYTES", 10_000)
+    monkeypatch.setattr(decode, "MAX_UNPACKED_BYTES", 10_000)
     with pytest.raises(FindingsFileError, match="; split it into smaller files"):
         read(gzip.compress(b"a" * 10_001))
 

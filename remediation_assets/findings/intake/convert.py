@@ -20,7 +20,7 @@ from remediation_assets.findings.source_context import SourceContext
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 
 from .csv_header import Table
-from .encoding import SourceText
+from .decode import SourceText
 
 LONGEST_TEXT = 100_000
 """Characters of one text that are kept; nobody reads more, and a prompt takes a fraction of it."""

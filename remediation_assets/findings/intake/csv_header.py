@@ -11,7 +11,7 @@ from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.models import Finding
 
-from .encoding import JSON_BEGINNINGS, SourceText
+from .decode import JSON_BEGINNINGS, SourceText
 
 REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
 # A finding without a description is usable; without any other required field it is not.

@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 from remediation_assets.findings.errors import FindingsFileError
 
 from .csv_header import MAX_LINE_BYTES, Table
-from .encoding import SourceText
+from .decode import SourceText
 
 
 class RowStart(NamedTuple):

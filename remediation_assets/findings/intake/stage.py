@@ -18,7 +18,7 @@ from remediation_assets.ledger.schema import FINDING_COLUMNS
 
 from .convert import CONVERTED_TABLE, Conversion, convert_csv, convert_json
 from .csv_header import MAX_LINE_BYTES, Table, clean_name, require_our_columns, sniff
-from .encoding import SourceText, decode, version_of
+from .decode import SourceText, decode, version_of
 from .line_numbers import locate_rejected_rows
 from .validate import Reason, Rules, rule_parameters, validation_sql
 

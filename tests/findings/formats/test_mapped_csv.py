@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from remediation_assets.findings.errors import FindingsFileError
-from remediation_assets.findings.intake.propose_mapping import proposed_mapping
+from remediation_assets.findings.intake.propose_columns import proposed_mapping
 from remediation_assets.findings.source_context import SourceContext, read_toml
 from tests.support.scanner_files import SAMPLES, Reading, read_file, read_text
 

@@ -17,7 +17,7 @@ from remediation_assets.findings.formats import mapped_csv
 from remediation_assets.findings.formats.row import Unreadable
 
 from .csv_header import Table, clean_name, sniff
-from .encoding import decode
+from .decode import decode
 
 _SAMPLE_ROWS = 200
 
