@@ -27,6 +27,7 @@ def admitted(
     limits += [limit for hold in holds if (limit := hold.admits(now)) is not None]
     if refusals_in_a_row:
         limits.append(1)
+    # One that was sent its message under this hold has been the probe already; it may not keep new attempts back.
     quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
     if quota and any(attempt.resume_sent_at is None or attempt.resume_sent_at < quota.set_at for attempt in suspended):
         limits.append(0)

@@ -50,6 +50,7 @@ def evaluate_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Ve
         succeeded=succeeded,
         answerable=answerable,
         threshold=threshold,
+        # Over what the agent answers for, not over all: a session that a person stopped says nothing about a playbook.
         rate=succeeded / answerable if answerable else None,
         interval=wilson_interval(succeeded, answerable) if answerable else None,
     )
@@ -57,8 +58,10 @@ def evaluate_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Ve
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Return the 95 % score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    # The normal distribution's quantile for 97.5 %, which leaves 2.5 % on either side.
     z = 1.959963984540054
     rate = successes / trials
     middle = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    # At a rate of 0 or 1 rounding could leave the range by a hair.
     return max(0.0, middle - half), min(1.0, middle + half)

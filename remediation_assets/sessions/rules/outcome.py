@@ -56,18 +56,25 @@ def api_state(status: str, detail: str | None) -> ApiState:
             return ApiState.DEAD
         case (_, "expired"):
             return ApiState.EXPIRED
+        # On v3 a session that has done its work stays `running`, with the detail `finished`; it does not exit by
+        # itself.
         case ("exit", _) | (_, "finished"):
             return ApiState.FINISHED
+        # v1 blocks with Devin's last message, after good work as well as with a question.
         case (_, "blocked"):
             return ApiState.WAITING
+        # `resuming` too: the session was suspended and is queued for a machine again.
         case (word, _) if word in _QUEUED:
             return ApiState.QUEUED
         case ("running", word) if word in _WAITING_DETAILS:
             return ApiState.WAITING
+        # Asleep until somebody writes to it, which is no more than waiting.
         case ("suspended", word) if word in _SLEEPING_DETAILS:
             return ApiState.WAITING
         case ("suspended", word) if _ACCOUNT_WORDS.search(word):
             return ApiState.SUSPENDED
+        # Words that a later API adds, `suspended` for an unknown reason too. A session that is wrongly taken to work
+        # is corrected by a later poll or by its timeout; a wrong outcome would stay.
         case _:
             return ApiState.WORKING
 
@@ -90,24 +97,31 @@ def classify(
     said = _text(session.structured_output, "error_message")
     good = good_pull_request(session.pull_requests, repo_url)
     state = api_state(session.status, session.status_detail)
+    # In every state and beside any pull request: the agent itself says that the fix is none.
     if stage == "failed":
         return _failed(said or "Devin reported failure without a reason")
+    # The account's trouble and not the attempt's: it goes on once there is quota again.
     if state is ApiState.SUSPENDED:
         return Classification(SessionStatus.WORKING, account_reason=f"session suspended: {session.status_detail}")
     if state is ApiState.DEAD:
         return _failed(
             said or f"the session ended in an error ({' '.join(filter(None, (session.status, session.status_detail)))})"
         )
+    # No stage is no objection, because agents may leave out their notes; an unfinished one is, because Devin often
+    # opens its pull request and works on.
     if state in (ApiState.FINISHED, ApiState.WAITING, ApiState.EXPIRED) and good and stage in (None, "completed"):
         return Classification(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
     if state is ApiState.FINISHED:
         return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
+    # At once, unlike waiting: an expired session does nothing more that a second poll could see.
     if state is ApiState.EXPIRED:
         return Classification(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
     if state is ApiState.WAITING:
+        # Not at first sight: it may be a question in mid-run, or the pull request is about to appear.
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
             return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
         return Classification(SessionStatus.BLOCKED, pr_url=good.url if good else None)
+    # With a good pull request as well: at work means that more may come, a failed test as well as a second commit.
     working = SessionStatus.DISPATCHED if state is ApiState.QUEUED else SessionStatus.WORKING
     return Classification(working, pr_url=good.url if good else None)
 
@@ -115,6 +129,7 @@ def classify(
 def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> PullRequest | None:
     """Find a pull request that can count: an https URL in the repository, not closed unmerged; the newest."""
     for pull_request in reversed(pull_requests):
+        # v1 reports no state; without one it counts as open.
         if (pull_request.state or "").lower() != "closed" and _is_within(pull_request.url, repo_url):
             return pull_request
     return None
@@ -123,16 +138,20 @@ def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> 
 def _is_within(url: str, repo_url: str) -> bool:
     try:
         there, repo = urlsplit(url), urlsplit(repo_url)
+        # Inside the try: reading a port that is no number raises.
         same_host = (there.hostname, there.port) == (repo.hostname, repo.port)
     except ValueError:
         return False
+    # With the slash, so that `/team/app-2` is not within `/team/app`; in lower case, as code hosts compare names.
     path = repo.path.rstrip("/").removesuffix(".git").lower() + "/"
     # Bitbucket Server clones from /scm/P/r and shows its pull requests at /projects/P/repos/r.
     path = re.sub(r"^/scm/([^/]+)/([^/]+)/$", r"/projects/\1/repos/\2/", path)
     return (
         there.scheme == "https"
         and same_host
+        # Text before an @ looks like a host to whoever reads the link.
         and "@" not in there.netloc
+        # A server may resolve such a path to another repository.
         and re.search(r"\.\.|%2e|%2f|%5c", there.path, re.IGNORECASE) is None
         and is_plain_url(url)
         and there.path.lower().startswith(path)

@@ -42,8 +42,10 @@ def next_step(state: RoundState, *, min_success_rate: float, max_retries: int) -
     rate, so the verdict is final then.
     """
     of_round = [attempt for attempt in state.attempts if attempt.round == state.number]
+    # Retries too: with one under way the verdict could still change.
     if any(attempt.outcome is None for attempt in of_round):
         return NextStep()
+    # By first attempts alone: counted with them, lucky retries would earn the round further ones.
     if _verdict(state, min_success_rate, with_retries=False).passed:
         by_finding: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in of_round:
@@ -60,10 +62,13 @@ def next_step(state: RoundState, *, min_success_rate: float, max_retries: int) -
 
 def may_be_retried(of_finding: Sequence[Attempt], max_retries: int) -> bool:
     """Whether a finding with these attempts in one round may have a further one in it."""
+    # All, so that a refused, cancelled or vanished attempt ends it for this round. The first attempt is no retry,
+    # hence `<=`.
     return all(attempt.outcome in RETRIABLE for attempt in of_finding) and len(of_finding) <= max_retries
 
 
 def _verdict(state: RoundState, min_success_rate: float, *, with_retries: bool) -> Verdict:
+    # Findings without an attempt are part of the wave, though none of its outcomes.
     outcomes: dict[str, list[Outcome]] = {finding: [] for finding in state.findings}
     for attempt in state.attempts:
         counts = attempt.round < state.number or (

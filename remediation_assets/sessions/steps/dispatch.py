@@ -51,6 +51,7 @@ from remediation_assets.sessions.store.slots import free_slots, learn_acceptance
 from .session_request import RequestContext, build_request
 from .withdraw import withdraw_closed
 
+# For one create request in total; `reconcile` starts none that could outlast a sensor's tick by it.
 POST_DEADLINE_SECONDS = 30.0
 
 REFUSALS_IN_A_ROW = 3
@@ -85,6 +86,7 @@ async def dispatch(
     started = 0
     context = RequestContext(ledger.ledger_id, policy, draw_delimiter)
     while True:
+        # Asked before claiming: a claim that is not sent has to be looked for at Devin before it can be taken back.
         if not may_send():
             return started
         with ledger.transaction(journal) as tx:
@@ -100,26 +102,33 @@ async def dispatch(
                 started += _record(tx, claim.attempt, answer, policy)
             _hold_for_limits(tx, answers, policy)
             _hold_for_refusals(tx)
+        # Only now that every answer is recorded: beside one that raises, others may have started sessions that cost
+        # money.
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer
+        # One refusal for a limit is enough for a step, however short the wait that the API asks for.
         if any(isinstance(answer, RateLimited) for answer in answers):
             return started
 
 
 def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Claim]:
     """Claim up to a chunk of pending attempts in this transaction; freezes their waves."""
+    # For each chunk again, because time passes and scans are merged while the one before was sent.
     lift_ended(tx)
     _lift_unprobed(tx)
     withdraw_closed(tx)
     attempts = claimable(tx)[: _admitted(tx, policy)]
     if not attempts:
         return []
+    # Before the request is sent: if this process dies, the next one must not probe at once again.
     postpone_attempt_probes(tx, policy.hold_probe_minutes)
     note_posts(tx, attempts)
     claims = []
     for attempt in attempts:
         request = build_request(tx, attempt, context)
+        # Stored with the claim: a second sending must have the same bytes, and v1 knows a repeated request by its
+        # prompt.
         text = json.dumps(request, sort_keys=True)
         update_attempt(
             tx,
@@ -130,6 +139,7 @@ def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Cla
             request_hash=hashlib.sha256(text.encode()).hexdigest(),
         )
         claims.append(Claim(attempt, request))
+    # In the claim's transaction: a planning in between would cut a wave again whose sessions are already paid for.
     freeze_waves(tx, [attempt.wave_number for attempt in attempts], at=tx.now)
     return claims
 
@@ -150,6 +160,7 @@ def _lift_unprobed(tx: Transaction) -> None:
     if pending(tx):
         return
     lift(tx, [HoldKind.PERMISSION])
+    # A suspended session can be the probe of quota, so that hold can still end.
     if not suspended(tx):
         lift(tx, [HoldKind.QUOTA])
 
@@ -167,6 +178,8 @@ async def _send(devin: DevinClient, claims: Sequence[Claim]) -> list[DevinSessio
         for claim in claims
     ]
     try:
+        # Exceptions come back as answers: raised here, one would end the wait for the others, whose requests may
+        # succeed.
         return list(await asyncio.gather(*tasks, return_exceptions=True))
     finally:
         # On cancellation the POSTs must not outlive the advance lock; their claims stand and are found by tag.
@@ -198,6 +211,8 @@ def _record(tx: Transaction, attempt: Attempt, answer: DevinSession | BaseExcept
         if not isinstance(answer, RateLimited):
             set_hold_for(tx, answer, probe_minutes=policy.hold_probe_minutes)
     else:
+        # Any other error, a cancelled request too, may hide a session: the claim stands until a poll has looked for
+        # it.
         update_attempt(tx, attempt, unknown_since=tx.now)
         mark_unconfirmed(tx, attempt, tx.now)
         tx.record(
@@ -214,14 +229,17 @@ def _hold_for_limits(tx: Transaction, answers: Sequence[object], policy: Policy)
     if not limited:
         return
     capped = [answer for answer in limited if isinstance(answer, ConcurrencyCap)]
+    # After the refused attempts have returned to pending: the learned cap counts what still occupies the account.
     if capped:
         learn_refusal(tx)
+    # The cap beats a rate limit beside it: terminating a session lifts the hold of a cap before its end.
     longest = max(capped or limited, key=lambda answer: answer.retry_after_seconds or 0.0)
     set_hold_for(tx, longest, probe_minutes=policy.hold_probe_minutes)
 
 
 def _hold_for_refusals(tx: Transaction) -> None:
     """Set a hold if several attempts in a row were refused for one cause: the next ones would be spent for nothing."""
+    # Since the last such hold was lifted: a person who resumes gets the full number of tries again.
     last = last_answers(tx, since=last_lifted(tx, HoldKind.REFUSALS), most=REFUSALS_IN_A_ROW)
     if len(last) == REFUSALS_IN_A_ROW and len(set(last)) == 1 and last[0].outcome is Outcome.REFUSED:
         reason = f"{REFUSALS_IN_A_ROW} attempts in a row were refused: {last[0].error_message}"

@@ -46,6 +46,7 @@ from .resume import note_suspended
 from .session_lookup import Listing, list_sessions
 from .terminate import end_attempt
 
+# One look-up without a result proves nothing: a list may lag behind a session that was just created.
 _LOOKUPS_BEFORE_RETURN = 2
 
 
@@ -81,6 +82,7 @@ async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Jour
         )
         for attempt in followed
     }
+    # Before the transaction, although it needs few of them: the ledger's lock is never held over a request.
     last_messages = await _last_messages(devin, followed, listing.by_tag, classified)
     with ledger.transaction(journal) as tx:
         _write(tx, policy, start, listing, _Seen(followed, classified, last_messages))
@@ -89,10 +91,14 @@ async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Jour
 def _start(tx: Transaction, policy: Policy) -> _Start:
     """Stamp orphaned claims, and load what the poll asks for."""
     for orphan in orphaned(tx):
+        # Stamped before Devin is asked. Nobody knows when its request was sent, or whether it was; the time that Devin
+        # has to create a session late counts from here.
         update_attempt(tx, orphan, unknown_since=tx.now)
         mark_unconfirmed(tx, orphan, tx.now)
     checks = due_checks(tx, policy.create_settle_seconds, tx.now)
+    # Ended attempts too: a second session of theirs is recognised only if its tag is known.
     attempts = of_polled_waves(tx, also=[check.wave_number for check in checks])
+    # Before ended holds are lifted: the time since the last poll was spent under them, and timeouts must not count it.
     was_on_hold = bool(standing_holds(tx))
     lift_ended(tx)
     return _Start(tx.now, checks, attempts, was_on_hold)
@@ -112,11 +118,14 @@ def _write(tx: Transaction, policy: Policy, start: _Start, listing: Listing, see
     stopped = with_outcome(tx, seen.followed)
     ended = {attempt.tag for attempt in stopped}
     followed = [attempt for attempt in seen.followed if attempt.tag not in ended]
+    # A session that shows up after its attempt was ended has nobody to work for, so it is ended like a second one.
     unrecorded = [(attempt, listing.by_tag[attempt.tag]) for attempt in stopped if attempt.session_id is None]
     record_duplicates(tx, [*listing.duplicates, *unrecorded])
     changed = []
     for attempt in followed:
         session = listing.by_tag[attempt.tag]
+        # The answer to its create request was lost. Before the observations, because it sets the status to dispatched
+        # and they have the session's real one.
         if attempt.session_id is None:
             record_session(tx, attempt, session)
         classification = seen.classified[attempt.tag]
@@ -126,14 +135,19 @@ def _write(tx: Transaction, policy: Policy, start: _Start, listing: Listing, see
     write_observations(tx, changed, release=policy.release_sessions == "always")
     for observation in changed:
         _record(tx, observation)
+    # All that are followed, changed or not: the time that a message has to wake a session passes without a change.
     account_reasons = [(attempt, seen.classified[attempt.tag].account_reason) for attempt in followed]
     note_suspended(tx, account_reasons, policy, start.begun)
+    # From here on absence counts, so everything that was seen has to be written by now.
     _settle_unknown(tx, listing.not_found, policy, start.begun)
     _note_vanished(tx, listing.vanished, policy, start.begun)
+    # After claims got their session or were returned: until then a stop cannot know whether there is one to terminate.
     for attempt in to_cancel(tx):
         end_attempt(tx, attempt, Outcome.CANCELLED, STOPPED_BY_A_PERSON)
+    # Lets the rounds settle, so only once the second sessions of these lists are recorded.
     note_checked(tx, start.checks, start.begun)
     _advance_watch(tx, policy, start)
+    # Last: whatever this poll has found evidence for is not late, however long the clock says it took.
     _time_out(tx, policy)
 
 
@@ -165,10 +179,13 @@ def _observation(
     begun: datetime,
 ) -> Observation | None:
     """Return what is to be written of a session, None if nothing has changed."""
+    # The first sight counts; a poll that sees anything else starts it again, because only an unbroken wait is
+    # confirmed.
     blocked_since = (attempt.blocked_since or begun) if classification.status is SessionStatus.BLOCKED else None
     reason = f"{NEEDS_A_PERSON}: {last_message[:2000]}" if last_message else classification.reason
     pull_requests = json.dumps([pr.model_dump() for pr in session.pull_requests])
     output = json.dumps(session.structured_output) if session.structured_output is not None else None
+    # For what has no column of its own to compare. Not of `raw`, which also has times that change without any news.
     shown = [session.status, session.status_detail, pull_requests, output, session.acus_consumed]
     changes: dict[str, Any] = {
         "status": classification.status,
@@ -176,6 +193,7 @@ def _observation(
         "api_status": session.status,
         "api_detail": session.status_detail,
         "blocked_since": blocked_since,
+        # Seen again, so the 404 of an earlier poll was not the first of two.
         "missing_since": None,
         "pr_url": classification.pr_url,
         "acus_consumed": session.acus_consumed,
@@ -208,6 +226,7 @@ def _record(tx: Transaction, observation: Observation) -> None:
         tx.record(EventType.SESSION_COMPLETED, message, attempt=attempt, details={"pr_url": pr_url})
     elif outcome:
         tx.record(EventType.SESSION_FAILED, f"{attempt.label} failed: {changes['error_message']}", attempt=attempt)
+    # Most observations change a figure or a note only, and are no event.
     elif status is not attempt.status and status in _PROGRESS:
         tx.record(_PROGRESS[status], f"{attempt.label} is {status}", attempt=attempt)
 
@@ -217,6 +236,7 @@ def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, be
     for attempt in attempts:
         since = attempt.unknown_since or begun
         lookups = attempt.lookups_not_found + 1
+        # `begun` and not now: a session that is created while a list is read may be missing from it.
         if lookups < _LOOKUPS_BEFORE_RETURN or begun - since < timedelta(seconds=policy.create_settle_seconds):
             update_attempt(tx, attempt, lookups_not_found=lookups)
             continue
@@ -228,6 +248,7 @@ def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, be
 def _note_vanished(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
     """End the attempts whose session Devin did not know in two polls far enough apart."""
     for attempt in attempts:
+        # A single 404 is not believed: a vanished attempt has its outcome at once, and outcomes never change.
         if attempt.missing_since is None:
             update_attempt(tx, attempt, missing_since=begun)
         elif (begun - attempt.missing_since).total_seconds() >= policy.blocked_confirm_seconds:

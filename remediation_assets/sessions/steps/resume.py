@@ -34,6 +34,7 @@ def note_suspended(
     for attempt in resumed:
         update_attempt(tx, attempt, suspended_at=None, resume_wanted_at=None, resume_sent_at=None)
         tx.record(EventType.SESSION_RESUMED, f"{attempt.label} goes on", attempt=attempt)
+    # A session that works is better evidence than those beside it that still sleep, so no hold is set below.
     if resumed:
         lift(tx, [HoldKind.QUOTA])
     for attempt, reason in seen:
@@ -43,6 +44,7 @@ def note_suspended(
             update_attempt(tx, attempt, suspended_at=begun)
             tx.record(EventType.SESSION_SUSPENDED, f"{attempt.label}: {reason}", attempt=attempt)
         elif attempt.resume_wanted_at and attempt.resume_sent_at and begun - attempt.resume_sent_at >= grace:
+            # The message had its time and changed nothing; it may be chosen again after the next probe's interval.
             update_attempt(tx, attempt, resume_wanted_at=None)
         elif attempt.resume_wanted_at:
             continue  # it is being resumed
@@ -55,11 +57,13 @@ def mark_to_resume(tx: Transaction) -> None:
     holds = standing_holds(tx)
     waiting = suspended(tx)
     quota = next((hold for hold in holds if hold.kind is HoldKind.QUOTA), None)
+    # A message makes Devin work and spend, which is what a pause is to prevent.
     if any(hold.kind is HoldKind.PERSON for hold in holds):
         return
     if quota is None:
         chosen = [attempt for attempt in waiting if attempt.resume_wanted_at is None]
     elif quota.admits(tx.now) and not any(attempt.resume_wanted_at for attempt in waiting):
+        # The first is the one resumed longest ago, so a session that cannot wake up is not the probe every time.
         chosen = waiting[:1]
     else:
         return
@@ -73,6 +77,8 @@ async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, jo
         mark_to_resume(tx)
         chosen = to_resume(tx)
         for attempt in chosen:
+            # Noted before it is sent: each message renews the session's ACU limit, so one that is lost costs less than
+            # a second one.
             update_attempt(tx, attempt, resume_sent_at=tx.now)
         if chosen:
             postpone_quota_probe(tx, policy.hold_probe_minutes)

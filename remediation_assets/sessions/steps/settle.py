@@ -30,6 +30,7 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
             number=open_round.round,
             not_standing=not_standing(tx, open_round.wave_number),
         )
+        # What a person has stopped gets its verdict and is not tried again by itself.
         max_retries = 0 if open_round.is_stopped else policy.max_retries
         step = next_step(state, min_success_rate=policy.min_success_rate, max_retries=max_retries)
         if step.retries:
@@ -39,6 +40,8 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
             step = next_step(state, min_success_rate=policy.min_success_rate, max_retries=max_retries)
         for attempt in step.retries:
             _insert_retry(tx, attempt)
+        # Unconfirmed: a create request without an answer may still have made a session, and a wave that has settled is
+        # listed no more. The verdict waits for the duplicate check.
         if step.verdict and not open_round.is_unconfirmed:
             _settle(tx, open_round, step.verdict)
             settled.append(open_round.wave)
@@ -46,6 +49,7 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
 
 
 def _insert_retry(tx: Transaction, failed: Attempt) -> None:
+    # Not `failed` itself: the finding's attempts are numbered over all rounds, because the number is part of the tag.
     last = last_of_finding(tx, failed.finding_key)
     insert_attempt(
         tx,
@@ -55,6 +59,7 @@ def _insert_retry(tx: Transaction, failed: Attempt) -> None:
             wave_number=failed.wave_number,
             round=failed.round,
             is_retry=True,
+            # The version of before: a retry repeats the try, and an edited playbook comes with the next round.
             playbook=last.playbook,
             playbook_version=last.playbook_version,
             created_at=tx.now,
@@ -64,6 +69,7 @@ def _insert_retry(tx: Transaction, failed: Attempt) -> None:
 
 
 def _settle(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
+    # Both in one transaction: a round that has settled without a verdict would keep the next wave's gate closed.
     insert_verdict(tx, settled, verdict)
     mark_settled(tx, settled)
     # Also if nothing was ever claimed, as in a round that was stopped: a verdict belongs to this cut of the wave.

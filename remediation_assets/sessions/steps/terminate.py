@@ -21,6 +21,7 @@ from remediation_assets.sessions.store.duplicate_audit import (
 )
 from remediation_assets.sessions.store.holds import lift
 
+# Sent together and recorded together: a death in between repeats no more requests than these.
 CHUNK = 4
 MOST_IN_A_STEP = 40
 
@@ -55,6 +56,7 @@ def end_attempt(tx: Transaction, attempt: Attempt, outcome: Outcome, reason: str
         outcome=outcome,
         error_message=reason,
         completed_at=tx.now,
+        # Without a session there is nothing to end; one that shows up later is recorded as a duplicate and ended so.
         terminate_wanted_at=tx.now if current.session_id else None,
     )
     event = EventType.SESSION_CANCELLED if outcome is Outcome.CANCELLED else EventType.SESSION_FAILED
@@ -72,6 +74,7 @@ async def terminate_sessions(ledger: Ledger, devin: DevinClient, journal: Journa
         unneeded = sorted(_unneeded(tx), key=lambda session: session.terminate_error is not None)[:MOST_IN_A_STEP]
     for start in range(0, len(unneeded), CHUNK):
         chunk = unneeded[start : start + CHUNK]
+        # `_terminate` returns a DevinError as text, so that one failure does not lose what the others achieved.
         failures = await asyncio.gather(*(_terminate(devin, session) for session in chunk))
         with ledger.transaction(journal) as tx:
             for session, failure in zip(chunk, failures, strict=True):
@@ -82,6 +85,7 @@ async def _terminate(devin: DevinClient, session: Unneeded) -> str | None:
     """Terminate or archive a session; return the reason if that failed."""
     try:
         if session.attempt.outcome is Outcome.SUCCESS and not session.is_duplicate and devin.can_archive:
+            # Terminating is for good; an archived session stays readable for whoever reviews its pull request.
             await devin.archive_session(session.session_id)
         else:
             await devin.terminate_session(session.session_id)
@@ -101,6 +105,7 @@ def _record(tx: Transaction, session: Unneeded, failure: str | None) -> None:
         tx.record(EventType.SESSION_TERMINATED, f"{session.label} is ended", attempt=session.attempt)
         # A slot of the account is free, which is what such a hold waits for.
         lift(tx, [HoldKind.CONCURRENCY])
+    # Only the first failure is an event: it is tried with every step, and would fill the timeline.
     elif session.terminate_error is None:
         if session.is_duplicate:
             note_duplicate_error(tx, session.session_id, failure)
