@@ -30,6 +30,7 @@ def held(path: Path, *, timeout: float) -> Iterator[None]:
     # A soft lock would survive its process, so a file system without flock is refused.
     lock = FileLock(path, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
     try:
+        # filelock asks again and again; transactions take milliseconds, so waiting longer in between would be waste.
         lock.acquire(timeout=timeout, poll_interval=0.01)
     except Timeout:
         raise LockHeld(f"{path.name} is held by {holder_of(path)}; wait for it, or end it.") from None
@@ -47,6 +48,7 @@ def held(path: Path, *, timeout: float) -> Iterator[None]:
 def holder_of(path: Path) -> str:
     """Name the process that noted itself last as holder of the lock at `path`."""
     try:
+        # Only a note: its process may have died, or the lock may have changed hands since it was written.
         note = json.loads(_note_of(path).read_text())
         return f"process {note['pid']} on {note['host']}"
     except (OSError, ValueError, KeyError, TypeError):

@@ -99,7 +99,7 @@ class Ledger:
         return self._id
 
     def verify(self) -> None:
-        """Open the ledger once, made where it is missing; raise LedgerMismatch where it holds another's results."""
+        """Open the ledger once, creating it if it is missing; raise LedgerMismatch if it holds another's results."""
         with self.transaction():
             pass
 
@@ -123,6 +123,7 @@ class Ledger:
                 for name, path in (attach or {}).items():
                     quoted = str(path).replace("'", "''")
                     connection.execute(f"ATTACH '{quoted}' AS {name} (READ_ONLY)")
+                # The clock is read below, with the lock held, so that times follow the order of the transactions.
                 connection.execute("BEGIN TRANSACTION")
                 transaction = Transaction(connection, journal.clock())
                 try:
@@ -132,6 +133,7 @@ class Ledger:
                     with suppress(duckdb.Error):
                         connection.execute("ROLLBACK")
                     raise
+                # Raises if a failed statement has ended the transaction; nothing may reach the journal then.
                 _commit(connection)
                 journal.events += transaction.recorded
             finally:
@@ -143,6 +145,7 @@ class Ledger:
         The sessions of one organisation cannot be seen from another, so working on would start
         each of them a second time.
         """
+        # Asked with every step, and once is enough: a stamped organisation never changes.
         if self._organisation == org_id:
             return
         with self.transaction() as tx:
@@ -171,8 +174,9 @@ class Ledger:
         """Replace the published results if they are stale; return whether they were replaced.
 
         Without `force` this happens at most every publish interval, or every 20 times the last
-        publication's duration where that is longer.
+        publication's duration if that is longer.
         """
+        # The whole file is copied under the lock: a twentieth of the time at most, however large it grows.
         least = max(self._publish_interval, 20 * self._publish_seconds)
         try:
             if not force and publish.age_seconds(self.published_path) < least:
@@ -214,6 +218,7 @@ class Ledger:
         with self._locked():
             for path in (self.path, self.published_path):
                 path.unlink(missing_ok=True)
+                # A log that is left would be replayed into the next file of this name.
                 Path(f"{path}.wal").unlink(missing_ok=True)
         self._id = self._organisation = ""
 
@@ -250,6 +255,7 @@ class Ledger:
             raise LedgerUnusable(f"{self.path} is no ledger; restore it from a backup or move it away.")
         if version > schema.SCHEMA_VERSION:
             raise LedgerTooNew(f"{self.path} was written by a later version; upgrade this software.")
+        # Never in place: an interrupted migration has to leave the old ledger as it was.
         self._build(lambda building: schema.create_from(building, self.path, version))
         return self._connect()
 
@@ -306,6 +312,7 @@ class Ledger:
         """
         building = self.data_dir / "ledger.building.duckdb"
         try:
+            # Of a process that was killed; DuckDB might refuse it, or replay its log into the new file.
             for leftover in (building, Path(f"{building}.wal")):
                 leftover.unlink(missing_ok=True)
             connection = duckdb.connect(str(building))
@@ -358,6 +365,8 @@ def _disk_errors_explained(path: Path) -> Iterator[None]:
 
 def _commit(connection: DuckDBPyConnection) -> None:
     try:
+        # COMMIT of an aborted transaction returns normally and writes nothing. Any statement fails in one, so this
+        # asks.
         connection.execute("SELECT 1")
     except duckdb.Error as error:
         connection.execute("ROLLBACK")
@@ -365,6 +374,7 @@ def _commit(connection: DuckDBPyConnection) -> None:
     try:
         connection.execute("COMMIT")
     except duckdb.TransactionException as error:
+        # A full disk can show as late as here, and as an error of the transaction; raised again as what it is.
         if "Could not write" not in str(error):
             raise
         raise duckdb.IOException(str(error)) from error

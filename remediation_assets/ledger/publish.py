@@ -23,6 +23,7 @@ def is_stale(ledger: Path, published: Path) -> bool:
         copy = published.stat()
     except FileNotFoundError:
         return True
+    # Equality and not order: a ledger restored from a backup is older than its published copy, and still news.
     return (source.st_mtime_ns, source.st_size) != (copy.st_mtime_ns, copy.st_size)
 
 
@@ -46,8 +47,10 @@ def publish(ledger: Path, published: Path) -> bool:
     decided: no clock is. And a write-ahead log beside the old results is removed before the rename, because a new
     reader would replay it into the new file and show rows that were never committed together.
     """
+    # With a write-ahead log the file alone is not the whole ledger.
     if not ledger.exists() or _wal(ledger).exists():
         return False
+    # One fixed name: what a killed process leaves is replaced by the next one and does not pile up.
     building = published.with_suffix(".publishing")
     with ledger.open("rb") as source:
         try:
@@ -55,12 +58,14 @@ def publish(ledger: Path, published: Path) -> bool:
         except OSError:
             return False
         stat = os.fstat(source.fileno())
+        # Not written over: a leftover may have mode 0444 already, which cannot be opened for writing.
         building.unlink(missing_ok=True)
         with building.open("wb") as target:
             shutil.copyfileobj(source, target, 1024 * 1024)
             target.flush()
             os.fsync(target.fileno())
     os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    # A shell that forgets `-readonly` is refused instead of writing a log beside the results.
     building.chmod(0o444)
     _wal(published).unlink(missing_ok=True)
     building.rename(published)

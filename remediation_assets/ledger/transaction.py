@@ -39,6 +39,7 @@ class Reader:
         """Return the rows of a query as dataclasses, filled by column name; enum fields become members."""
         enums = _enum_fields(row)  # type: ignore[arg-type]  # a class is hashable
         return [
+            # An empty text stays as it is: it is no member of any enum.
             row(**{name: enums[name](value) if value and name in enums else value for name, value in record.items()})
             for record in self.records(sql, values)
         ]
@@ -128,6 +129,7 @@ class Transaction(Reader):
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for each of some rows of values."""
+        # DuckDB refuses `executemany` without rows.
         if rows:
             self._connection.executemany(sql, rows)
 

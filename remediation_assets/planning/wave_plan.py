@@ -72,6 +72,7 @@ def plan_sessions(
     claimed, so that no finding can contain it.
     """
     planned = find_wave(tx, wave)
+    # What was sent stays what the plan shows, even if playbooks or scans have changed since.
     if not planned.frozen:
         _write(tx, planned, playbooks, ledger_id, draw_delimiter)
     return int(tx.scalar("SELECT count(*) FROM wave_plan WHERE wave_number = ?", [planned.wave_number]))
@@ -111,6 +112,7 @@ def _write(
             SELECT finding_key, priority_score FROM finding_scores SEMI JOIN chosen USING (finding_key)),
         tried AS (
             SELECT finding_key, max(attempt) AS attempt FROM attempts SEMI JOIN chosen USING (finding_key)
+            -- A pending attempt has not used its number yet: it is the one that this prompt is for.
             WHERE claimed_at IS NOT NULL GROUP BY finding_key)
         SELECT c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt
         FROM chosen c
@@ -122,6 +124,7 @@ def _write(
         """,
         [planned.wave_number],
     )
+    # Replaced whole: a wave that was cut again may have lost findings.
     tx.execute("DELETE FROM wave_plan WHERE wave_number = ?", [planned.wave_number])
     for row in rows:
         finding = finding_of(row)
@@ -138,6 +141,7 @@ def _write(
             "wave": planned.wave,
             "wave_number": planned.wave_number,
             "position": row["position"],
+            # Compared when a round is opened, which refuses a plan that is older than its wave.
             "plan_number": planned.plan_number,
             "finding_key": row["finding_key"],
             **{name: row[name] for name in (*FINDING_COLUMNS, "priority_score")},
@@ -160,6 +164,7 @@ def _remember(tx: Transaction, playbook: PlaybookText) -> None:
         """
         INSERT INTO playbook_versions (playbook, playbook_version, title, body)
         SELECT $name, $version, $title, $body
+        -- Looked for first: a failed INSERT would poison the whole transaction.
         WHERE NOT EXISTS (
             FROM playbook_versions WHERE playbook = $name AND playbook_version = $version)
         """,

@@ -43,6 +43,7 @@ def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
     tx.execute(
         """
         CREATE OR REPLACE TEMP TABLE cut AS
+        -- Frozen waves keep their findings and their numbers: the tags of sessions at Devin name them.
         WITH frozen AS (SELECT wave_number FROM waves WHERE frozen_at IS NOT NULL),
         open_findings AS (
             SELECT s.finding_key, row_number() OVER (ORDER BY s.priority_rank) - 1 AS place
@@ -63,8 +64,10 @@ def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
             SELECT finding_key, wave_number, position
             FROM wave_findings SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) USING (wave_number)),
         new AS (SELECT finding_key, wave_number, position FROM cut)
+        -- Both ways: a finding that came, one that went, and one that moved each change a wave.
         SELECT DISTINCT wave_number FROM ((FROM old EXCEPT FROM new) UNION ALL (FROM new EXCEPT FROM old))
         UNION
+        -- Those that are left without a finding, after a shorter scan.
         SELECT wave_number FROM waves
         WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
         """
@@ -101,8 +104,10 @@ def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) 
 
 def _replace(tx: Transaction, now: datetime) -> None:
     """Delete the changed waves with their plans, rounds and attempts, and insert those of the new cut."""
+    # Safe, because the waves are not frozen: the first claim freezes its wave in the same transaction.
     for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
         tx.execute(f"DELETE FROM {table} WHERE wave_number IN (SELECT wave_number FROM changed)")
+    # A `wave_plan` of before is stale by this number, and a round is not opened with it.
     tx.execute("UPDATE state SET plan_number = plan_number + 1")
     tx.execute(
         """
@@ -113,6 +118,7 @@ def _replace(tx: Transaction, now: datetime) -> None:
     tx.execute(
         """
         INSERT INTO waves (wave, wave_number, plan_number, planned_at)
+        -- The name as `wave_name` writes it.
         SELECT DISTINCT format('wave-{:04d}', wave_number), wave_number, (SELECT plan_number FROM state),
             ?::TIMESTAMPTZ
         FROM cut SEMI JOIN changed USING (wave_number)

@@ -27,6 +27,7 @@ class StateFile:
     def is_stale(self, ledger: Path) -> bool:
         """Whether the ledger has changed since the state file was written."""
         try:
+            # No clock decides it: the file gets the ledger's time when it is written.
             return ledger.stat().st_mtime_ns != self._path.stat().st_mtime_ns
         except FileNotFoundError:
             return ledger.exists()
@@ -39,10 +40,12 @@ class StateFile:
         """Replace the state file in one rename; it gets the ledger's modification time."""
         stat = ledger.stat()
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, because a rename works only within one file system.
         building = self._path.with_name(f".{self._path.name}.building")
         with building.open("wb") as file:
             file.write(content)
             file.flush()
+            # Before the rename: a crash of the machine must not leave an empty file under the final name.
             os.fsync(file.fileno())
         os.utime(building, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         building.replace(self._path)
@@ -57,6 +60,7 @@ def load_batch_run(reader: Reader) -> BatchRun:
         run_id=stamp.ledger_id,
         started_at=stamp.created_at,
         waves=waves,
+        # All that are planned, not only those with a session.
         total_findings=reader.scalar("SELECT count(*) FROM wave_findings"),
         completed=sum(session.completed_at is not None for session in sessions),
         successful=sum(wave.success_count for wave in waves),
@@ -86,6 +90,7 @@ def _waves(reader: Reader) -> list[Wave]:
         SELECT w.wave_number,
             CASE WHEN r.round IS NULL THEN 'pending'
                 WHEN r.settled_at IS NOT NULL THEN CASE WHEN g.passed THEN 'passed' ELSE 'failed' END
+                -- A hold changes nothing for waves that have settled or were never started.
                 WHEN EXISTS (FROM holds WHERE lifted_at IS NULL) THEN 'held'
                 ELSE 'running' END AS status
         FROM waves w
@@ -118,6 +123,7 @@ def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcom
         SELECT {", ".join(f"p.{name}" for name in FINDING_COLUMNS)}, p.priority_score, a.wave_number, a.attempt,
             a.status, a.counted_outcome, a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at,
             a.error_message, coalesce(v.playbook_id, '') AS playbook_id,
+            -- Output that does not fit the schema may have any shape; readers of this file rely on one.
             CASE WHEN o.output_valid THEN o.structured_output END AS structured_output
         FROM last_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
@@ -134,6 +140,7 @@ def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcom
             devin_url=row["session_url"],
             structured_output=_flat(json.loads(output)) if output else None,
         )
+        # As the gate counts it: `status` stays what the agent achieved, whatever a review said.
         counted = row["counted_outcome"]
         sessions[session.wave_number].append((session, Outcome(counted) if counted else None))
     return sessions
@@ -166,6 +173,7 @@ def _events(reader: Reader) -> list[dict[str, Any]]:
     )
     return [
         {
+            # The same notation as Pydantic's for the other times of the document.
             "timestamp": event["timestamp"].isoformat().replace("+00:00", "Z"),
             "event_type": event["event_type"],
             "message": event["message"],

@@ -24,6 +24,7 @@ def finding(reader: Reader, finding_key: str) -> Row | None:
     known = reader.records(
         """
         SELECT * EXCLUDE (position) FROM (
+            -- What scans report now comes before what was planned once.
             SELECT n.*, s.priority_score, s.priority_rank, 1 AS place
             FROM normalized_findings n LEFT JOIN finding_scores s USING (finding_key) WHERE n.finding_key = $key
             UNION ALL BY NAME
@@ -62,6 +63,7 @@ def session(reader: Reader, session_id: str) -> Row | None:
             p.repo_url, p.wave, a.attempt, a.round, a.session_id, a.session_url, {ATTEMPT_STATUS} AS status, a.outcome,
             a.api_status, a.api_detail, a.dispatched_at, a.completed_at, a.observed_at, a.pr_url, a.error_message,
             a.acus_consumed, a.playbook, a.playbook_version, o.pull_requests, o.structured_output, o.output_valid,
+            -- Until the last poll: a published copy knows nothing of what came later.
             date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
                 AS minutes,
             (SELECT max(attempt) FROM attempts l WHERE l.finding_key = a.finding_key) AS last_attempt
@@ -96,6 +98,7 @@ def report(structured_output: str | None) -> Row:
     try:
         output = json.loads(structured_output) if structured_output else None
     except (ValueError, RecursionError):
+        # It may be nested too deeply for the parser; the page has to come all the same.
         output = None
     if not isinstance(output, dict):
         return {}
@@ -104,6 +107,7 @@ def report(structured_output: str | None) -> Row:
     numbers = {
         name: output[name]
         for name in ("progress_pct", "tests_added")
+        # In Python a bool is an int.
         if isinstance(output.get(name), int | float) and not isinstance(output[name], bool)
     }
     files = output.get("files_modified")
@@ -134,6 +138,7 @@ def review_rows(reader: Reader, where: str, values: Sequence[object], limit: int
     return reader.records(
         f"""
         SELECT v.attempt, v.verdict, v.reviewer, v.reason, v.reviewed_at, v.pr_url, v.finding_key, p.finding_id, p.title
+        -- Limited before the join, so that the wide plan is read for the shown rows only.
         FROM (SELECT * FROM reviews WHERE {where} ORDER BY review_id DESC LIMIT {int(limit)}) v
         LEFT JOIN wave_plan p ON p.finding_key = v.finding_key AND p.wave_number = v.wave_number
         ORDER BY v.review_id DESC
@@ -145,6 +150,7 @@ def review_rows(reader: Reader, where: str, values: Sequence[object], limit: int
 def _events(reader: Reader, where: str, values: Sequence[object]) -> list[Row]:
     return reader.records(
         f"""
+        -- The latest ones, read backwards, and then turned round: pages show them in order.
         SELECT "timestamp" AS at, event_type, message, attempt FROM session_events
         WHERE {where} ORDER BY event_id DESC LIMIT 200
         """,

@@ -41,10 +41,12 @@ def next_request(
     """
     finding = _find(tx, name)
     wave = wave_name(finding.wave_number)
+    # What is shown has to come from the plan that a dispatch would use, not from an older one.
     plan_sessions(tx, wave, playbooks, ledger_id=context.ledger_id, draw_delimiter=context.draw_delimiter)
     attempts = of_finding(tx, finding.finding_key)
     last = max(attempts, key=lambda attempt: attempt.attempt, default=None)
     reopened = reopened_attempts(tx, finding.finding_key)
+    # As a round chooses: a success of any attempt counts, unless a person has reopened it.
     if any(attempt.outcome is Outcome.SUCCESS and attempt.attempt not in reopened for attempt in attempts):
         raise NothingToSend(f"{name} has succeeded; nothing is sent for it any more unless it is reopened.")
     if last and last.phase in (Phase.CLAIMED, Phase.LIVE):
@@ -53,6 +55,7 @@ def next_request(
         return NextCreateRequest(
             wave, "as soon as a slot is free", _playbook_of(tx, last), build_request(tx, last, context)
         )
+    # Without knowing yet whether the round passes: that shows when all its first attempts have ended.
     retry = last if last and _may_be_retried_in_its_round(tx, last, attempts, context.policy.max_retries) else None
     when = "in this round, if its first attempts pass the gate" if retry else f"with the next round of {wave}"
     playbook = _playbook_of(tx, retry) if retry else _planned_playbook(tx, finding, playbooks)
@@ -86,6 +89,7 @@ def _find(tx: Reader, name: str) -> _Planned:
         _Planned,
         """
         SELECT finding_key, max(wave_number) AS wave_number FROM (
+            -- The plan too: a finding of a frozen wave stays in it when the scans no longer report it.
             SELECT finding_key, wave_number FROM wave_findings
             UNION ALL SELECT finding_key, wave_number FROM wave_plan)
         WHERE finding_key = $name OR finding_key IN (
@@ -97,6 +101,7 @@ def _find(tx: Reader, name: str) -> _Planned:
     )
     if not found:
         raise NothingToSend(f"No planned finding has the id or key {name!r}; prioritized_findings lists those known.")
+    # Ids come from scanners, and two may use the same one; only keys are unique.
     if len(found) > 1:
         keys = ", ".join(one.finding_key for one in found[:10])
         raise NothingToSend(f"{len(found)} findings have the id {name!r}; name one of them by its key: {keys}.")

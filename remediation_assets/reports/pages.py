@@ -22,6 +22,7 @@ LEFT JOIN last_attempts a ON a.finding_key = p.finding_key"""
 
 _SEVERITY_RANK = "CASE {} " + " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(Severity)) + " END"
 
+# The only orders that reach the SQL: a request's word is looked up here and never put into a query.
 _FINDING_ORDERS = {
     "rank": "p.priority_rank",
     "severity": f"{_SEVERITY_RANK.format('p.severity')}, p.priority_rank",
@@ -77,6 +78,7 @@ def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     )
     holds = reader.records("SELECT kind, reason, set_at FROM holds WHERE lifted_at IS NULL ORDER BY hold_id")
     polled = row["last_poll_at"]
+    # A minute at least: with a short interval, one slow step is no reason to worry people.
     overdue = timedelta(seconds=max(60.0, 5 * poll_interval_seconds))
     row["unfollowed_since"] = polled if row["live"] and polled and now - polled > overdue else None
     return row | {"holds": holds}
@@ -117,6 +119,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
         "category": "p.category = $category",
         "service": "p.service_name = $service",
         "status": f"({ATTEMPT_STATUS}) = $status",
+        # Not LIKE, which would take % and _ in what people type for wildcards.
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.file_path, p.rule_id, p.dependency_name)), "
         "lower($text))",
     }
@@ -130,6 +133,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
     page = _page_within(page, total)
     rows = reader.records(
         f"""
+        -- The page's keys first: wide columns are then read for its rows only.
         WITH chosen AS (
             SELECT p.finding_key, {status} AS status, row_number() OVER (ORDER BY {order}) AS place
             FROM prioritized_findings p {joins}
@@ -148,6 +152,7 @@ def services(reader: Reader) -> list[str]:
     """Return the services that have findings, by name; the 200 with the most findings if there are more."""
     rows = reader.execute(
         """
+        -- Bounded, because every page of the list carries the choice, and thousands of services are none.
         SELECT service_name FROM (
             SELECT service_name, count(*) AS findings FROM normalized_findings GROUP BY ALL
             ORDER BY findings DESC LIMIT 200)
@@ -190,6 +195,7 @@ def sessions(
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.wave, a.attempt, a.session_id,
             {ATTEMPT_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at,
             a.completed_at,
+            -- Until the last poll: a published copy knows nothing of what came later.
             date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
                 AS minutes, a.pr_url
         {joined} ORDER BY {order} LIMIT {int(limit)} OFFSET {(page - 1) * PAGE}
@@ -242,4 +248,5 @@ def waves(reader: Reader, *, page: int) -> Row:
 
 
 def _page_within(page: int, total: int) -> int:
+    # A list may have become shorter since the address of a page was made.
     return min(max(1, page), max(1, -(-total // PAGE)))

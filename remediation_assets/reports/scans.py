@@ -22,6 +22,7 @@ def count_rows(reader: Reader, scan_ids: Sequence[int]) -> RowCounts:
     return reader.one(
         RowCounts,
         """
+        -- A sum of integers is a HUGEINT in DuckDB, and null over no rows.
         SELECT coalesce(sum(rows_in), 0)::BIGINT AS rows_in, coalesce(sum(accepted), 0)::BIGINT AS accepted,
             coalesce(sum(rejected), 0)::BIGINT AS rejected
         FROM scans WHERE list_contains(?, scan_id)
@@ -58,6 +59,7 @@ def planned_contents(reader: Reader) -> PlannedContents:
     last = reader.rows(
         _LastRead,
         """
+        -- The scan with the highest number is the newest of its file.
         SELECT source, arg_max(content_hash, scan_id) AS content_hash FROM scans WHERE scan_id <= ? GROUP BY source
         """,
         [planned],
@@ -141,6 +143,7 @@ def scan_report(reader: Reader, run_id: str) -> ScanReport:
             Rejection,
             """
             SELECT scan_id, reason, count(*) AS rows,
+                -- Five lines show a person what is wrong with the file; one mistake can be in all of a million.
                 (list(line_number ORDER BY line_number) FILTER (line_number IS NOT NULL))[:5] AS lines,
                 any_value(finding_id) AS finding_id
             FROM rejected_findings WHERE list_contains(?, scan_id)

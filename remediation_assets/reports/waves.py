@@ -25,6 +25,7 @@ class WaveState:
     @property
     def unfinished(self) -> bool:
         """Whether it has not been run to its end: it was never run, or its last round goes on."""
+        # Settled is not enough: until it is collected, its results are not materialized.
         return self.passed is None or not self.collected
 
 
@@ -50,6 +51,7 @@ def waves_around_the_work(reader: Reader, *, done: int = 6, next_ones: int = 3) 
         _Place,
         """
         WITH current AS (
+            -- The first wave that is not collected; if all are, the place after the last one.
             SELECT coalesce(min(wave_number), (SELECT max(wave_number) + 1 FROM waves)) AS number
             FROM waves w LEFT JOIN last_rounds r USING (wave_number)
             WHERE r.collected_at IS NULL)
@@ -59,6 +61,7 @@ def waves_around_the_work(reader: Reader, *, done: int = 6, next_ones: int = 3) 
         """,
         {"done": done, "next": next_ones},
     )
+    # Without any wave the aggregates still come as one row.
     if place.current is None:
         return Around((), 0, 0)
     states = wave_states(reader, first=place.current - done, last=place.current + next_ones)
@@ -94,6 +97,7 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
         _StateRow,
         """
         WITH results AS (
+            -- Counted for the chosen waves before joining: there may be thousands of others.
             SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
                 count(*) FILTER (is_failed) AS failed, count(*) FILTER (review = 'rejected') AS rejected,
                 count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
@@ -108,7 +112,9 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
             g.threshold AS gate_threshold
         FROM waves w
         LEFT JOIN last_rounds r ON r.wave_number = w.wave_number
+        -- The verdict of the last round and not the last verdict: a wave that is run again has none for now.
         LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
+        -- A wave that has no plan yet has no results, and is shown all the same.
         LEFT JOIN results s ON s.wave_number = w.wave_number
         LEFT JOIN sizes n ON n.wave_number = w.wave_number
         WHERE w.wave_number BETWEEN $first AND $last
@@ -134,15 +140,18 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
     if state.unfinished:
         return Decision(run=True)
     again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
+    # Running the wave again does not take these until they are reopened, which the sentence would leave open.
     if state.rejected:
         again += f", and the {state.rejected} rejected in review once they are reopened (`remediate reopen KEY`)"
     if state.passed:
+        # A passed gate does not mean that all is fixed, and nothing else would say so.
         left = state.findings - state.succeeded
         return Decision(
             run=False,
             reason=f"{state.wave} has passed its gate ({state.verdict})"
             + (f"; {left} did not succeed, {again}." if left else "."),
         )
+    # The waves after it would be refused, unless the gate is overruled.
     return Decision(run=False, stop=not ignore_gate, reason=f"{state.wave} failed its gate ({state.verdict}); {again}.")
 
 
@@ -182,6 +191,7 @@ def totals(reader: Reader) -> Totals:
     results = reader.one(
         _Results,
         """
+        -- Not from `session_results`, which lacks the findings of waves without a plan.
         SELECT (SELECT count(*) FROM wave_findings) AS planned, count(*) FILTER (is_fixed) AS succeeded,
             count(*) FILTER (is_failed) AS failed, count(pr_url) FILTER (outcome = 'success') AS pull_requests
         FROM session_results
@@ -229,6 +239,7 @@ def wave_results(reader: Reader, wave: str) -> WaveResults:
                 median(minutes) FILTER (outcome = 'success') AS minutes
             FROM session_results WHERE wave = $wave),
         spent AS (
+            -- All attempts of all rounds: failures and retries were paid for as well.
             SELECT count(session_id) AS sessions, sum(acus_consumed) AS acus
             FROM attempts JOIN waves USING (wave_number) WHERE wave = $wave)
         SELECT results.*, spent.*, (SELECT rate FROM last_gate_results WHERE wave = $wave) AS rate

@@ -30,6 +30,7 @@ def announce_events(ledger: Ledger, webhook: SecretStr, journal: Journal) -> Non
     try:
         with ledger.transaction() as tx:
             messages = announcements(tx, events)
+    # A step never fails because somebody could not be notified of it.
     except RemediationError as error:
         logger.warning("Slack is not notified of this step: %s", error)
     else:

@@ -92,6 +92,7 @@ async def advance(
     create request is sent that could take longer than `seconds` from now on.
     """
     give_up_at = time.monotonic() + seconds
+    # Outside the lock: a crash between commit and publication heals even while another process advances.
     ledger.publish()
     journal = Journal(now)
     with ExitStack() as lock:
@@ -100,6 +101,7 @@ async def advance(
         except LockHeld as busy:
             return Step(busy=str(busy))
         try:
+            # Before the poll: with the key of another organisation every session of ours would look vanished.
             ledger.belong_to(await devin.org_id())
             step = await _take_steps(ledger, devin, policy, journal, give_up_at)
         except (NotAuthorised, Forbidden, QuotaExhausted) as error:
@@ -108,6 +110,7 @@ async def advance(
                 set_hold(tx, HoldKind.CREDENTIALS, str(error), seconds=policy.hold_probe_minutes * 60)
             raise
         finally:
+            # Also after an error: what was committed before it is real, and people have to see it.
             urgent = any(event.event_type in PUBLISHED_AT_ONCE for event in journal.events)
             ledger.publish(force=urgent)
             announce_events(ledger, policy.slack_webhook_url, journal)
@@ -118,6 +121,7 @@ async def _take_steps(ledger: Ledger, devin: DevinClient, policy: Policy, journa
     await _probe_credentials(ledger, devin, policy, journal)
     await poll(ledger, devin, policy, journal)
     with ledger.transaction(journal) as tx:
+        # Under any other hold the freed slot could not be used, and a parked success would be given up for nothing.
         if all(hold.kind is HoldKind.CONCURRENCY for hold in standing_holds(tx)):
             release_parked(tx, policy, len(claimable(tx)))
     await terminate_sessions(ledger, devin, journal)
@@ -143,6 +147,7 @@ async def _probe_credentials(ledger: Ledger, devin: DevinClient, policy: Policy,
     with ledger.transaction(journal) as tx:
         due = credentials_probe_due(tx)
         if due:
+            # Before it is sent: a process that dies with the probe must not leave it due for everybody.
             postpone_credentials_probe(tx, policy.hold_probe_minutes)
     if due:
         await devin.who_am_i()
@@ -185,15 +190,19 @@ async def follow(
         reason: str | None = None
         try:
             step = await advance(ledger, devin, policy, now=now)
+            # Once for each holder, not with every wait.
             if step.busy and step.busy != busy:
                 log(f"another process runs the waves: {step.busy}")
             busy = step.busy
+            # A hold with an end is waited for, however long; only one without can be a wait for nothing.
             reason = next((hold.sentence for hold in step.holds if hold.ends_at is None), None)
+            # Without a wait: the next turn reads the last events and returns.
             if wave in step.settled:
                 continue
         except DevinError as error:
             reason = f"Devin cannot be polled: {error}"
             log(reason)
+        # One step without trouble starts the patience again.
         stuck_since = (stuck_since or now()) if reason else None
         if stuck_since and now() - stuck_since >= timedelta(minutes=policy.hold_wait_minutes):
             raise HeldUp(f"{wave} still waits: {reason}. Its sessions go on; run it again later, nothing is lost.")

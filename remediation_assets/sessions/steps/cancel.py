@@ -37,9 +37,11 @@ def stop(tx: Transaction, wave: str | None) -> int:
     for open_round in open_rounds(tx):
         if wave_number not in (None, open_round.wave_number):
             continue
+        # On the round too: cancelled attempts alone would not keep those that failed before from being retried.
         mark_stopped(tx, open_round)
         for attempt in open_of_round(tx, open_round.wave_number, open_round.round):
             stopped += 1
+            # Its request may have made a session: ended now, nobody would look for that one and terminate it.
             if attempt.phase is Phase.CLAIMED:
                 update_attempt(tx, attempt, cancel_wanted_at=tx.now)
             else:

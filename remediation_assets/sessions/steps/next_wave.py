@@ -28,11 +28,13 @@ def next_wave(tx: Reader) -> NextWave:
         return NextWave(reason="No wave has been started; launch dispatch_wave for the first.")
     if not last.is_settled:
         return NextWave(reason=f"{last.wave} is under way.")
+    # Until then its results are not materialized, and the run that does so is yet to come.
     if not last.is_collected:
         return NextWave(reason=f"{last.wave} has settled and is not collected yet.")
     if last.following is None:
         return NextWave(reason="Every wave has been started.")
     planned = find_wave(tx, last.following)
+    # The same rule as for whoever starts it, so that nothing is requested that would be refused.
     closed = gate_before(tx, planned)
     if closed:
         return NextWave(reason=closed)

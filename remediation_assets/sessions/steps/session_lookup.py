@@ -35,6 +35,7 @@ async def list_sessions(devin: DevinClient, attempts: Sequence[Attempt], ledger_
     for wave_number in sorted({attempt.wave_number for attempt in attempts}):
         await _list(devin, wave_tag(ledger_id, wave_name(wave_number)), known, found, ledger_id)
     for attempt in attempts:
+        # By its own tag too, because a claim is given back only if this finds nothing, and the wave's list may lag.
         if attempt.phase is Phase.CLAIMED and attempt.tag not in found:
             await _list(devin, attempt.tag, {attempt.tag: attempt}, found, ledger_id)
     listing = Listing()
@@ -77,6 +78,8 @@ def _own(attempt: Attempt, sessions: list[DevinSession]) -> DevinSession | None:
     """Return which of the sessions with an attempt's tag is its own: the one recorded, else the oldest."""
     if attempt.session_id is not None:
         return next((session for session in sessions if session.session_id == attempt.session_id), None)
+    # It ended before its session was known: whatever shows up now is one too many.
     if attempt.outcome is not None:
         return None
+    # The oldest, so that every poll picks the same one; the id decides between equal times.
     return min(sessions, key=lambda session: (session.created_at, session.session_id))

@@ -27,6 +27,7 @@ class RequestContext:
 def build_request(tx: Reader, attempt: Attempt, context: RequestContext) -> dict[str, Any]:
     """Return the create request of an attempt; a second one for the same attempt has the same bytes."""
     stored = stored_request(tx, attempt)
+    # Not built again: the delimiter is random, and the playbook or a review may have changed since.
     if stored.request:
         return dict(json.loads(stored.request))
     which = NewRequest(attempt.finding_key, attempt.attempt, attempt.wave_number, stored.playbook_id)
@@ -61,10 +62,12 @@ def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str
             ledger_tag(context.ledger_id),
             wave_tag(context.ledger_id, wave_name(of.wave_number)),
             f"finding-{shown_id}",
+            # The last one is how a lost session is found: no other attempt has it.
             attempt_tag(of.finding_key, of.number),
         ],
         "playbook_id": of.playbook_id,
         "repos": [_repository(finding.repo_url)],
+        # Empty lists are sent as such: left away, the API would give the session every secret and all knowledge.
         "secret_ids": list(context.policy.secret_ids),
         "knowledge_ids": list(context.policy.knowledge_ids),
         "max_acu_limit": context.policy.max_acu_per_session,

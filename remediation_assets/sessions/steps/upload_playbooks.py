@@ -16,10 +16,12 @@ async def upload_playbooks(ledger: Ledger, devin: DevinClient, journal: Journal)
         wanted = not_uploaded(tx)
     if not wanted:
         return
+    # Listed first: an upload whose answer was lost, or another ledger's, is found by its title.
     known = {playbook.title: playbook.playbook_id async for playbook in devin.list_playbooks()}
     for version in wanted:
         playbook_id = known.get(version.title)
         if playbook_id is None:
             playbook_id = (await devin.create_playbook(title=version.title, body=version.body)).playbook_id
+        # After each upload, not after all: what is recorded is not looked for again if the next one fails.
         with ledger.transaction(journal) as tx:
             note_uploaded(tx, version, playbook_id)

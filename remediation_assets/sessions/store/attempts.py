@@ -30,15 +30,18 @@ def claimable(tx: Reader) -> list[Attempt]:
         """
         a.phase = ? AND a.cancel_wanted_at IS NULL
         AND EXISTS (
+            -- A round of an older plan has prompts that nobody plans any more.
             FROM rounds r JOIN waves w ON w.wave_number = r.wave_number AND w.plan_number = r.plan_number
             WHERE r.wave_number = a.wave_number AND r.round = a.round AND r.settled_at IS NULL
                 AND r.stopped_at IS NULL)
         AND NOT EXISTS (
+            -- A parked success is not to be terminated, so it does not keep a reopened finding waiting.
             FROM attempts earlier
             WHERE earlier.finding_key = a.finding_key AND earlier.attempt < a.attempt
                 AND (earlier.outcome IS NULL OR earlier.session_id IS NOT NULL
                     AND earlier.terminate_wanted_at IS NOT NULL AND earlier.terminated_at IS NULL))
         AND EXISTS (
+            -- Without an id there, the session would start without its playbook.
             FROM playbook_versions v
             WHERE v.playbook = a.playbook AND v.playbook_version = a.playbook_version AND v.playbook_id IS NOT NULL)
         """,
@@ -60,6 +63,7 @@ def of_polled_waves(tx: Reader, also: Sequence[int]) -> list[Attempt]:
         tx,
         """
         a.wave_number IN (
+            -- Whole waves: a list by a wave's tag shows the second sessions of its ended attempts as well.
             SELECT wave_number FROM attempt_phases WHERE phase IN (?, ?)
             UNION ALL SELECT unnest(?))
         """,
@@ -117,6 +121,7 @@ def to_terminate(tx: Reader) -> list[Attempt]:
 def suspended(tx: Reader) -> list[Attempt]:
     """Load the attempts whose sessions the account's quota has suspended, the one resumed longest ago first."""
     found = _load(tx, "a.suspended_at IS NOT NULL AND a.phase != ?", [Phase.ENDED])
+    # The first becomes the probe of quota, so each gets its turn.
     return sorted(found, key=lambda attempt: attempt.resume_sent_at or attempt.suspended_at or _NEVER)
 
 
@@ -143,6 +148,7 @@ def _load(tx: Reader, condition: str, values: Sequence[object] = ()) -> list[Att
     return tx.rows(
         Attempt,
         f"""
+        -- The plan of a frozen wave is never replaced, so the join loses no attempt that was sent.
         SELECT {own}, p.finding_id, p.repo_url
         FROM attempt_phases a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
@@ -155,6 +161,7 @@ def _load(tx: Reader, condition: str, values: Sequence[object] = ()) -> list[Att
 
 def with_outcome(tx: Reader, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return those of some attempts that have an outcome by now, in one query however many they are."""
+    # By wave, so that DuckDB skips the attempts of all others; keys alone would read the whole table.
     waves = sorted({attempt.wave_number for attempt in attempts})
     ended = set(
         tx.execute(
@@ -167,6 +174,7 @@ def with_outcome(tx: Reader, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 def update_attempt(tx: Transaction, attempt: Attempt, **changes: Any) -> None:
     """Set columns of an attempt."""
+    # Names of columns come from our code, never from outside.
     assignments = ", ".join(f"{name} = ?" for name in changes)
     # By wave too, so that DuckDB skips the attempts of all other waves.
     tx.execute(
@@ -240,6 +248,8 @@ def last_answers(tx: Reader, *, since: datetime | None, most: int) -> list[LastA
     return tx.rows(
         LastAnswer,
         """
+        -- Answers only: one that is unknown, or that returned to pending, says nothing about a cause. The answers of a
+        -- chunk have one time; a success among them comes first, so that the refusals beside it are no row.
         SELECT outcome, error_message FROM attempts WHERE claimed_at IS NOT NULL
             AND (session_id IS NOT NULL OR outcome IS NOT NULL)
             AND claimed_at > coalesce(?, 'epoch'::TIMESTAMPTZ)
@@ -253,6 +263,9 @@ def attach_session(tx: Transaction, attempt: Attempt, session_id: str, url: str 
     """Store which session carries out an attempt, unless one is stored already; its timeout clock starts now."""
     tx.execute(
         """
+        -- The request is never sent again, so it is not kept. An attempt may have returned to pending before its
+        -- session showed up: then it is claimed after all. The last condition keeps a first session from being
+        -- replaced.
         UPDATE attempts SET session_id = ?, session_url = ?, status = ?, dispatched_at = ?, request = NULL,
             unknown_since = NULL, claimed_at = coalesce(claimed_at, ?),
             watched_from = (SELECT watched_seconds FROM state)
@@ -331,6 +344,7 @@ def count_unterminated(tx: Reader) -> int:
         tx.scalar(
             """
             SELECT count(*) FROM attempts
+            -- A claim that a person wants cancelled may yet turn out to have a session.
             WHERE (terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)
                 OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)
             """

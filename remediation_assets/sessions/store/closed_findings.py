@@ -17,10 +17,12 @@ def closed_findings(tx: Reader, wave_number: int, finding_keys: Sequence[str]) -
         missing AS (
             SELECT p.finding_key, p.finding_id, p.scanner, p.repo_url
             FROM wave_plan p SEMI JOIN asked USING (finding_key)
+            -- Between reading and merging, `kept_findings` is of the scans before.
             WHERE p.wave_number = $wave AND (SELECT merged_version = findings_version FROM state)
                 AND p.finding_key NOT IN (SELECT finding_key FROM kept_findings SEMI JOIN asked USING (finding_key)))
         SELECT finding_key FROM missing m
         WHERE NOT EXISTS (
+            -- A row that could not be read is no proof that the finding is gone.
             FROM sources s JOIN rejected_findings r ON r.scan_id = s.scan_id
             WHERE s.scanner = m.scanner AND s.repo_url = m.repo_url
                 AND (r.finding_id IS NULL OR r.finding_id = m.finding_id))

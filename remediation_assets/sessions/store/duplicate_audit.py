@@ -26,6 +26,7 @@ def mark_unconfirmed(tx: Transaction, attempt: Attempt, at: datetime) -> None:
     """Note that a create request of the attempt's round, sent at that time at the latest, has an unknown outcome."""
     tx.execute(
         """
+        -- Never back: another request of the round may have been sent later than this one.
         UPDATE rounds SET unconfirmed = true, last_post_at = greatest(last_post_at, ?)
         WHERE wave_number = ? AND round = ?
         """,
@@ -47,6 +48,8 @@ def due_checks(tx: Reader, settle_seconds: float, begun: datetime) -> list[Round
     return tx.rows(
         RoundNumber,
         """
+        -- Counted from the round's last request, not from the unknown one: the check has to cover every session of the
+        -- round, and each may be created late.
         SELECT wave_number, round FROM rounds
         WHERE settled_at IS NULL AND unconfirmed AND duplicates_checked_at IS NULL AND last_post_at <= ?
         """,
@@ -60,6 +63,7 @@ def note_checked(tx: Transaction, rounds: Sequence[RoundNumber], begun: datetime
         tx.execute(
             """
             UPDATE rounds SET duplicates_checked_at = ?
+            -- A request that was sent while the lists were read makes them prove nothing.
             WHERE wave_number = ? AND round = ? AND last_post_at < ?
             """,
             [begun, checked.wave_number, checked.round, begun],
@@ -69,6 +73,7 @@ def note_checked(tx: Transaction, rounds: Sequence[RoundNumber], begun: datetime
 def record_duplicates(tx: Transaction, duplicates: Sequence[tuple[Attempt, DevinSession]]) -> None:
     """Record second sessions of attempts, each once; they are terminated from then on."""
     for attempt, session in duplicates:
+        # Looked for first: a failed INSERT would poison the whole transaction, even if its error were caught.
         if tx.execute("SELECT 1 FROM extra_sessions WHERE session_id = ?", [session.session_id]).fetchone():
             continue
         tx.execute(

@@ -20,6 +20,7 @@ def round_history(tx: Reader, wave_number: int, number: int) -> list[str]:
     return tx.column(
         """
         SELECT e.message FROM session_events e
+        -- Events have no round of their own; a wave has one open round at a time.
         JOIN rounds r ON r.wave_number = e.wave_number AND r.round = ?
             AND e."timestamp" BETWEEN r.opened_at AND coalesce(r.settled_at, e."timestamp")
         WHERE e.wave_number = ? ORDER BY e.event_id

@@ -65,6 +65,7 @@ def last_verdict(tx: Reader, wave: str) -> GateResult | None:
 def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
     """Keep the verdict on a round; a wave's newest one decides whether the next wave may start."""
     low, high = verdict.interval or (None, None)
+    # A row for each round, none is updated: what an earlier round came to stays readable.
     values = {
         "wave": settled.wave,
         "wave_number": settled.wave_number,
@@ -103,6 +104,7 @@ def shown_results(reader: Reader, wave_number: int) -> list[ShownResult]:
         ShownResult,
         """
         SELECT finding_id,
+            -- A success that a person has rejected or reopened.
             CASE WHEN outcome = 'success' AND NOT is_fixed THEN review ELSE coalesce(outcome, status) END
                 AS shown_outcome,
             pr_url, session_url, error_message

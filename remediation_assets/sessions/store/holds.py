@@ -14,6 +14,8 @@ from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType
 from remediation_assets.sessions.model import BACKS_OFF, FOR_A_PERSON, PROBED_BY_AN_ATTEMPT, Hold, HoldKind
 
+# Measured by others: one wait of 60 s was too short, and after some ten quick creations the API refused for 22
+# minutes.
 _FIRST_BACKOFF_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 1200.0
 
@@ -83,6 +85,7 @@ def probe_at_once(tx: Transaction) -> None:
 
 def _postpone(tx: Transaction, probe_minutes: float, which: str) -> None:
     tx.execute(
+        # Only probes that are due are being sent, so only they are put off.
         f"UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND ends_at IS NULL AND probe_at <= ? AND {which}",
         [tx.now + timedelta(minutes=probe_minutes), tx.now, HoldKind.CREDENTIALS],
     )
@@ -90,6 +93,7 @@ def _postpone(tx: Transaction, probe_minutes: float, which: str) -> None:
 
 def set_hold(tx: Transaction, kind: HoldKind, reason: str, *, seconds: float = 0.0) -> None:
     """Set a hold unless one of its kind stands; `seconds` from now it ends or is probed, as its kind does."""
+    # Else a hold whose end has come would swallow the new one.
     lift_ended(tx)
     if any(hold.kind is kind for hold in standing_holds(tx)):
         return
@@ -97,6 +101,7 @@ def set_hold(tx: Transaction, kind: HoldKind, reason: str, *, seconds: float = 0
     tx.execute(
         """
         INSERT INTO holds (hold_id, kind, reason, set_at, ends_at, probe_at)
+        -- No sequence: PostgreSQL reached through DuckDB has none.
         SELECT coalesce(max(hold_id), 0) + 1, ?, ?, ?, ?, ? FROM holds
         """,
         [
@@ -104,6 +109,7 @@ def set_hold(tx: Transaction, kind: HoldKind, reason: str, *, seconds: float = 0
             reason,
             tx.now,
             then if kind in BACKS_OFF else None,
+            # A hold has an end or a probe, or neither if only a person lifts it.
             None if kind in BACKS_OFF or kind in FOR_A_PERSON else then,
         ],
     )
@@ -115,6 +121,7 @@ def set_hold_for(tx: Transaction, error: DevinError, *, probe_minutes: float) ->
     if isinstance(error, RateLimited):
         kind = HoldKind.CONCURRENCY if isinstance(error, ConcurrencyCap) else HoldKind.RATE_LIMIT
         seconds = error.retry_after_seconds or _FIRST_BACKOFF_SECONDS * 2.0 ** refusals_in_a_row(tx)
+        # The bound is for the API's own wait as well: one header must not stop the work for a day.
         set_hold(tx, kind, str(error), seconds=min(seconds, _LONGEST_BACKOFF_SECONDS))
     else:
         kind = (
@@ -122,6 +129,7 @@ def set_hold_for(tx: Transaction, error: DevinError, *, probe_minutes: float) ->
             if isinstance(error, QuotaExhausted)
             else HoldKind.CREDENTIALS
             if isinstance(error, NotAuthorised)
+            # Also a 404: to create in an organisation that the key cannot see.
             else HoldKind.PERMISSION
         )
         set_hold(tx, kind, str(error), seconds=probe_minutes * 60)
@@ -133,6 +141,7 @@ def refusals_in_a_row(tx: Reader) -> int:
         tx.scalar(
             """
             SELECT count(*) FROM holds
+            -- `>=`: successes and refusals of one chunk are written with the same time, and the refusal is the news.
             WHERE kind IN (?, ?)
                 AND set_at >= coalesce((SELECT max(dispatched_at) FROM attempts), 'epoch'::TIMESTAMPTZ)
             """,

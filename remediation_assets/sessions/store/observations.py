@@ -32,10 +32,12 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
     """
     if not seen:
         return
+    # All observations change the same columns: they are built in one place.
     columns = list(seen[0].changes)
     typed = ", ".join(f"a.{name}" for name in columns)
     tx.execute(
         f"""
+        -- An empty selection: the columns get the types of the ledger's, even if every value is null.
         CREATE OR REPLACE TEMP TABLE seen AS
         SELECT a.wave_number, a.finding_key, a.attempt, a.completed_at, a.terminate_wanted_at, {typed},
             o.pull_requests, o.structured_output, o.output_valid, o.raw
@@ -64,10 +66,13 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
     same = (
         "s.wave_number = attempts.wave_number AND s.finding_key = attempts.finding_key AND s.attempt = attempts.attempt"
     )
+    # First, or the statements below would overwrite an attempt that has ended in between.
     tx.execute(f"DELETE FROM seen s USING attempts WHERE {same} AND attempts.outcome IS NOT NULL")
     tx.execute("DELETE FROM observations o USING seen s WHERE o.finding_key = s.finding_key AND o.attempt = s.attempt")
     tx.execute(
         """
+        -- Apart from `attempts` because it is wide: beside 100,000 rows that carried all this, one small change took
+        -- up to a second.
         INSERT INTO observations (
             finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw)
         SELECT finding_key, attempt, ?, pull_requests, structured_output, output_valid, raw FROM seen
@@ -96,6 +101,7 @@ def open_pull_requests(tx: Reader, *, most: int) -> list[str]:
     """Load the sessions of successes whose pull request is neither merged nor closed, those seen longest ago first."""
     return tx.column(
         """
+        -- A pull request without a known state counts as open.
         SELECT session_id FROM (
             SELECT a.session_id, coalesce(o.observed_at, a.completed_at) AS seen_at, coalesce(list_transform(
                 list_filter(from_json(o.pull_requests, '[{"url": "VARCHAR", "state": "VARCHAR"}]'),
@@ -128,6 +134,8 @@ def note_pull_requests(tx: Transaction, session_id: str, pull_requests: str | No
     )
     current = known.pull_requests if pull_requests is None else pull_requests
     tx.execute(
+        # The time also if nothing has changed: whoever was seen longest ago comes next, and must not be first for
+        # good.
         "UPDATE observations SET pull_requests = ?, observed_at = ? WHERE finding_key = ? AND attempt = ?",
         [current, tx.now, known.finding_key, known.attempt],
     )

@@ -22,6 +22,7 @@ def not_uploaded(tx: Reader) -> list[PlaybookVersion]:
         """
         SELECT v.playbook, v.playbook_version, v.title, v.body
         FROM playbook_versions v
+        -- Only what is needed: every version ever edited is in the table, and each upload is a request.
         WHERE v.playbook_id IS NULL AND EXISTS (
             FROM attempts a
             WHERE a.playbook = v.playbook AND a.playbook_version = v.playbook_version AND a.claimed_at IS NULL)

@@ -51,6 +51,7 @@ class Review:
 def review(tx: Transaction, finding_key: str, number: int, given: Review) -> None:
     """Approve or reject the pull request of an attempt that succeeded; raise NotReviewable."""
     last = _last_attempt(tx, finding_key)
+    # The page that was decided on may be older than a later attempt.
     if last.attempt != number:
         raise NotReviewable(f"{last.label} is the last one of this finding; look at it again.")
     if last.outcome is not Outcome.SUCCESS or not last.pr_url:
@@ -94,6 +95,7 @@ def not_standing(tx: Reader, wave_number: int) -> set[tuple[str, int]]:
         tx.execute(
             """
             SELECT finding_key, attempt FROM reviewed_attempts
+            -- The view counts such a success as a failure; no other outcome differs.
             WHERE wave_number = ? AND counted_outcome IS DISTINCT FROM outcome
             """,
             [wave_number],
@@ -122,6 +124,7 @@ def why_rejected(tx: Reader, finding_key: str, before: int) -> str | None:
         """,
         {"key": finding_key, "approved": Decision.APPROVED, "before": before},
     )
+    # Without repetitions: rejecting and reopening in one go writes the same reason twice.
     return "Its pull request was rejected in review: " + " ".join(dict.fromkeys(reasons)) if reasons else None
 
 
@@ -160,6 +163,7 @@ def _add(tx: Transaction, attempt: Attempt, given: Review) -> None:
         """
         INSERT INTO reviews (
             review_id, finding_key, attempt, wave_number, pr_url, verdict, reviewer, reason, reviewed_at)
+        -- No sequence: PostgreSQL reached through DuckDB has none.
         SELECT coalesce(max(review_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM reviews
         """,
         [

@@ -77,6 +77,7 @@ def open_round(
     """
     planned = find_wave(tx, wave)
     last = last_round(tx, planned.wave_number)
+    # A settled round too: a run that was killed before it stored the results is followed by one that does.
     if last and last.collected_at is None:
         count = tx.scalar(
             "SELECT count(*) FROM attempts WHERE wave_number = ? AND round = ?", [planned.wave_number, last.round]
@@ -84,13 +85,16 @@ def open_round(
         return Opening(last.round, is_new=False, attempts=count)
     if last and not options.again:
         return Opening(last.round, is_new=False, attempts=0)
+    # Before anything is written: a refusal leaves no trace of a round.
     closed = gate_before(tx, planned)
     if closed and not options.ignore_gate:
         raise GateClosed(closed)
     _check_plan(tx, planned)
     number = last.round + 1 if last else 1
+    # Attempts name versions by their hash; the text has to be in the ledger before.
     remember_playbooks(tx, playbooks)
     attempts = _insert_first_attempts(tx, planned, number, playbooks)
+    # An empty first round is opened all the same: its verdict, that nothing counts, lets the waves after it pass by.
     if attempts == 0 and last:
         return Opening(last.round, is_new=False, attempts=0)
     tx.execute(
@@ -98,6 +102,7 @@ def open_round(
         INSERT INTO rounds (wave_number, round, opened_at, run_id, plan_number, ignored_gate)
         VALUES (?, ?, ?, ?, ?, ?)
         """,
+        # Overruled only if there was something to overrule, whatever the caller allowed.
         [planned.wave_number, number, tx.now, options.run_id, planned.plan_number, bool(closed)],
     )
     message = f"{wave} round {number} opened with {attempts} findings"
@@ -140,6 +145,7 @@ def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
             why, do = f"{before.wave} has not been run to its end", f"run {before.wave} first, or"
         else:
             left = unfinished_findings(tx, before.wave_number)
+            # Nobody could ever make such a wave pass, so it must not keep all later ones back.
             if not left and not before.answerable:
                 continue
             rejected = tx.scalar(
@@ -165,6 +171,7 @@ def unfinished_findings(tx: Reader, wave_number: int) -> list[str]:
         """
         SELECT finding_key FROM wave_plan p
         WHERE wave_number = $wave AND NOT EXISTS (
+            -- One that was rejected stays away: only a person has it tried again, by reopening it.
             FROM reviewed_attempts a
             WHERE a.finding_key = p.finding_key AND a.wave_number = $wave AND a.outcome = $success
                 AND a.review IS DISTINCT FROM $reopened)
@@ -187,6 +194,7 @@ def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
     planned = find_wave(reader, wave)
     last = last_round(reader, planned.wave_number)
     if last is None:
+        # From the cut and not from `wave_plan`, which may not be there before the wave is run.
         chosen = reader.column("SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number])
     elif last.collected_at is None:
         chosen = reader.column(
@@ -221,6 +229,7 @@ def open_rounds(tx: Reader) -> list[OpenRound]:
         OpenRound,
         """
         SELECT w.wave, r.wave_number, r.round, r.ignored_gate, r.stopped_at IS NOT NULL AS is_stopped,
+            -- A request that is sent after the check takes `duplicates_checked_at` back.
             r.unconfirmed AND r.duplicates_checked_at IS NULL AS is_unconfirmed
         FROM rounds r JOIN waves w ON w.wave_number = r.wave_number
         WHERE r.settled_at IS NULL
@@ -237,6 +246,7 @@ def is_open(tx: Reader, wave_number: int, number: int) -> bool:
 def _check_plan(tx: Reader, planned: PlannedWave) -> None:
     is_complete = tx.scalar(
         """
+        -- Planning again raises the plan number of each wave that it changes, so that prompts of before do not count.
         SELECT (SELECT count(*) FROM wave_findings WHERE wave_number = $number)
             = (SELECT count(*) FROM wave_plan WHERE wave_number = $number AND plan_number = $plan)
         """,
@@ -266,6 +276,7 @@ def _insert_first_attempts(
     chosen = tx.rows(
         _Next,
         """
+        -- Over all waves and rounds: the number is part of a session's tag and never used again.
         SELECT p.finding_key, p.playbook, p.playbook_version, coalesce(max(a.attempt), 0) + 1 AS attempt
         FROM wave_plan p LEFT JOIN attempts a ON a.finding_key = p.finding_key
         WHERE p.wave_number = ? AND list_contains(?, p.finding_key)

@@ -20,6 +20,7 @@ def free_slots(tx: Reader, policy: Policy) -> int:
     """Return how many more sessions may be started; one, to try it, if the account's limit is reached."""
     ours = max(0, policy.max_parallel_sessions - count_open(tx))
     cap = session_cap(tx)
+    # One at least: no API reports a higher limit, so only trying finds out that there is one.
     return ours if cap is None else min(ours, max(1, cap - occupied_slots(tx)))
 
 
@@ -42,6 +43,8 @@ def session_cap(tx: Reader) -> int | None:
 
 def learn_refusal(tx: Transaction) -> None:
     """Note that the account refused another session beside those that it has of ours."""
+    # Refused attempts have returned to pending by now and are not counted. Never zero, or nothing would be tried
+    # again.
     tx.execute("UPDATE state SET session_cap = ?", [max(1, occupied_slots(tx))])
 
 
@@ -58,7 +61,9 @@ def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
     cap = session_cap(tx)
     if policy.release_sessions != "when_needed" or cap is None:
         return
+    # Our own limit first: a success is not given up for an attempt that could not start anyway.
     wanted = min(pending, max(0, policy.max_parallel_sessions - count_open(tx)))
+    # Those on their way out give their slots as well; without them each step would release as many again.
     terminating = int(
         tx.scalar(
             """
