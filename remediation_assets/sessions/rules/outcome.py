@@ -121,7 +121,7 @@ def classify(
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
             return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
         return Classification(SessionStatus.BLOCKED, pr_url=good.url if good else None)
-    # With a good pull request as well: at work means that more may come, a failed test as well as a second commit.
+    # With a good pull request as well: Devin may still be testing it, and evidence comes with the end of its work.
     working = SessionStatus.DISPATCHED if state is ApiState.QUEUED else SessionStatus.WORKING
     return Classification(working, pr_url=good.url if good else None)
 

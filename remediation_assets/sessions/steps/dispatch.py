@@ -51,7 +51,7 @@ from remediation_assets.sessions.store.slots import free_slots, learn_acceptance
 from .session_request import RequestContext, build_request
 from .withdraw import withdraw_closed
 
-# For one create request in total; `reconcile` starts none that could outlast a sensor's tick by it.
+# For one create request in total. A step that has to end by some time starts none that could take longer.
 POST_DEADLINE_SECONDS = 30.0
 
 REFUSALS_IN_A_ROW = 3

@@ -82,7 +82,7 @@ async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Jour
         )
         for attempt in followed
     }
-    # Before the transaction, although it needs few of them: the ledger's lock is never held over a request.
+    # Before the transaction: the ledger's lock is never held over a request.
     last_messages = await _last_messages(devin, followed, listing.by_tag, classified)
     with ledger.transaction(journal) as tx:
         _write(tx, policy, start, listing, _Seen(followed, classified, last_messages))
