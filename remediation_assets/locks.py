@@ -56,7 +56,7 @@ def holder_of(path: Path) -> str:
 
 
 def this_process() -> str:
-    """Name this process the way claims and holders are named."""
+    """Return the name of this process, its host and its id, as it is stored with a claim."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

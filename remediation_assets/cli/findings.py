@@ -47,8 +47,9 @@ def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
 
 
 def _report_as_json(ledger: Ledger, run_id: str) -> None:
-    with ledger.published() as results:
-        scans, report = scan_rows(results, run_id), scan_report(results, run_id)
+    # From the ledger itself: publishing may have been put off, as while another program has the file open.
+    with ledger.transaction() as tx:
+        scans, report = scan_rows(tx, run_id), scan_report(tx, run_id)
     for scan in scans:
         # The keys are an interface of scripts, and older than the names of the columns.
         scan["set_aside"], scan["gone_findings"] = scan.pop("rejected"), scan.pop("closed_findings")
@@ -60,8 +61,8 @@ def _report_as_json(ledger: Ledger, run_id: str) -> None:
 
 def _report_scans(ledger: Ledger, run_id: str) -> None:
     """Print of each file what was read, then what changed in all, then what was rejected and why."""
-    with ledger.published() as results:
-        report = scan_report(results, run_id)
+    with ledger.transaction() as tx:
+        report = scan_report(tx, run_id)
     for file in report.files:
         _report_file(file, [rejection for rejection in report.rejections if rejection.scan_id == file.scan_id])
     new_files = [file for file in report.files if file.is_new]

@@ -86,7 +86,7 @@ class Connection:
         raise AssertionError("the last attempt returns or raises")
 
     async def post(self, path: str, read: Callable[[bytes], Parsed], body: Mapping[str, Any]) -> Parsed:
-        """Send a POST, again only if no connection came about; a lost answer is OutcomeUnknown."""
+        """Send a POST, a second time only if no connection could be made; raise OutcomeUnknown for a lost answer."""
         request = _Request("POST", path, OutcomeUnknown, body=body)
         async for attempt in _attempts(lambda error: isinstance(error, _NotSent)):
             with attempt:

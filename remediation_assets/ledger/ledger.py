@@ -329,9 +329,17 @@ class Ledger:
 
     def _fill(self, connection: DuckDBPyConnection) -> None:
         schema.create(connection)
-        org_id = ""  # the API names it; a setting may be mistyped
-        stamp = [uuid.uuid4().hex[:12], schema.SCHEMA_VERSION, self._stamp.mode, self._stamp.api_origin, org_id]
-        connection.execute("INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?)", [*stamp, datetime.now(UTC)])
+        stamp = {
+            "ledger_id": uuid.uuid4().hex[:12],
+            "schema_version": schema.SCHEMA_VERSION,
+            "mode": self._stamp.mode,
+            "api_origin": self._stamp.api_origin,
+            "org_id": "",  # the API names it; a setting may be mistyped
+            "created_at": datetime.now(UTC),
+        }
+        connection.execute(
+            f"INSERT INTO stamp ({', '.join(stamp)}) VALUES ({', '.join('?' for _ in stamp)})", list(stamp.values())
+        )
 
     def _check_stamp(self, connection: DuckDBPyConnection) -> None:
         [row] = connection.execute("SELECT ledger_id, mode, api_origin, org_id FROM stamp").fetchall()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.client import DevinClient
@@ -21,25 +22,32 @@ GIVE_UP_TAG = "remediation/give_up"
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Settings, ledger and Devin client of the pipeline; all of them follow from environment variables."""
 
+    _settings: Settings | None = PrivateAttr(default=None)
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:
-        """Hold the lock of the run that uses the resource, if a run does and not a sensor."""
+        """Read the settings, and hold the lock of the run that uses the resource, if a run does and not a sensor."""
         run, instance = context.run, context.instance
-        if run is None or instance is None:
-            yield self
-            return
         try:
-            data_dir = load_settings().data_dir
+            # Once for the whole run or tick: with a `.env` that is edited in between, the ledger would be of one mode
+            # and the client of another.
+            self._settings = load_settings()
         except SettingsError:
             yield self  # the first asset loads the settings too, and fails with the message
             return
-        with alive(instance, run.run_id, data_dir):
-            yield self
+        try:
+            if run is None or instance is None:
+                yield self
+                return
+            with alive(instance, run.run_id, self._settings.data_dir):
+                yield self
+        finally:
+            self._settings = None
 
     @property
     def settings(self) -> Settings:
-        """Return the settings, read from the environment each time."""
-        return load_settings()
+        """Return the settings as they were when the run or tick began, else as they are now."""
+        return self._settings or load_settings()
 
     @property
     def ledger(self) -> Ledger:

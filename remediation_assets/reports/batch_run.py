@@ -125,7 +125,7 @@ def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcom
             a.error_message, coalesce(v.playbook_id, '') AS playbook_id,
             -- Output that does not fit the schema may have any shape; readers of this file rely on one.
             CASE WHEN o.output_valid THEN o.structured_output END AS structured_output
-        FROM last_attempts a
+        FROM last_reviewed_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
         LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt

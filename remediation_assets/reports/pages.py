@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.models import FindingCategory, Severity
+from remediation_assets.sessions.store.attempts import OPEN
 
 from .details import ATTEMPT_STATUS, Row, pull_request_states, report, review_rows
 
@@ -18,7 +19,7 @@ PAGE = 50
 STATUSES = ("pending", "dispatched", "working", "blocked", "success", "failed", "timeout", "rejected", "reopened")
 
 _OF_ATTEMPTS = """
-LEFT JOIN last_attempts a ON a.finding_key = p.finding_key"""
+LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key"""
 
 _SEVERITY_RANK = "CASE {} " + " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(Severity)) + " END"
 
@@ -71,7 +72,7 @@ def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     [row] = reader.records(
         f"""
         SELECT (SELECT count(*) FROM ({_PENDING_REVIEWS})) AS pending_reviews,
-            (SELECT count(*) FROM attempt_phases WHERE phase IN ('claimed', 'live')) AS live,
+            (SELECT count(*) FROM attempts WHERE {OPEN}) AS live,
             (SELECT last_poll_at FROM state) AS last_poll_at,
             (SELECT max("timestamp") FROM session_events) AS last_event_at
         """,

@@ -69,7 +69,7 @@ def planned_contents(reader: Reader) -> PlannedContents:
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """A file that was read, by its scan; `skipped` counts by reason the results that are no open findings."""
+    """A file of a scan request and the counts of its scan; `skipped` has those of results that are no open findings."""
 
     scan_id: int
     source: str

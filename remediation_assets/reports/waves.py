@@ -5,6 +5,7 @@ from datetime import datetime
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.sessions.rules.gate import describe
+from remediation_assets.sessions.store.attempts import CLAIMED, LIVE
 from remediation_assets.sessions.store.holds import standing_holds
 
 
@@ -199,10 +200,10 @@ def totals(reader: Reader) -> Totals:
     )
     work = reader.one(
         _Work,
-        """
-        SELECT sum(acus_consumed) AS acus, count(*) FILTER (phase = 'live') AS live,
-            count(*) FILTER (phase = 'claimed') AS unanswered, (SELECT last_poll_at FROM state) AS last_poll_at
-        FROM attempt_phases
+        f"""
+        SELECT sum(acus_consumed) AS acus, count(*) FILTER ({LIVE}) AS live,
+            count(*) FILTER ({CLAIMED}) AS unanswered, (SELECT last_poll_at FROM state) AS last_poll_at
+        FROM attempts
         """,
     )
     return Totals(**vars(results), **vars(work), holds=tuple(hold.sentence for hold in standing_holds(reader)))

@@ -16,7 +16,7 @@ RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
 
 
 class Phase(StrEnum):
-    """How far an attempt is, in the order of its life; the view `attempt_phases` has the definition in SQL."""
+    """How far an attempt is, in the order of its life; `store/attempts.py` has each as a condition in SQL."""
 
     PENDING = "pending"
     CLAIMED = "claimed"

@@ -11,7 +11,7 @@ from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.models import Finding
 
-from .decode import JSON_BEGINNINGS, SourceText
+from .decode import JSON_BEGINNINGS, MARKUP_BEGINNING, SourceText, log_before_json
 
 REQUIRED = [name for name, field in Finding.model_fields.items() if field.is_required()]
 # A finding without a description is usable; without any other required field it is not.
@@ -77,13 +77,12 @@ def _refuse_other_formats(beginning: str, text: SourceText) -> None:
     """Raise FindingsFileError for HTML or XML, which a failed download leaves behind, and for a log before JSON."""
     if beginning.strip() == "null":
         raise FindingsFileError(f"{text.source} holds nothing but null; the scanner did not finish, run it again.")
-    log = re.match(r"(?s)(?:(?![\[{])[^\n]*\n)+(?=\s*(?:\{|\[\s*\{))", beginning)
-    if log and "severity" not in beginning.partition("\n")[0].lower():
-        line = log[0].count("\n") + 1
+    if log := log_before_json(beginning):
+        line = log.count("\n") + 1
         raise FindingsFileError(
             f"{text.source} has other text before its JSON, which begins at line {line}; remove it."
         )
-    if beginning[:1] == "<":
+    if beginning[:1] == MARKUP_BEGINNING:
         raise FindingsFileError(
             f"{text.source} is HTML or XML, perhaps an error page; expected CSV, or JSON of a scanner. Fetch it again."
         )

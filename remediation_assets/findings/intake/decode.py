@@ -23,6 +23,7 @@ FALLBACK_ENCODING = "cp1252"
 """The encoding assumed for text that is not UTF-8 and does not show which other encoding it has."""
 
 JSON_BEGINNINGS = ("{", "[")
+MARKUP_BEGINNING = "<"
 """The first characters of text that is meant as JSON."""
 
 _GZIP = b"\x1f\x8b"
@@ -102,6 +103,12 @@ def decode(source: Path, folder: Path) -> SourceText:
     return SourceText(source, _recode(unpacked, folder, encoding, source), encoding, guessed, version)
 
 
+def log_before_json(beginning: str) -> str | None:
+    """Return the lines before the JSON in a text's beginning, None if there are none or it is a table."""
+    found = re.match(r"(?s)(?:(?![\[{])[^\n]*\n)+(?=\s*(?:\{|\[\s*\{))", beginning)
+    return found[0] if found and "severity" not in beginning.partition("\n")[0].lower() else None
+
+
 def version_of(source: Path) -> FileVersion:
     """Return the version of a file as it is now."""
     found = source.stat()
@@ -159,9 +166,11 @@ def _is_windows_1252(path: Path) -> bool:
     """Whether a text has bytes beyond ASCII, and none of them form a character of UTF-8.
 
     A text that has UTF-8 characters as well is damaged UTF-8; its bad rows are rejected. JSON is UTF-8 by its
-    standard (RFC 8259, section 8.1), so it is never taken for Windows text.
+    standard (RFC 8259, section 8.1), so it is never taken for Windows text. Nor is a page or a log: neither is read,
+    and the reason to give is what it is, not its encoding.
     """
-    if _beginning(path)[:1] in JSON_BEGINNINGS:
+    beginning = _beginning(path)
+    if beginning[:1] in (*JSON_BEGINNINGS, MARKUP_BEGINNING) or log_before_json(beginning):
         return False
     beyond_ascii = False
     with path.open("rb") as file:

@@ -42,6 +42,10 @@ _PLACEHOLDERS = {
     "{finding_names}": ", ".join(FINDING_COLUMNS),
     "{f.finding_names}": ", ".join(f"f.{name}" for name in FINDING_COLUMNS),
     "{p.finding_names}": ", ".join(f"p.{name}" for name in FINDING_COLUMNS),
+    "{counted_outcome}": (
+        f"CASE WHEN a.outcome = '{Outcome.SUCCESS}' AND r.verdict != 'approved' THEN '{Outcome.FAILED}'"
+        " ELSE a.outcome END"
+    ),
     "{unanswerable_outcomes}": ", ".join(f"'{outcome}'" for outcome in Outcome if not outcome.answerable),
 }
 

@@ -6,7 +6,6 @@
 --     finding_columns  its fields as columns: finding_id VARCHAR, scanner VARCHAR, ...
 -- A wide finding row is stored once, in finding_rows. The tables of later steps are narrow and point to it;
 -- views.sql joins them into the wide form that people query.
--- The order of columns matters: some statements insert by position.
 
 -- Whose results the ledger holds. One row; a process with another mode, API or organisation is refused.
 CREATE TABLE stamp (

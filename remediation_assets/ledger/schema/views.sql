@@ -5,6 +5,7 @@
 --     finding_names          the fields of `Finding`: finding_id, scanner, ...
 --     f.finding_names        the same with the alias of a table: f.finding_id, f.scanner, ...; likewise p.
 --     unanswerable_outcomes  each `Outcome` that the agent does not answer for: 'cancelled', ...
+--     counted_outcome        the outcome of attempt `a` as a gate counts it after the review `r`
 
 CREATE VIEW findings AS
 SELECT finding_key, {finding_names}, scan_id, row_number
@@ -33,19 +34,6 @@ SELECT n.*, s.priority_score, s.priority_rank
 FROM normalized_findings n
 JOIN finding_scores s ON s.finding_key = n.finding_key;
 
--- How far each attempt is. A claimed attempt has a create request that was sent or is about to be, and no session that
--- is known; a live one has a session and no outcome.
-CREATE VIEW attempt_phases AS
-SELECT
-    *,
-    CASE
-        WHEN outcome IS NOT NULL THEN 'ended'
-        WHEN session_id IS NOT NULL THEN 'live'
-        WHEN claimed_at IS NOT NULL THEN 'claimed'
-        ELSE 'pending'
-    END AS phase
-FROM attempts;
-
 -- The review that counts for each attempt: the last one.
 CREATE VIEW last_reviews AS
 SELECT *
@@ -59,17 +47,25 @@ SELECT
     a.*,
     r.verdict AS review,
     r.reviewer,
-    CASE
-        WHEN a.outcome = 'success' AND r.verdict != 'approved' THEN 'failed'
-        ELSE a.outcome
-    END AS counted_outcome
+    {counted_outcome} AS counted_outcome
 FROM attempts a
 LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;
 
 CREATE VIEW last_attempts AS
 SELECT *
-FROM reviewed_attempts
+FROM attempts
 QUALIFY row_number() OVER (PARTITION BY finding_key ORDER BY attempt DESC) = 1;
+
+-- Not the last of `reviewed_attempts`: ranking all reviews takes as long as ranking all attempts, and most readers of the
+-- last attempts want no review.
+CREATE VIEW last_reviewed_attempts AS
+SELECT
+    a.*,
+    r.verdict AS review,
+    r.reviewer,
+    {counted_outcome} AS counted_outcome
+FROM last_attempts a
+LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt;
 
 CREATE VIEW last_rounds AS
 SELECT *
@@ -112,7 +108,7 @@ SELECT
     a.counted_outcome = 'success' AS is_fixed,
     a.counted_outcome NOT IN ('success', {unanswerable_outcomes}) AS is_failed
 FROM wave_plan p
-LEFT JOIN last_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
+LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
 LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
 
 -- Whether scans still report what was fixed. Only v3 of the API reports the state of a pull request; without it, the

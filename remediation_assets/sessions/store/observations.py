@@ -62,7 +62,9 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
                 one.raw,
             ]
         )
-    tx.executemany(f"INSERT INTO seen VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    names = ["wave_number", "finding_key", "attempt", "completed_at", "terminate_wanted_at", *columns]
+    names += ["pull_requests", "structured_output", "output_valid", "raw"]
+    tx.executemany(f"INSERT INTO seen ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", rows)
     same = (
         "s.wave_number = attempts.wave_number AND s.finding_key = attempts.finding_key AND s.attempt = attempts.attempt"
     )

@@ -9,11 +9,10 @@ from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText
 from remediation_assets.planning.wave_plan import PlannedWave, find_wave, remember_playbooks
-from remediation_assets.sessions.model import Phase
 from remediation_assets.sessions.rules.gate import describe
 from remediation_assets.sessions.store.closed_findings import closed_findings
 
-from .attempts import NewAttempt, insert_attempt
+from .attempts import PENDING, NewAttempt, insert_attempt
 from .reviews import Decision
 
 
@@ -198,8 +197,7 @@ def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
         chosen = reader.column("SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number])
     elif last.collected_at is None:
         chosen = reader.column(
-            "SELECT finding_key FROM attempt_phases WHERE wave_number = ? AND phase = ?",
-            [planned.wave_number, Phase.PENDING],
+            f"SELECT finding_key FROM attempts WHERE wave_number = ? AND {PENDING}", [planned.wave_number]
         )
     else:
         chosen = unfinished_findings(reader, planned.wave_number)

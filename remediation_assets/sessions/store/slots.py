@@ -6,8 +6,9 @@ terminated: Devin keeps the slot of a session that has finished.
 
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, Outcome
-from remediation_assets.sessions.model import Phase
 from remediation_assets.sessions.policy import Policy
+
+from .attempts import OPEN
 
 # Sessions that take a slot of the account: created or perhaps created, and not known to be terminated.
 _OCCUPYING = """
@@ -26,7 +27,7 @@ def free_slots(tx: Reader, policy: Policy) -> int:
 
 def count_open(tx: Reader) -> int:
     """Count the attempts that are claimed or live: those that our own limit bounds."""
-    return int(tx.scalar("SELECT count(*) FROM attempt_phases WHERE phase IN (?, ?)", [Phase.CLAIMED, Phase.LIVE]))
+    return int(tx.scalar(f"SELECT count(*) FROM attempts WHERE {OPEN}"))
 
 
 def occupied_slots(tx: Reader) -> int:

@@ -1,6 +1,6 @@
 -- Columns get the words of the field: a scan closes findings, rejects rows and skips results that are not open findings;
 -- sessions are suspended, resumed and terminated; a create request whose outcome is unknown is unconfirmed. Views say
--- how far an attempt is and whether its success stands. Ids of events are counted from the newest one, so the sequence
+-- whether a success stands. Ids of events are counted from the newest one, so the sequence
 -- `event_ids` is not made again. What a run read, and what was noted of its files, is kept from now on.
 -- renamed: scans.gone_findings -> closed_findings
 -- renamed: scans.set_aside -> rejected
