@@ -101,29 +101,7 @@ def _write(
     ledger_id: str,
     draw_delimiter: Callable[[], str],
 ) -> None:
-    rows = tx.records(
-        """
-        -- From the few findings of the wave to their rows, step by step: joining the views directly would scan
-        -- all findings.
-        WITH chosen AS MATERIALIZED (SELECT finding_key, position FROM wave_findings WHERE wave_number = ?),
-        kept AS MATERIALIZED (SELECT * EXCLUDE (position) FROM kept_findings SEMI JOIN chosen USING (finding_key)),
-        wide AS MATERIALIZED (SELECT * FROM finding_rows WHERE row_number IN (SELECT row_number FROM kept)),
-        scores AS MATERIALIZED (
-            SELECT finding_key, priority_score FROM finding_scores SEMI JOIN chosen USING (finding_key)),
-        tried AS (
-            SELECT finding_key, max(attempt) AS attempt FROM attempts SEMI JOIN chosen USING (finding_key)
-            -- A pending attempt has not used its number yet: it is the one that this prompt is for.
-            WHERE claimed_at IS NOT NULL GROUP BY finding_key)
-        SELECT c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt
-        FROM chosen c
-        JOIN kept k ON k.finding_key = c.finding_key
-        JOIN wide f ON f.scan_id = k.scan_id AND f.row_number = k.row_number
-        JOIN scores s ON s.finding_key = c.finding_key
-        LEFT JOIN tried t ON t.finding_key = c.finding_key
-        ORDER BY c.position
-        """,
-        [planned.wave_number],
-    )
+    rows = _rows_to_plan(tx, planned.wave_number)
     # Replaced whole: a wave that was cut again may have lost findings.
     tx.execute("DELETE FROM wave_plan WHERE wave_number = ?", [planned.wave_number])
     for row in rows:
@@ -151,6 +129,33 @@ def _write(
         }
         placeholders = ", ".join("?" for _ in values)
         tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({placeholders})", list(values.values()))
+
+
+def _rows_to_plan(tx: Reader, wave_number: int) -> list[dict[str, Any]]:
+    """Load the findings of a wave in order, each with its score and the number of its next attempt."""
+    return tx.records(
+        """
+        -- From the few findings of the wave to their rows, step by step: joining the views directly would scan
+        -- all findings.
+        WITH chosen AS MATERIALIZED (SELECT finding_key, position FROM wave_findings WHERE wave_number = ?),
+        kept AS MATERIALIZED (SELECT * EXCLUDE (position) FROM kept_findings SEMI JOIN chosen USING (finding_key)),
+        wide AS MATERIALIZED (SELECT * FROM finding_rows WHERE row_number IN (SELECT row_number FROM kept)),
+        scores AS MATERIALIZED (
+            SELECT finding_key, priority_score FROM finding_scores SEMI JOIN chosen USING (finding_key)),
+        tried AS (
+            SELECT finding_key, max(attempt) AS attempt FROM attempts SEMI JOIN chosen USING (finding_key)
+            -- A pending attempt has not used its number yet: it is the one that this prompt is for.
+            WHERE claimed_at IS NOT NULL GROUP BY finding_key)
+        SELECT c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt
+        FROM chosen c
+        JOIN kept k ON k.finding_key = c.finding_key
+        JOIN wide f ON f.scan_id = k.scan_id AND f.row_number = k.row_number
+        JOIN scores s ON s.finding_key = c.finding_key
+        LEFT JOIN tried t ON t.finding_key = c.finding_key
+        ORDER BY c.position
+        """,
+        [wave_number],
+    )
 
 
 def remember_playbooks(tx: Transaction, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:

@@ -40,39 +40,8 @@ def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
     The same input gives the same plan: waves whose findings stay the same keep their plan number. If a wave changes,
     its rounds and attempts are deleted; none of them was claimed, so nothing was sent for them.
     """
-    tx.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE cut AS
-        -- Frozen waves keep their findings and their numbers: the tags of sessions at Devin name them.
-        WITH frozen AS (SELECT wave_number FROM waves WHERE frozen_at IS NOT NULL),
-        open_findings AS (
-            SELECT s.finding_key, row_number() OVER (ORDER BY s.priority_rank) - 1 AS place
-            FROM finding_scores s
-            ANTI JOIN (SELECT finding_key FROM wave_findings SEMI JOIN frozen USING (wave_number)) f
-                USING (finding_key))
-        SELECT finding_key,
-            CAST((SELECT coalesce(max(wave_number), 0) FROM frozen) + place // $size + 1 AS INTEGER) AS wave_number,
-            CAST(place % $size + 1 AS INTEGER) AS position
-        FROM open_findings
-        """,
-        {"size": wave_size},
-    )
-    tx.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE changed AS
-        WITH old AS (
-            SELECT finding_key, wave_number, position
-            FROM wave_findings SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) USING (wave_number)),
-        new AS (SELECT finding_key, wave_number, position FROM cut)
-        -- Both ways: a finding that came, one that went, and one that moved each change a wave.
-        SELECT DISTINCT wave_number FROM ((FROM old EXCEPT FROM new) UNION ALL (FROM new EXCEPT FROM old))
-        UNION
-        -- Those that are left without a finding, after a shorter scan.
-        SELECT wave_number FROM waves
-        WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
-        """
-    )
-    changed = tx.column("SELECT wave_number FROM changed ORDER BY wave_number")
+    _cut(tx, wave_size)
+    changed = _find_changed(tx)
     if changed:
         _replace(tx, now)
     tx.execute(
@@ -100,6 +69,47 @@ def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) 
         "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
         [at, sorted(set(wave_numbers))],
     )
+
+
+def _cut(tx: Transaction, wave_size: int) -> None:
+    """Cut the findings outside frozen waves into the temporary table `cut`: each with its wave and its position."""
+    tx.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE cut AS
+        -- Frozen waves keep their findings and their numbers: the tags of sessions at Devin name them.
+        WITH frozen AS (SELECT wave_number FROM waves WHERE frozen_at IS NOT NULL),
+        open_findings AS (
+            SELECT s.finding_key, row_number() OVER (ORDER BY s.priority_rank) - 1 AS place
+            FROM finding_scores s
+            ANTI JOIN (SELECT finding_key FROM wave_findings SEMI JOIN frozen USING (wave_number)) f
+                USING (finding_key))
+        SELECT finding_key,
+            CAST((SELECT coalesce(max(wave_number), 0) FROM frozen) + place // $size + 1 AS INTEGER) AS wave_number,
+            CAST(place % $size + 1 AS INTEGER) AS position
+        FROM open_findings
+        """,
+        {"size": wave_size},
+    )
+
+
+def _find_changed(tx: Transaction) -> list[int]:
+    """Find the waves that the cut changes, kept in the temporary table `changed` too; return their numbers."""
+    tx.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE changed AS
+        WITH old AS (
+            SELECT finding_key, wave_number, position
+            FROM wave_findings SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) USING (wave_number)),
+        new AS (SELECT finding_key, wave_number, position FROM cut)
+        -- Both ways: a finding that came, one that went, and one that moved each change a wave.
+        SELECT DISTINCT wave_number FROM ((FROM old EXCEPT FROM new) UNION ALL (FROM new EXCEPT FROM old))
+        UNION
+        -- Those that are left without a finding, after a shorter scan.
+        SELECT wave_number FROM waves
+        WHERE frozen_at IS NULL AND wave_number NOT IN (SELECT wave_number FROM cut)
+        """
+    )
+    return tx.column("SELECT wave_number FROM changed ORDER BY wave_number")
 
 
 def _replace(tx: Transaction, now: datetime) -> None:

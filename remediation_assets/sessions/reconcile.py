@@ -155,6 +155,14 @@ async def _probe_credentials(ledger: Ledger, devin: DevinClient, policy: Policy,
             lift(tx, [HoldKind.CREDENTIALS])
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How a wait passes: the clock that it looks at and how it sleeps, which a test sets."""
+
+    now: Clock = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 async def follow(
     ledger: Ledger,
     devin: DevinClient,
@@ -162,8 +170,7 @@ async def follow(
     wave: str,
     *,
     log: Callable[[str], None],
-    now: Clock = utc_now,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    pace: Pace = Pace(),
 ) -> None:
     """Advance until the wave's last round has settled.
 
@@ -189,7 +196,7 @@ async def follow(
             return
         reason: str | None = None
         try:
-            step = await advance(ledger, devin, policy, now=now)
+            step = await advance(ledger, devin, policy, now=pace.now)
             # Once for each holder, not with every wait.
             if step.busy and step.busy != busy:
                 log(f"another process runs the waves: {step.busy}")
@@ -203,7 +210,7 @@ async def follow(
             reason = f"Devin cannot be polled: {error}"
             log(reason)
         # One step without trouble starts the patience again.
-        stuck_since = (stuck_since or now()) if reason else None
-        if stuck_since and now() - stuck_since >= timedelta(minutes=policy.hold_wait_minutes):
+        stuck_since = (stuck_since or pace.now()) if reason else None
+        if stuck_since and pace.now() - stuck_since >= timedelta(minutes=policy.hold_wait_minutes):
             raise HeldUp(f"{wave} still waits: {reason}. Its sessions go on; run it again later, nothing is lost.")
-        await sleep(policy.poll_interval_seconds)
+        await pace.sleep(policy.poll_interval_seconds)

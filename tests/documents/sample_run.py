@@ -17,7 +17,7 @@ from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import plan_sessions
 from remediation_assets.planning.waves import plan_waves
 from remediation_assets.sessions.policy import Policy
-from remediation_assets.sessions.reconcile import follow
+from remediation_assets.sessions.reconcile import Pace, follow
 from remediation_assets.sessions.store.reviews import Decision, Review, review
 from remediation_assets.sessions.store.rounds import OpenOptions, mark_collected, open_round
 from remediation_assets.settings import CHECKOUT, Settings
@@ -56,7 +56,7 @@ async def _run(ledger: Ledger, settings: Settings, world: World, clock: Clock, w
             with ledger.transaction(Journal(clock)) as tx:
                 plan_sessions(tx, wave, read_playbooks(), ledger_id=ledger.ledger_id)
                 open_round(tx, wave, read_playbooks(), OpenOptions("run"))
-            await follow(ledger, devin, Policy.of(settings), wave, log=lambda _: None, now=clock, sleep=clock.sleep)
+            await follow(ledger, devin, Policy.of(settings), wave, log=lambda _: None, pace=Pace(clock, clock.sleep))
             with ledger.transaction(Journal(clock)) as tx:
                 mark_collected(tx, number)
                 passed = tx.scalar("SELECT passed FROM gate_results WHERE wave = ?", [wave])

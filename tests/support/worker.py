@@ -13,7 +13,7 @@ from remediation_assets.models import Outcome
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.sessions.model import ledger_tag
 from remediation_assets.sessions.policy import Policy
-from remediation_assets.sessions.reconcile import Step, advance, follow
+from remediation_assets.sessions.reconcile import Pace, Step, advance, follow
 from remediation_assets.sessions.store.rounds import Opening, OpenOptions, mark_collected, open_round
 from remediation_assets.settings import Settings
 from remediation_assets.simulator.world.world import SimulatedSession, World
@@ -94,7 +94,7 @@ class Worker:
         """Advance until the wave has settled, and return what was logged."""
         log: list[str] = []
         sleep = sleep or self.clock.sleep
-        await follow(self.ledger, self.devin, self.policy, wave, log=log.append, now=self.clock, sleep=sleep)
+        await follow(self.ledger, self.devin, self.policy, wave, log=log.append, pace=Pace(self.clock, sleep))
         return log
 
     async def settle(self, *outcomes: Outcome, wave: str = "wave-0001") -> None:

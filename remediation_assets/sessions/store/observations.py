@@ -34,6 +34,29 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
         return
     # All observations change the same columns: they are built in one place.
     columns = list(seen[0].changes)
+    _stage(tx, seen, columns, release=release)
+    same = (
+        "s.wave_number = attempts.wave_number AND s.finding_key = attempts.finding_key AND s.attempt = attempts.attempt"
+    )
+    # First, or the statements below would overwrite an attempt that has ended in between.
+    tx.execute(f"DELETE FROM seen s USING attempts WHERE {same} AND attempts.outcome IS NOT NULL")
+    tx.execute("DELETE FROM observations o USING seen s WHERE o.finding_key = s.finding_key AND o.attempt = s.attempt")
+    tx.execute(
+        """
+        -- Apart from `attempts` because it is wide: beside 100,000 rows that carried all this, one small change took
+        -- up to a second.
+        INSERT INTO observations (
+            finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw)
+        SELECT finding_key, attempt, ?, pull_requests, structured_output, output_valid, raw FROM seen
+        """,
+        [tx.now],
+    )
+    assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "terminate_wanted_at"])
+    tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])
+
+
+def _stage(tx: Transaction, seen: Sequence[Observation], columns: Sequence[str], *, release: bool) -> None:
+    """Put observations into the temporary table `seen`, from which a few statements write all of them."""
     typed = ", ".join(f"a.{name}" for name in columns)
     tx.execute(
         f"""
@@ -65,24 +88,6 @@ def write_observations(tx: Transaction, seen: Sequence[Observation], *, release:
     names = ["wave_number", "finding_key", "attempt", "completed_at", "terminate_wanted_at", *columns]
     names += ["pull_requests", "structured_output", "output_valid", "raw"]
     tx.executemany(f"INSERT INTO seen ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", rows)
-    same = (
-        "s.wave_number = attempts.wave_number AND s.finding_key = attempts.finding_key AND s.attempt = attempts.attempt"
-    )
-    # First, or the statements below would overwrite an attempt that has ended in between.
-    tx.execute(f"DELETE FROM seen s USING attempts WHERE {same} AND attempts.outcome IS NOT NULL")
-    tx.execute("DELETE FROM observations o USING seen s WHERE o.finding_key = s.finding_key AND o.attempt = s.attempt")
-    tx.execute(
-        """
-        -- Apart from `attempts` because it is wide: beside 100,000 rows that carried all this, one small change took
-        -- up to a second.
-        INSERT INTO observations (
-            finding_key, attempt, observed_at, pull_requests, structured_output, output_valid, raw)
-        SELECT finding_key, attempt, ?, pull_requests, structured_output, output_valid, raw FROM seen
-        """,
-        [tx.now],
-    )
-    assignments = ", ".join(f"{name} = s.{name}" for name in [*columns, "completed_at", "terminate_wanted_at"])
-    tx.execute(f"UPDATE attempts SET {assignments}, observed_at = ? FROM seen s WHERE {same}", [tx.now])
 
 
 _ENDED = ("merged", "closed")
