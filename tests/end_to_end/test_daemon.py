@@ -101,6 +101,6 @@ def a_newer_version(folder: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    waves = folder / "remediation_assets" / "assets" / "waves.py"
+    waves = folder / "remediation_assets" / "orchestration" / "assets" / "waves.py"
     waves.write_text(waves.read_text().replace("One row per wave", "One row of a newer version per wave"))
     return folder
