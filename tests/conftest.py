@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What takes long: Dagster, real programs, a browser, a ledger file, a simulated world. A module says for itself that it
 # is slow by `pytestmark` where its folder and its fixtures do not show it.
-SLOW_FOLDERS = {"orchestration", "dashboard", "documents", "end_to_end"}
+SLOW_FOLDERS = {"dashboard", "documents", "end_to_end", "ledger", "orchestration"}
 SLOW_FIXTURES = {"ledger", "served", "webhook", "world"}
 
 # What a unit test must not do, as Python's audit hooks name it.

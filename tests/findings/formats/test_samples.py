@@ -11,7 +11,11 @@ from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.source_context import SourceContext
 from tests.support.scanner_files import SAMPLES, read, read_file, shuffled
 
-pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here")
+pytestmark = [
+    pytest.mark.skipif(not SAMPLES.is_dir(), reason="the folder of real outputs is not here"),
+    # Some are as large as real scans are.
+    pytest.mark.slow,
+]
 
 ANYWHERE = SourceContext(repo_url="https://github.com/acme/shop", root="/")
 
