@@ -217,7 +217,7 @@ def _record(tx: Transaction, attempt: Attempt, answer: DevinSession | BaseExcept
         mark_unconfirmed(tx, attempt, tx.now)
         tx.record(
             EventType.CREATE_UNCONFIRMED,
-            f"{attempt.label}: no answer to its creation, looked for by its tag",
+            f"{attempt.label}: the outcome of its create request is unknown; its session is looked up by its tag",
             attempt=attempt,
         )
     return 0

@@ -86,6 +86,6 @@ async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, jo
         try:
             await devin.send_message(attempt.session_id or "", _MESSAGE)
         except DevinError as error:
-            message = f"{attempt.label} could not be woken ({error}); it is tried again later"
+            message = f"{attempt.label} could not be resumed ({error}); it is tried again later"
             with ledger.transaction(journal) as tx:
                 tx.record(EventType.RESUME_FAILED, message, attempt=attempt)

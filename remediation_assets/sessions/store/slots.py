@@ -92,5 +92,5 @@ def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
     if chosen:
         tx.record(
             EventType.SESSIONS_RELEASED,
-            f"{len(chosen)} parked sessions are given up, for {pending} attempts wait and the account takes {cap}",
+            f"{len(chosen)} parked sessions are released, because {pending} attempts wait and the account takes {cap}",
         )
