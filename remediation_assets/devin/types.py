@@ -56,7 +56,7 @@ class Message(_Answer):
 
 
 class Playbook(_Answer):
-    """A playbook of the organisation."""
+    """A playbook in the organisation's account at Devin."""
 
     playbook_id: str
     title: str

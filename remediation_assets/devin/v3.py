@@ -53,7 +53,7 @@ class V3:
         return f"{self.session_path(session_id)}/messages"
 
     def archive_path(self, session_id: str) -> str:
-        """Return the path that archives a session."""
+        """Return the API path for a request that archives a session."""
         return f"{self.session_path(session_id)}/archive"
 
     @staticmethod

@@ -64,8 +64,8 @@ class Rules:
 def validation_sql(by_name: Mapping[str, str], columns: Sequence[str]) -> str:
     """Return the statement that parses and validates all rows in one pass, into the table `validated`.
 
-    A row gets its fields in their types, and its finding key or the first reason to reject it. `by_name` has, for
-    each field of a finding, the one of the file's `columns` that holds it.
+    Each row has its fields converted to their types, and either its finding key or the first reason to reject it.
+    `by_name` maps a finding's field to the name of the file's column that holds it.
     """
     texts = ", ".join(
         f"{_TRIMMED.format(by_name[name])} AS {name}" if name in by_name else f"NULL::VARCHAR AS {name}"

@@ -64,7 +64,7 @@ _CWE = re.compile(r"(?:^|[^A-Za-z])cwe[-_ :/]?0*(\d{1,5})(?!\d)", re.IGNORECASE)
 def cwe_numbers(values: Iterable[object], *, bare: bool = False) -> list[int]:
     """Return the CWE numbers in some labels, such as `external/cwe/cwe-089` or `CWE-89: SQL Injection`.
 
-    A number alone, such as `89`, counts only if `bare`: if the label can mean nothing but a CWE.
+    With `bare`, a number alone such as `89` counts too; use it for labels that can only be CWEs.
     """
     found: dict[int, None] = {}
     for value in values:

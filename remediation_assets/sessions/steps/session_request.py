@@ -36,7 +36,7 @@ def build_request(tx: Reader, attempt: Attempt, context: RequestContext) -> dict
 
 @dataclass(frozen=True)
 class NewRequest:
-    """Which attempt a create request is for, by its finding, number and wave, and its playbook's id at Devin."""
+    """What names the attempt that a create request is for, and the id that the attempt's playbook has at Devin."""
 
     finding_key: str
     number: int

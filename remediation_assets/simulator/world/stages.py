@@ -82,7 +82,7 @@ def milestones(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
 
 
 def vanishes_after(schedule: Schedule) -> float | None:
-    """Return the simulated seconds after which a session is no longer found, None if it always is."""
+    """Return the simulated seconds after which a session vanishes, None if it never does."""
     return schedule.analyzing if schedule.scenario == "gone" else None
 
 
