@@ -113,7 +113,8 @@ def _check_rejected_share(tx: Transaction, name: str, scan: StagedScan, max_reje
 def _find_read_sources(tx: Transaction, names: Mapping[int, str], paths: Mapping[int, str]) -> None:
     """Find the sources in the scans, each with the scan in which it was first seen.
 
-    Findings are ordered by that first scan, so reading a source again does not move its findings."""
+    Findings are ordered by that first scan, so reading a source again does not move its findings.
+    """
     tx.execute(
         "CREATE OR REPLACE TEMP TABLE read_sources "
         "(scanner VARCHAR, repo_url VARCHAR, scan_id INTEGER, first_scan_id INTEGER)"
