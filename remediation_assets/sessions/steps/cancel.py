@@ -16,7 +16,7 @@ STOPPED_BY_A_PERSON = "stopped by a person"
 
 
 def pause(tx: Transaction, reason: str) -> None:
-    """Dispatch nothing more until a person resumes; live sessions go on and are followed."""
+    """Dispatch nothing more until a person resumes; live sessions continue and are still polled."""
     set_hold(tx, HoldKind.PERSON, reason)
 
 

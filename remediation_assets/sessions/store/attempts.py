@@ -1,4 +1,4 @@
-"""Attempts in the ledger: the queries that find them, by names that say which, and the statements that change them."""
+"""Attempts in the ledger: the queries that load them, and the statements that change them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -31,8 +31,8 @@ def pending(tx: Reader) -> list[Attempt]:
 def claimable(tx: Reader) -> list[Attempt]:
     """Load the pending attempts that wait for nothing but a slot.
 
-    Their round is open and its plan still stands, their playbook is at Devin, and every earlier session of
-    their finding that has to be terminated is known to be: else two agents would work on one finding.
+    Such an attempt belongs to an open round of the present plan, and its playbook is at Devin. No earlier attempt
+    at its finding is open or has a session that is still to be terminated, so no two agents work on one finding.
     """
     return _load(
         tx,
@@ -58,15 +58,15 @@ def claimable(tx: Reader) -> list[Attempt]:
 
 
 def orphaned(tx: Reader) -> list[Attempt]:
-    """Load the claims whose create request was never answered and that nobody has stamped so yet.
+    """Load the claims whose create request was never answered and that are not marked as unknown yet.
 
-    Only the holder of the advance lock may ask: whoever made such a claim is gone then.
+    Only the holder of the advance lock may call this: it knows that the process that made such a claim is gone.
     """
     return _load(tx, f"{CLAIMED} AND a.unknown_since IS NULL")
 
 
 def of_polled_waves(tx: Reader, also: Sequence[int]) -> list[Attempt]:
-    """Load all attempts of the waves that have a claimed or live one, and of the waves `also` named."""
+    """Load all attempts of the waves in `also` and of every wave with a claimed or live attempt."""
     return _load(
         tx,
         f"""
@@ -96,7 +96,7 @@ def find_attempt(tx: Reader, finding_key: str, number: int) -> Attempt | None:
 
 @dataclass(frozen=True)
 class AttemptEnd:
-    """What may have changed of an attempt since it was loaded: its outcome and its session."""
+    """The fields of an attempt that may have changed since it was loaded: its outcome and its session."""
 
     outcome: Outcome | None
     session_id: str | None
@@ -117,12 +117,12 @@ def open_of_round(tx: Reader, wave_number: int, number: int) -> list[Attempt]:
 
 
 def to_cancel(tx: Reader) -> list[Attempt]:
-    """Load the attempts that are to be cancelled, as soon as it is known whether they have a session."""
+    """Load the attempts to be cancelled of which it is known whether they have a session."""
     return _load(tx, f"a.cancel_wanted_at IS NOT NULL AND ({PENDING} OR {LIVE})")
 
 
 def to_terminate(tx: Reader) -> list[Attempt]:
-    """Load the attempts whose session is no longer needed and not known to be terminated."""
+    """Load the attempts whose session is to be terminated and is not known to be."""
     return _load(tx, "a.terminate_wanted_at IS NOT NULL AND a.terminated_at IS NULL AND a.session_id IS NOT NULL")
 
 
@@ -134,7 +134,7 @@ def suspended(tx: Reader) -> list[Attempt]:
 
 
 def to_resume(tx: Reader) -> list[Attempt]:
-    """Load the attempts whose sessions are to be resumed and that no message was sent to since."""
+    """Load the attempts whose session is to be resumed and has not been sent a message since that was decided."""
     return _load(
         tx,
         """
@@ -145,7 +145,7 @@ def to_resume(tx: Reader) -> list[Attempt]:
 
 
 def watched_since(tx: Reader, watched_seconds: float) -> list[Attempt]:
-    """Load the live attempts that have been watched since the watch counter stood at `watched_seconds` or before."""
+    """Load the live attempts whose timeout began when the timeout clock showed `watched_seconds` or less."""
     return _load(tx, f"{LIVE} AND a.watched_from <= ?", [watched_seconds])
 
 
@@ -167,7 +167,7 @@ def _load(tx: Reader, condition: str, values: Sequence[object] = ()) -> list[Att
 
 
 def with_outcome(tx: Reader, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return those of some attempts that have an outcome by now, in one query however many they are."""
+    """Return the given attempts that have an outcome by now; one query, however many are given."""
     # By wave, so that DuckDB skips the attempts of all others; keys alone would read the whole table.
     waves = sorted({attempt.wave_number for attempt in attempts})
     ended = set(
@@ -191,7 +191,7 @@ def update_attempt(tx: Transaction, attempt: Attempt, **changes: Any) -> None:
 
 
 def return_to_pending(tx: Transaction, attempt: Attempt) -> None:
-    """Take a claim back, unspent; its request stays, so that a second create request has the same bytes."""
+    """Make a claimed attempt pending again; its request is kept, so that the next create request has the same bytes."""
     update_attempt(tx, attempt, claimed_at=None, claimed_by=None, unknown_since=None, lookups_not_found=0)
 
 
@@ -210,7 +210,7 @@ class NewAttempt:
 
 
 def insert_attempt(tx: Transaction, new: NewAttempt) -> None:
-    """Add a pending attempt to a round; numbers of attempts run on and are never used again."""
+    """Add a pending attempt to a round; a finding's attempts are numbered on, and no number is used twice."""
     values = vars(new) | {"status": SessionStatus.PENDING}
     tx.execute(
         f"INSERT INTO attempts ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})", list(values.values())
@@ -238,7 +238,7 @@ def count_of_wave(tx: Reader, wave: str) -> AttemptCounts:
 
 
 def has_dispatched(tx: Reader) -> bool:
-    """Whether anything was ever claimed."""
+    """Whether any attempt was ever claimed."""
     return bool(tx.scalar("SELECT EXISTS (FROM attempts WHERE claimed_at IS NOT NULL)"))
 
 
@@ -300,7 +300,7 @@ class StoredRequest:
 
 
 def stored_request(tx: Reader, attempt: Attempt) -> StoredRequest:
-    """Load what an attempt's create request has been so far."""
+    """Load the create request that is stored for an attempt, and the id of the attempt's playbook at Devin."""
     return tx.one(
         StoredRequest,
         """
@@ -314,7 +314,7 @@ def stored_request(tx: Reader, attempt: Attempt) -> StoredRequest:
 
 
 def last_failure(tx: Reader, finding_key: str, *, before: int) -> str | None:
-    """Return why the last attempt before a number failed, if another one may succeed; None if none has failed so."""
+    """Return the error of a finding's last retriable attempt before the number `before`, None if there is none."""
     reasons = tx.column(
         """
         SELECT error_message FROM attempts
@@ -335,7 +335,7 @@ class LastAttempt:
 
 
 def last_of_finding(tx: Reader, finding_key: str) -> LastAttempt:
-    """Load a finding's last attempt; raise ValueError if it has none."""
+    """Load a finding's last attempt; raise ValueError if there is no attempt."""
     return tx.one(
         LastAttempt,
         """

@@ -1,4 +1,4 @@
-"""Which findings of a wave the last scans no longer report."""
+"""Find the findings of a wave that the last scans no longer report."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from remediation_assets.ledger.transaction import Reader
 
 
 def closed_findings(tx: Reader, wave_number: int, finding_keys: Sequence[str]) -> set[str]:
-    """Return those of some findings of a wave that the last scans no longer report.
+    """Return which of the given findings of a wave are closed: the last scans no longer report them.
 
-    Nothing is known between reading files and merging them, so nothing is closed then. A finding whose row may be
-    among the rejected ones - one of them has its id, or none that could be read - is not closed.
+    After files are read and before their rows are merged, no finding counts as closed. Nor does a finding whose row
+    may have been rejected: a rejected row has the finding's id, or an id that could not be read.
     """
     found = tx.column(
         """

@@ -1,7 +1,7 @@
 """The duplicate check: after a create request whose outcome is unknown, prove that no attempt has two sessions.
 
-An answer that was lost may belong to a session that the API creates later still. So the round of such a request
-settles only after one complete list of its wave, begun long enough after the round's last create request.
+If the answer to a create request is lost, the API may still create its session later. So the round of such a request
+settles only after a complete list of the wave's sessions, begun long enough after the round's last create request.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class RoundNumber:
 
 
 def mark_unconfirmed(tx: Transaction, attempt: Attempt, at: datetime) -> None:
-    """Note that a create request of the attempt's round, sent at that time at the latest, has an unknown outcome."""
+    """Note that a create request of the attempt's round, sent at or before the time `at`, has an unknown outcome."""
     tx.execute(
         """
         -- Never back: another request of the round may have been sent later than this one.
@@ -35,7 +35,7 @@ def mark_unconfirmed(tx: Transaction, attempt: Attempt, at: datetime) -> None:
 
 
 def note_posts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
-    """Note that create requests are about to be sent, after which an earlier duplicate check proves nothing."""
+    """Note that create requests are about to be sent, and drop earlier duplicate checks of their rounds."""
     for wave_number, number in {(attempt.wave_number, attempt.round) for attempt in attempts}:
         tx.execute(
             "UPDATE rounds SET last_post_at = ?, duplicates_checked_at = NULL WHERE wave_number = ? AND round = ?",
@@ -44,7 +44,7 @@ def note_posts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
 
 
 def due_checks(tx: Reader, settle_seconds: float, begun: datetime) -> list[RoundNumber]:
-    """Load the rounds that a poll begun at that time checks for duplicates."""
+    """Load the rounds that the poll that began at `begun` has to check for duplicates."""
     return tx.rows(
         RoundNumber,
         """
@@ -58,7 +58,7 @@ def due_checks(tx: Reader, settle_seconds: float, begun: datetime) -> list[Round
 
 
 def note_checked(tx: Transaction, rounds: Sequence[RoundNumber], begun: datetime) -> None:
-    """Note that complete lists, begun at that time, have shown every session of these rounds."""
+    """Note that complete lists, requested at `begun` or later, have shown every session of these rounds."""
     for checked in rounds:
         tx.execute(
             """
@@ -89,7 +89,7 @@ def record_duplicates(tx: Transaction, duplicates: Sequence[tuple[Attempt, Devin
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A second session of an attempt that is not known to be terminated, and why the last try failed."""
+    """A second session of an attempt, not known to be terminated, and why the last try to terminate it failed."""
 
     session_id: str
     finding_key: str
@@ -114,5 +114,5 @@ def note_duplicate_terminated(tx: Transaction, session_id: str) -> None:
 
 
 def note_duplicate_error(tx: Transaction, session_id: str, error: str) -> None:
-    """Note why a duplicate session could not be terminated; it is tried again."""
+    """Note why a duplicate session could not be terminated; the next step tries again."""
     tx.execute("UPDATE extra_sessions SET end_error = ? WHERE session_id = ?", [error, session_id])

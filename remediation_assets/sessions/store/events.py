@@ -35,7 +35,7 @@ def newest_event(tx: Reader) -> int:
 
 
 def events_since(tx: Reader, wave_number: int, event_id: int) -> list[LoggedEvent]:
-    """Load what happened after an event to a wave, or to all of them as a hold does."""
+    """Load the events of a wave after the given one, and those that concern all waves, such as holds."""
     return tx.rows(
         LoggedEvent,
         """

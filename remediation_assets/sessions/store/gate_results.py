@@ -1,4 +1,4 @@
-"""Verdicts of the gate as they are stored, and what a person does after each."""
+"""Verdicts of the gate as they are stored, and the advice that follows from each."""
 
 from dataclasses import dataclass
 
@@ -63,7 +63,7 @@ def last_verdict(tx: Reader, wave: str) -> GateResult | None:
 
 
 def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
-    """Keep the verdict on a round; a wave's newest one decides whether the next wave may start."""
+    """Store the verdict on a round; a wave's newest verdict decides whether the next wave may start."""
     low, high = verdict.interval or (None, None)
     # A row for each round, none is updated: what an earlier round came to stays readable.
     values = {
@@ -89,7 +89,7 @@ def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> Non
 
 @dataclass(frozen=True)
 class ShownResult:
-    """How a finding of a wave ended, in the word that people see: what a person decided beats the outcome."""
+    """How a finding of a wave ended, in the word shown to people: a person's decision replaces the outcome."""
 
     finding_id: str
     shown_outcome: str
@@ -99,7 +99,7 @@ class ShownResult:
 
 
 def shown_results(reader: Reader, wave_number: int) -> list[ShownResult]:
-    """Load the results that the verdict on a wave rests on, those not fixed first."""
+    """Load the results that the verdict on a wave rests on, beginning with the findings that are not fixed."""
     return reader.rows(
         ShownResult,
         """

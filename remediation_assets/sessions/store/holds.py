@@ -1,9 +1,9 @@
 """Holds: dispatching is paused, with a reason and, if it is known, an end.
 
-A hold with an end lifts itself; after it one attempt at a time goes out until one is accepted. One without an end is
-probed once per interval: refused credentials with a request that costs nothing, missing permission with one attempt,
-quota with a message to a suspended session, or with one attempt if there is none. What only a person can fix, a person
-lifts.
+A hold with an end is lifted when its end has come; after that, attempts are sent one at a time until one is accepted.
+A hold without an end is probed once per interval: refused credentials with a request that costs nothing, missing
+permission with one attempt, quota with a message to a suspended session, or with one attempt if no session is
+suspended. A hold whose cause only a person can fix is lifted by a person.
 """
 
 from collections.abc import Container
@@ -21,7 +21,7 @@ _LONGEST_BACKOFF_SECONDS = 1200.0
 
 
 def standing_holds(tx: Reader) -> list[Hold]:
-    """Load the holds that nothing has lifted."""
+    """Load the holds that have not been lifted."""
     return tx.rows(
         Hold,
         """
@@ -38,7 +38,7 @@ def lift_ended(tx: Transaction) -> None:
 
 
 def lift_probed(tx: Transaction) -> None:
-    """Lift the holds that an attempt probes: one was accepted."""
+    """Lift the holds that are probed by an attempt, because an attempt was accepted."""
     lift(tx, PROBED_BY_AN_ATTEMPT)
 
 
@@ -61,17 +61,17 @@ def credentials_probe_due(tx: Transaction) -> bool:
 
 
 def postpone_credentials_probe(tx: Transaction, probe_minutes: float) -> None:
-    """Set the next probe of refused credentials, before the one that is due is sent."""
+    """Schedule the next probe of refused credentials; called before the probe that is due is sent."""
     _postpone(tx, probe_minutes, "kind = ?")
 
 
 def postpone_attempt_probes(tx: Transaction, probe_minutes: float) -> None:
-    """Set the next probe of all holds that an attempt probes, before it is sent."""
+    """Schedule the next probe of all holds that are probed by an attempt; called before the attempt is sent."""
     _postpone(tx, probe_minutes, "kind != ?")
 
 
 def postpone_quota_probe(tx: Transaction, probe_minutes: float) -> None:
-    """Set the next probe of a standing quota hold, whether one was due or not: suspended sessions are being resumed."""
+    """Schedule the next probe of a standing quota hold, due or not, because suspended sessions are being resumed."""
     tx.execute(
         "UPDATE holds SET probe_at = ? WHERE kind = ? AND lifted_at IS NULL",
         [tx.now + timedelta(minutes=probe_minutes), HoldKind.QUOTA],
@@ -79,7 +79,7 @@ def postpone_quota_probe(tx: Transaction, probe_minutes: float) -> None:
 
 
 def probe_at_once(tx: Transaction) -> None:
-    """Make the probe of every standing hold due, for the next step to send."""
+    """Make the probe of every standing hold due, so that the next step sends it."""
     tx.execute("UPDATE holds SET probe_at = ? WHERE lifted_at IS NULL AND probe_at > ?", [tx.now, tx.now])
 
 
@@ -92,7 +92,10 @@ def _postpone(tx: Transaction, probe_minutes: float, which: str) -> None:
 
 
 def set_hold(tx: Transaction, kind: HoldKind, reason: str, *, seconds: float = 0.0) -> None:
-    """Set a hold unless one of its kind stands; `seconds` from now it ends or is probed, as its kind does."""
+    """Set a hold unless one of its kind stands.
+
+    Depending on its kind, the hold ends or is first probed `seconds` from now, or only a person lifts it.
+    """
     # Else a hold whose end has come would swallow the new one.
     lift_ended(tx)
     if any(hold.kind is kind for hold in standing_holds(tx)):
@@ -136,7 +139,7 @@ def set_hold_for(tx: Transaction, error: DevinError, *, probe_minutes: float) ->
 
 
 def refusals_in_a_row(tx: Reader) -> int:
-    """Count the holds for limits since a session was started; while there are any, one attempt goes out at a time."""
+    """Count the holds for limits since a session last started; unless it is 0, attempts are sent one at a time."""
     return int(
         tx.scalar(
             """

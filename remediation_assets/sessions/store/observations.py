@@ -12,7 +12,7 @@ from remediation_assets.sessions.model import Attempt
 
 @dataclass(frozen=True)
 class Observation:
-    """What has changed of an attempt: columns of `attempts`, and the payload of `observations`."""
+    """What has changed about an attempt: new values for columns of `attempts`, and its row in `observations`."""
 
     attempt: Attempt
     changes: dict[str, Any]
@@ -23,12 +23,12 @@ class Observation:
 
 
 def write_observations(tx: Transaction, seen: Sequence[Observation], *, release: bool) -> None:
-    """Write what was seen in a few statements, however many attempts it is.
+    """Write what was seen in a few statements, however many attempts were seen.
 
-    Sessions of attempts that end here are marked to be terminated, those of successes only with `release`; the
-    finding's next attempt waits for it.
+    The session of an attempt that ends here is marked to be terminated, that of a success only with `release`; the
+    finding's next attempt waits until a marked session is terminated.
 
-    An attempt that has an outcome by now keeps it, and everything else with it.
+    An attempt that has an outcome by now is not changed at all.
     """
     if not seen:
         return
@@ -129,7 +129,7 @@ class _Known:
 
 
 def note_pull_requests(tx: Transaction, session_id: str, pull_requests: str | None) -> bool:
-    """Store a session's pull requests, None for those known before; return whether they have changed."""
+    """Store a session's pull requests, or with None keep the known ones; return whether they have changed."""
     known = tx.one(
         _Known,
         """

@@ -16,7 +16,7 @@ class PlaybookVersion:
 
 
 def not_uploaded(tx: Reader) -> list[PlaybookVersion]:
-    """Load the versions that unclaimed attempts need and that have no id at Devin yet."""
+    """Load the versions that have no id at Devin yet although pending attempts need them."""
     return tx.rows(
         PlaybookVersion,
         """

@@ -1,7 +1,7 @@
 """What people decide about pull requests: approved, rejected, or reopened, so that the finding is tried again.
 
-Reviews are only ever added. They change no outcome, because that is what the agent achieved. They say whether a
-success stands: one that was rejected does not count as fixed, and counts as a failure the next time its wave is
+Reviews are only ever added. They change no outcome, because an outcome is what the agent achieved. They decide whether
+a success stands: a rejected success does not count as fixed, and counts as a failure the next time its wave is
 evaluated.
 """
 
@@ -36,7 +36,7 @@ _EVENTS = {
 
 
 class NotReviewable(RemediationError):
-    """There is nothing to decide, or somebody has decided; the text says what."""
+    """There is nothing to review, or somebody has already decided; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def reject_and_reopen(tx: Transaction, finding_key: str, number: int, given: Rev
 
 
 def reopen(tx: Transaction, finding_key: str, reviewer: str, reason: str) -> str:
-    """Have the next round of its wave take a finding again; return the wave.
+    """Have the next round of a finding's wave try the finding again; return the wave.
 
-    Raise NotReviewable if it has not succeeded, because the next round takes it anyway.
+    Raise NotReviewable if the finding has not succeeded, because the next round tries it anyway.
     """
     last = _last_attempt(tx, finding_key)
     wave = wave_name(last.wave_number)
@@ -90,7 +90,7 @@ def reopen(tx: Transaction, finding_key: str, reviewer: str, reason: str) -> str
 
 
 def not_standing(tx: Reader, wave_number: int) -> set[tuple[str, int]]:
-    """Load the attempts of a wave, by finding and number, whose success a person has not let stand."""
+    """Load the finding keys and numbers of a wave's attempts whose success a person has rejected or reopened."""
     return set(
         tx.execute(
             """
@@ -113,7 +113,7 @@ def reopened_attempts(tx: Reader, finding_key: str) -> set[int]:
 
 
 def why_rejected(tx: Reader, finding_key: str, before: int) -> str | None:
-    """Return what people said against the last fix before an attempt, for the agent; None if nothing was said."""
+    """Return, for the agent, why people rejected the last fix before an attempt, None if no reason was given."""
     reasons = tx.column(
         """
         SELECT reason FROM reviews

@@ -1,4 +1,4 @@
-"""Rounds in the ledger: whether a wave may start, the next round that is opened, and what is noted of each."""
+"""Rounds in the ledger: check whether a wave may start, open its next round, note what happened to a round."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Round:
 
 @dataclass(frozen=True)
 class OpenRound:
-    """A round that has not settled; `is_unconfirmed` until a duplicate check has followed an unanswered request."""
+    """A round that has not settled; `is_unconfirmed` from an unanswered request until the next duplicate check."""
 
     wave: str
     wave_number: int
@@ -48,7 +48,7 @@ class OpenRound:
 
 @dataclass(frozen=True)
 class Opening:
-    """What opening a round came to: a new one, one that goes on, or nothing to do."""
+    """The result of opening a round: a new round, the one that goes on, or nothing to do."""
 
     round: int
     is_new: bool
@@ -58,7 +58,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """How a round is opened: with the run's id, past a closed gate or not, and again after one that was collected."""
+    """How to open a round: for which run, whether past a closed gate, and whether again after a collected round."""
 
     run_id: str
     ignore_gate: bool = False
@@ -68,11 +68,11 @@ class OpenOptions:
 def open_round(
     tx: Transaction, wave: str, playbooks: Mapping[FindingCategory, PlaybookText], options: OpenOptions
 ) -> Opening:
-    """Open the wave's next round, or go on with the one that is not yet collected.
+    """Open the wave's next round, or continue the last one if it is not yet collected.
 
-    A round takes the wave's findings that have not succeeded and that the last scan still has; with none
-    left, or without `again`, a later round is not opened and `attempts` is 0. Raise GateClosed, PlanIsStale
-    or UnknownWave, writing nothing.
+    A round takes the wave's findings that have not succeeded and that the last scan still has. If none is left,
+    or `again` is false, no further round is opened and `attempts` is 0. Raise GateClosed, PlanIsStale or
+    UnknownWave, writing nothing.
     """
     planned = find_wave(tx, wave)
     last = last_round(tx, planned.wave_number)
@@ -123,9 +123,9 @@ class _EarlierWave:
 
 
 def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
-    """Return why the wave may not start: the highest wave below it has not passed. None if it may.
+    """Return why the wave may not start, None if it may: the wave before it must have passed.
 
-    A wave in which nothing counts, and of which the last scan has left nothing to run, is passed over.
+    An earlier wave is skipped if nothing in it counts for the gate and the last scan has left nothing of it to run.
     """
     earlier = tx.rows(
         _EarlierWave,
@@ -189,7 +189,7 @@ class _CategoryCount:
 
 
 def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
-    """Count by category the findings of a wave that would get a session now, if it were run."""
+    """Count by category the findings of a wave that would get a session if the wave were run now."""
     planned = find_wave(reader, wave)
     last = last_round(reader, planned.wave_number)
     if last is None:
@@ -301,7 +301,7 @@ def _insert_first_attempts(
 
 
 def mark_stopped(tx: Transaction, stopped: OpenRound) -> None:
-    """Note that a person has stopped a round: nothing of it is dispatched or retried any more."""
+    """Note that a person has stopped a round: none of its attempts is dispatched or retried any more."""
     tx.execute(
         "UPDATE rounds SET stopped_at = ? WHERE wave_number = ? AND round = ?",
         [tx.now, stopped.wave_number, stopped.round],
@@ -329,14 +329,14 @@ def mark_collected(tx: Transaction, wave_number: int) -> None:
 
 @dataclass(frozen=True)
 class Uncollected:
-    """A round that has settled and that nobody has collected."""
+    """A round that has settled and has not been collected."""
 
     wave: str
     round: int
 
 
 def uncollected(tx: Reader) -> list[Uncollected]:
-    """Load the last uncollected round of each wave that has one."""
+    """Load each wave's last uncollected round."""
     return tx.rows(
         Uncollected,
         """
@@ -348,7 +348,7 @@ def uncollected(tx: Reader) -> list[Uncollected]:
 
 @dataclass(frozen=True)
 class LastStarted:
-    """The last round of the highest wave that was ever started, and the wave after it, None if there is none."""
+    """The last round of the highest wave ever started; `following` is the next wave, None if there is none."""
 
     wave: str
     round: int
@@ -359,7 +359,7 @@ class LastStarted:
 
 
 def last_started(tx: Reader) -> LastStarted | None:
-    """Load the last round of the highest wave that was started, None if none was."""
+    """Load the last round of the highest wave ever started, None if no wave was."""
     return tx.one_or_none(
         LastStarted,
         """

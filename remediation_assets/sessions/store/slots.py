@@ -1,4 +1,4 @@
-"""Slots: how many sessions may exist, by our own limit and by the account's, and the release of parked ones.
+"""Slots: how many sessions may exist under our own limit and the account's, and the release of parked sessions.
 
 No API reports the account's limit. It is learned from refusals, and counts every session that has not been
 terminated: Devin keeps the slot of a session that has finished.
@@ -18,7 +18,7 @@ AND outcome IS DISTINCT FROM 'vanished' AND (outcome IS NULL OR session_id IS NO
 
 
 def free_slots(tx: Reader, policy: Policy) -> int:
-    """Return how many more sessions may be started; one, to try it, if the account's limit is reached."""
+    """Return how many more sessions may be started; if only the account's limit is reached, one, to test the limit."""
     ours = max(0, policy.max_parallel_sessions - count_open(tx))
     cap = session_cap(tx)
     # One at least: no API reports a higher limit, so only trying finds out that there is one.
@@ -26,12 +26,12 @@ def free_slots(tx: Reader, policy: Policy) -> int:
 
 
 def count_open(tx: Reader) -> int:
-    """Count the attempts that are claimed or live: those that our own limit bounds."""
+    """Count the attempts that are claimed or live; our own limit applies to these."""
     return int(tx.scalar(f"SELECT count(*) FROM attempts WHERE {OPEN}"))
 
 
 def occupied_slots(tx: Reader) -> int:
-    """Count our sessions that the account counts."""
+    """Count our sessions that take a slot of the account."""
     duplicates = "(SELECT count(*) FROM extra_sessions WHERE ended_at IS NULL)"
     return int(tx.scalar(f"SELECT count(*) + {duplicates} FROM attempts WHERE {_OCCUPYING}"))
 
@@ -43,7 +43,7 @@ def session_cap(tx: Reader) -> int | None:
 
 
 def learn_refusal(tx: Transaction) -> None:
-    """Note that the account refused another session beside those that it has of ours."""
+    """Note that the account refused a further session: the number of ours that it has now is its limit."""
     # Refused attempts have returned to pending by now and are not counted. Never zero, or nothing would be tried
     # again.
     tx.execute("UPDATE state SET session_cap = ?", [max(1, occupied_slots(tx))])
@@ -57,7 +57,7 @@ def learn_acceptance(tx: Transaction) -> None:
 def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
     """Mark parked successes to be terminated, the oldest first, if `pending` attempts lack the account's slots.
 
-    Until then they stay, so that Devin can answer to a review of its pull request.
+    Until then a parked session stays, so that Devin can respond to a review of its pull request.
     """
     cap = session_cap(tx)
     if policy.release_sessions != "when_needed" or cap is None:

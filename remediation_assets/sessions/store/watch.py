@@ -12,7 +12,7 @@ def last_poll(tx: Reader) -> datetime | None:
 
 
 def watched_seconds(tx: Reader) -> float:
-    """Return what the clock shows; an attempt is late by its difference to `watched_from`."""
+    """Return the clock's reading; an attempt has been watched for this reading minus its `watched_from`."""
     return float(tx.scalar("SELECT watched_seconds FROM state"))
 
 
