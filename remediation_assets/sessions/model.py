@@ -16,7 +16,7 @@ RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
 
 
 class Phase(StrEnum):
-    """How far an attempt is, in the order of its life; `store/attempts.py` has each as a condition in SQL."""
+    """How far an attempt is, in the order of its life; `store/attempts.py` defines each phase as an SQL condition."""
 
     PENDING = "pending"
     CLAIMED = "claimed"
@@ -73,7 +73,7 @@ class Attempt:
 
     @cached_property
     def tag(self) -> str:
-        """Return the tag that names this attempt and no other, in any ledger of the same findings."""
+        """Return the tag that names this attempt and no other; it is the same in every ledger of the same findings."""
         return attempt_tag(self.finding_key, self.attempt)
 
     @property
@@ -116,7 +116,7 @@ class Hold:
 
     @property
     def sentence(self) -> str:
-        """Return what it waits for, as a clause with its end."""
+        """Return a clause that says what the hold waits for, and until when."""
         if self.ends_at:
             return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {self.reason}"
         if self.kind in FOR_A_PERSON:
@@ -124,7 +124,7 @@ class Hold:
         return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {self.reason}"
 
     def admits(self, now: datetime) -> int | None:
-        """Return how many attempts it lets through now; None for any number."""
+        """Return how many attempts the hold lets through now; None for any number."""
         if self.ends_at is not None:
             return 0 if now < self.ends_at else None
         if self.kind not in PROBED_BY_AN_ATTEMPT:

@@ -1,4 +1,4 @@
-"""Notifications to Slack of what people wait for: a wave has settled, a hold has begun."""
+"""Notifications to Slack of the events that people wait for: a wave has settled, a hold has begun."""
 
 import logging
 from collections import Counter
@@ -23,7 +23,7 @@ _MOST_LINES = 10
 
 
 def announce_events(ledger: Ledger, webhook: SecretStr, journal: Journal) -> None:
-    """Notify Slack, if it is set up, of what people wait for among the events of a step."""
+    """Notify Slack, if it is set up, of those events of a step that people wait for."""
     events = [event for event in journal.events if event.event_type in ANNOUNCED]
     if not events or not webhook.get_secret_value():
         return
@@ -38,7 +38,7 @@ def announce_events(ledger: Ledger, webhook: SecretStr, journal: Journal) -> Non
 
 
 def announcements(reader: Reader, events: Sequence[Event]) -> list[Message]:
-    """Return a message for each of some events that are announced."""
+    """Return a message for each given event that is to be announced."""
     return [
         Message("Dispatching is on hold.", [[emoji("double_vertical_bar"), text(f" {event.message}")]])
         if event.event_type is EventType.HOLD_SET

@@ -1,4 +1,4 @@
-"""The settings that the engine goes by, apart from those that say where things are."""
+"""The settings that decide how the engine works, without those that only locate files and services."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +30,7 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
-        """Return what the settings say, with what they leave to the mode filled in."""
+        """Return the policy that the settings define; values that they leave to the mode are filled in."""
         return cls(
             api_version=settings.api_version,
             min_success_rate=settings.min_success_rate,

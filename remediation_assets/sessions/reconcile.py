@@ -64,7 +64,7 @@ PUBLISHED_AT_ONCE = {
 
 
 class HeldUp(RemediationError):
-    """A wait was given up because a hold or an outage has no known end; nothing is lost."""
+    """A wait was given up because nobody knows when a hold or an outage will end; nothing is lost."""
 
 
 class NoRound(RemediationError):
@@ -87,9 +87,9 @@ async def advance(
 ) -> Step:
     """Take one step; publish before and after it.
 
-    It runs under an exclusive lock that is tried without waiting: a process that does not get it does nothing
-    and returns which process holds it. Raise a DevinError if the poll fails; nothing is dispatched then. No
-    create request is sent that could take longer than `seconds` from now on.
+    A step needs an exclusive lock and does not wait for it: if another process holds the lock, do nothing and return
+    which process that is. If the poll fails, raise a DevinError and dispatch nothing. No create request is sent that
+    could take longer than `seconds` from now on.
     """
     give_up_at = time.monotonic() + seconds
     # Outside the lock: a crash between commit and publication heals even while another process advances.
@@ -143,7 +143,7 @@ async def _take_steps(ledger: Ledger, devin: DevinClient, policy: Policy, journa
 
 
 async def _probe_credentials(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
-    """Try with a request that costs nothing whether refused credentials work again, once per interval."""
+    """Send a request that costs nothing, once per interval, to see whether refused credentials work again."""
     with ledger.transaction(journal) as tx:
         due = credentials_probe_due(tx)
         if due:
@@ -157,7 +157,7 @@ async def _probe_credentials(ledger: Ledger, devin: DevinClient, policy: Policy,
 
 @dataclass(frozen=True)
 class Pace:
-    """How a wait passes: the clock that it looks at and how it sleeps, which a test sets."""
+    """The clock and the sleep function that a wait uses; tests replace them."""
 
     now: Clock = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -174,8 +174,8 @@ async def follow(
 ) -> None:
     """Advance until the wave's last round has settled.
 
-    Raise NoRound if it has none, and HeldUp if a hold or an outage without a known end has lasted for the
-    policy's `hold_wait_minutes`; the sessions go on and nothing is lost.
+    Raise NoRound if the wave has no round, and HeldUp if a hold or an outage without a known end has lasted for
+    the policy's `hold_wait_minutes`; the sessions continue and nothing is lost.
     """
     stuck_since: datetime | None = None
     busy: str | None = None

@@ -19,9 +19,9 @@ def admitted(
 ) -> int:
     """Return how many attempts may be claimed now, at most CHUNK.
 
-    The strictest limit counts. After a refusal for a limit one attempt at a time goes out. While quota is gone
-    nothing goes out as long as a suspended session can be the probe: resuming it costs less than a new attempt,
-    which would be suspended as well.
+    The strictest limit counts. After the account has refused an attempt because of a limit, attempts are sent one at
+    a time. While quota is used up, no attempt is sent if a suspended session can be the probe: resuming the session
+    costs less than a new attempt, whose session would be suspended as well.
     """
     limits = [CHUNK, free_slots]
     limits += [limit for hold in holds if (limit := hold.admits(now)) is not None]

@@ -37,10 +37,10 @@ def describe(succeeded: int, answerable: int, rate: float | None, threshold: flo
 
 
 def evaluate_wave(outcomes: Iterable[Iterable[Outcome]], threshold: float) -> Verdict:
-    """Evaluate a wave by the outcomes of each of its findings' attempts, over all rounds.
+    """Evaluate a wave; `outcomes` are those of each finding's attempts, over all rounds.
 
-    A finding has succeeded if any attempt has; it counts if any of its outcomes is the agent's to
-    answer for. Cancelled attempts and vanished sessions never count.
+    A finding has succeeded if any of its attempts has. It counts if the agent is responsible for any of its outcomes.
+    The agent is never responsible for cancelled attempts and vanished sessions.
     """
     findings = [list(of_one) for of_one in outcomes]
     succeeded = sum(Outcome.SUCCESS in of_one for of_one in findings)

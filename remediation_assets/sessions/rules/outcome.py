@@ -37,7 +37,7 @@ class ApiState(Enum):
 
 @dataclass(frozen=True)
 class Classification:
-    """What one look at a session makes of its attempt; `outcome` is None while it goes on."""
+    """What a session's present state means for its attempt; `outcome` is None while the attempt continues."""
 
     status: SessionStatus
     outcome: Outcome | None = None
@@ -49,7 +49,7 @@ class Classification:
 def api_state(status: str, detail: str | None) -> ApiState:
     """Read the API's status words, v3's and v1's; unknown ones mean that the session is still at work.
 
-    v1's words are details; they count whatever the status, unless that is an error.
+    The words of v1 are details: they count whatever the status is, unless the status is an error.
     """
     match status, detail or "":
         case ("error", _) | ("suspended", "error"):
@@ -87,11 +87,11 @@ def classify(
     polled_at: datetime,
     confirm_seconds: float,
 ) -> Classification:
-    """Classify an attempt by what its session shows at a poll begun at `polled_at`.
+    """Classify an attempt by its session as seen by the poll that began at `polled_at`.
 
-    `blocked_since` is when a poll first saw it waiting without a good pull request, if every poll
-    since then has seen the same. The order of the checks matters: what Devin reports beats what its API says, and a
-    good pull request beats waiting, because Devin parks a session that has done its work.
+    `blocked_since` is when a poll first saw the session waiting without a good pull request, provided that every poll
+    since then has seen the same. The order of the checks matters: the agent's own report beats the API's status, and
+    a good pull request beats waiting, because Devin parks a session that has done its work.
     """
     stage = stage_of(session.structured_output)
     said = _text(session.structured_output, "error_message")
@@ -127,7 +127,7 @@ def classify(
 
 
 def good_pull_request(pull_requests: tuple[PullRequest, ...], repo_url: str) -> PullRequest | None:
-    """Find a pull request that can count: an https URL in the repository, not closed unmerged; the newest."""
+    """Find the newest pull request that can count: an https URL in the repository, not closed unmerged."""
     for pull_request in reversed(pull_requests):
         # v1 reports no state; without one it counts as open.
         if (pull_request.state or "").lower() != "closed" and _is_within(pull_request.url, repo_url):

@@ -12,11 +12,11 @@ from .gate import Verdict, evaluate_wave
 
 @dataclass(frozen=True)
 class RoundState:
-    """A round as the decision sees it.
+    """The facts about a round that its next step depends on.
 
-    `attempts` and `findings` are those of its whole wave, over all rounds. `not_standing` are the successes, by
-    finding and number, that a person has not let stand: they count as failures, and only a person has them tried
-    again. Findings that are `closed`, because the last scan no longer reports them, are not tried again.
+    `attempts` and `findings` are those of its whole wave, over all rounds. `not_standing` has the finding keys and
+    numbers of successes that a person has rejected or reopened: they count as failures, and only a person can have
+    the finding tried again. Findings in `closed`, which the last scan no longer reports, are not tried again.
     """
 
     attempts: Sequence[Attempt]
@@ -37,9 +37,9 @@ class NextStep:
 def next_step(state: RoundState, *, min_success_rate: float, max_retries: int) -> NextStep:
     """Decide what a round needs.
 
-    Retries are due only once all first attempts have an outcome and these alone pass the gate: a round that
-    misses it has a playbook or agent problem, and retrying would burn money. Retries can only raise a passing
-    rate, so the verdict is final then.
+    Retries are due only once all first attempts have an outcome and the first attempts alone pass the gate: a round
+    whose first attempts miss it has a playbook or agent problem, and retrying would burn money. Retries can only raise
+    the rate, so a round that has passed by its first attempts cannot fail by its retries.
     """
     of_round = [attempt for attempt in state.attempts if attempt.round == state.number]
     # Retries too: with one under way the verdict could still change.
@@ -61,7 +61,7 @@ def next_step(state: RoundState, *, min_success_rate: float, max_retries: int) -
 
 
 def may_be_retried(of_finding: Sequence[Attempt], max_retries: int) -> bool:
-    """Whether a finding with these attempts in one round may have a further one in it."""
+    """Whether a finding with the given attempts in a round may have a further attempt in that round."""
     # All, so that a refused, cancelled or vanished attempt ends it for this round. The first attempt is no retry,
     # hence `<=`.
     return all(attempt.outcome in RETRIABLE for attempt in of_finding) and len(of_finding) <= max_retries

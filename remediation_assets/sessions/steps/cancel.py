@@ -21,16 +21,16 @@ def pause(tx: Transaction, reason: str) -> None:
 
 
 def resume(tx: Transaction) -> int:
-    """Lift what only a person lifts, and let probed holds be probed at once; return how many were lifted."""
+    """Lift the holds that only a person lifts, and make all probes due; return how many holds were lifted."""
     probe_at_once(tx)
     return lift(tx, FOR_A_PERSON)
 
 
 def stop(tx: Transaction, wave: str | None) -> int:
-    """Cancel what is open of a wave, or of all: nothing more is sent, and live sessions are to be terminated.
+    """Cancel the open attempts of a wave, or of all waves: none is sent, and their sessions are to be terminated.
 
-    Return how many attempts that is. An attempt whose session is not known yet is cancelled when it is known
-    whether there is one. Raise UnknownWave.
+    Return how many attempts were open. A claimed attempt is cancelled once it is known whether it has a session.
+    Raise UnknownWave if there is no such wave.
     """
     wave_number = find_wave(tx, wave).wave_number if wave is not None else None
     stopped = 0

@@ -113,7 +113,7 @@ async def dispatch(
 
 
 def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Claim]:
-    """Claim up to a chunk of pending attempts in this transaction; freezes their waves."""
+    """Claim at most a chunk of pending attempts and freeze their waves, in this transaction."""
     # For each chunk again, because time passes and scans are merged while the one before was sent.
     lift_ended(tx)
     _lift_unprobed(tx)
@@ -156,7 +156,7 @@ def _admitted(tx: Transaction, policy: Policy) -> int:
 
 
 def _lift_unprobed(tx: Transaction) -> None:
-    """Lift the holds that nothing is left to probe: they would never end, and they stop the clock of timeouts."""
+    """Lift the holds for which no probe is left: they would never end, and they stop the timeout clock."""
     if pending(tx):
         return
     lift(tx, [HoldKind.PERMISSION])
@@ -166,7 +166,7 @@ def _lift_unprobed(tx: Transaction) -> None:
 
 
 async def _send(devin: DevinClient, claims: Sequence[Claim]) -> list[DevinSession | BaseException]:
-    """Send a chunk at once; every POST has ended when this returns, also if one of them raised."""
+    """Send the requests of a chunk at the same time; return when every POST has ended, even if one raised."""
     tasks = [
         asyncio.ensure_future(
             devin.create_session(
@@ -224,7 +224,7 @@ def _record(tx: Transaction, attempt: Attempt, answer: DevinSession | BaseExcept
 
 
 def _hold_for_limits(tx: Transaction, answers: Sequence[object], policy: Policy) -> None:
-    """Handle the limits that a chunk met, once for all its answers: one hold, one cut of the learned cap."""
+    """Handle the limits that a chunk met once for all its answers: set one hold, lower the learned limit once."""
     limited = [answer for answer in answers if isinstance(answer, RateLimited)]
     if not limited:
         return
@@ -238,7 +238,7 @@ def _hold_for_limits(tx: Transaction, answers: Sequence[object], policy: Policy)
 
 
 def _hold_for_refusals(tx: Transaction) -> None:
-    """Set a hold if several attempts in a row were refused for one cause: the next ones would be spent for nothing."""
+    """Set a hold if several attempts in a row were refused for the same reason: further attempts would be wasted."""
     # Since the last such hold was lifted: a person who resumes gets the full number of tries again.
     last = last_answers(tx, since=last_lifted(tx, HoldKind.REFUSALS), most=REFUSALS_IN_A_ROW)
     if len(last) == REFUSALS_IN_A_ROW and len(set(last)) == 1 and last[0].outcome is Outcome.REFUSED:

@@ -19,9 +19,9 @@ class NextWave:
 
 
 def next_wave(tx: Reader) -> NextWave:
-    """Decide from the ledger: the wave after the last that has been started, once that has passed and is collected.
+    """Return the wave after the last one that was started, once the last one has passed and is collected.
 
-    The first wave is a person's to start, and so is whatever follows a person's command to pause or to stop.
+    Only a person starts the first wave, and the next wave after a pause or a stop.
     """
     last = last_started(tx)
     if last is None:

@@ -63,10 +63,10 @@ class _Start:
 async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
     """Poll once and write what changed; raise a DevinError, writing nothing, if a list fails.
 
-    The order matters. What is asked is fixed in one transaction, Devin is asked outside of any, and the answers
-    are written in another one, which looks again at what may have changed between: a person may have stopped
-    attempts, and an outcome once written is final. In that transaction evidence is written before anything that
-    rests on its absence (claims given back, vanished sessions, timeouts), so that evidence beats the clock.
+    The order matters. One transaction loads what to ask, Devin is asked outside of any transaction, and a second
+    transaction writes the answers. The second one looks again at what may have changed between: a person may have
+    stopped attempts, and an outcome once written is final. It writes evidence before anything that rests on the
+    absence of evidence (claims given back, vanished sessions, timeouts), so that evidence beats the clock.
     """
     with ledger.transaction(journal) as tx:
         start = _start(tx, policy)
@@ -89,7 +89,7 @@ async def poll(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Jour
 
 
 def _start(tx: Transaction, policy: Policy) -> _Start:
-    """Stamp orphaned claims, and load what the poll asks for."""
+    """Mark orphaned claims as unknown, and load what the poll asks for."""
     for orphan in orphaned(tx):
         # Stamped before Devin is asked. Nobody knows when its request was sent, or whether it was; the time that Devin
         # has to create a session late counts from here.
@@ -106,7 +106,7 @@ def _start(tx: Transaction, policy: Policy) -> _Start:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The attempts whose session was seen, what it means by the attempt's tag, and Devin's last message by tag."""
+    """The attempts whose session was seen, and for each tag the session's classification and Devin's last message."""
 
     followed: list[Attempt]
     classified: Mapping[str, Classification]
@@ -157,7 +157,7 @@ async def _last_messages(
     sessions: Mapping[str, DevinSession],
     classified: Mapping[str, Classification],
 ) -> Mapping[str, str]:
-    """Fetch Devin's last message of each attempt that is about to end as one that needs a person."""
+    """Fetch Devin's last message for each attempt that is about to fail because its session needs a person."""
     messages = {}
     for attempt in followed:
         classification = classified[attempt.tag]
@@ -178,7 +178,7 @@ def _observation(
     last_message: str | None,
     begun: datetime,
 ) -> Observation | None:
-    """Return what is to be written of a session, None if nothing has changed."""
+    """Return what is to be written about a session, None if nothing has changed."""
     # The first sight counts; a poll that sees anything else starts it again, because only an unbroken wait is
     # confirmed.
     blocked_since = (attempt.blocked_since or begun) if classification.status is SessionStatus.BLOCKED else None
@@ -232,7 +232,7 @@ def _record(tx: Transaction, observation: Observation) -> None:
 
 
 def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
-    """Return the claims that left no trace to pending: two look-ups did not find them, the last begun late enough."""
+    """Make claims pending again whose session two look-ups did not find, the last one begun late enough."""
     for attempt in attempts:
         since = attempt.unknown_since or begun
         lookups = attempt.lookups_not_found + 1
@@ -246,7 +246,7 @@ def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, be
 
 
 def _note_vanished(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
-    """End the attempts whose session Devin did not know in two polls far enough apart."""
+    """End the attempts whose session was unknown to Devin in two polls that are far enough apart."""
     for attempt in attempts:
         # A single 404 is not believed: a vanished attempt has its outcome at once, and outcomes never change.
         if attempt.missing_since is None:

@@ -1,4 +1,4 @@
-"""Refresh the pull requests of sessions that have ended, from time to time, because no poll reads those any more.
+"""Refresh, at intervals, the pull requests of ended sessions, because polls no longer read ended sessions.
 
 It changes no outcome: whether a fix was merged is a person's decision, which is shown and not evaluated.
 """
@@ -56,7 +56,7 @@ async def refresh_pull_requests(ledger: Ledger, devin: DevinClient, policy: Poli
 
 
 def _note(tx: Transaction, session_id: str, session: DevinSession | None) -> bool:
-    """Store what a session's pull requests are by now; return whether that is news."""
+    """Store the present pull requests of a session; return whether they have changed."""
     # A session that shows none any more, or that does not exist, says nothing about them.
     shown = [pull_request.model_dump() for pull_request in session.pull_requests] if session else []
     return note_pull_requests(tx, session_id, json.dumps(shown) if shown else None)

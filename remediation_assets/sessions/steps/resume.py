@@ -1,8 +1,8 @@
 """Resume the sessions that the account's quota has suspended, once there is quota again.
 
-A message to a suspended session resumes it, and renews its ACU limit; so each gets one message for each end of a
-hold. While a quota hold stands, one suspended session is the probe: it costs less than another attempt, which would
-be suspended as well.
+A message to a suspended session resumes the session and renews its ACU limit. So each session gets only one message
+after each quota hold. While a quota hold stands, one suspended session is the probe: resuming it costs less than a new
+attempt, whose session would be suspended as well.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _MESSAGE = "There is quota again. Please go on with the task."
 def note_suspended(
     tx: Transaction, seen: Sequence[tuple[Attempt, str | None]], policy: Policy, begun: datetime
 ) -> None:
-    """Note which sessions are suspended for quota, with the reason, and which of those work again.
+    """Note which sessions are suspended for quota, with the reason, and which suspended ones work again.
 
-    One that works again shows that there is quota, so all others are to be resumed. One that has just been sent
-    a message is left the time to resume.
+    A session that works again shows that there is quota, so all others are to be resumed. A session that was sent a
+    message a short while ago is given time to resume.
     """
     grace = timedelta(seconds=policy.blocked_confirm_seconds)
     resumed = [attempt for attempt, reason in seen if attempt.suspended_at and not reason]
@@ -72,7 +72,7 @@ def mark_to_resume(tx: Transaction) -> None:
 
 
 async def resume_sessions(ledger: Ledger, devin: DevinClient, policy: Policy, journal: Journal) -> None:
-    """Send a message to the suspended sessions whose time has come; each is noted before it is sent."""
+    """Send a message to each suspended session that is to be resumed; note the message before it is sent."""
     with ledger.transaction(journal) as tx:
         mark_to_resume(tx)
         chosen = to_resume(tx)

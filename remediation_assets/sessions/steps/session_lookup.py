@@ -13,7 +13,7 @@ from remediation_assets.sessions.model import Attempt, Phase, ledger_tag, wave_t
 
 @dataclass
 class Listing:
-    """What one poll brought: sessions by their attempt's tag, duplicates, and whose session was not found."""
+    """What one poll found: sessions by their attempt's tag, duplicates, and the attempts whose session is missing."""
 
     by_tag: dict[str, DevinSession] = field(default_factory=dict)
     duplicates: list[tuple[Attempt, DevinSession]] = field(default_factory=list)
@@ -25,10 +25,10 @@ class Listing:
 
 
 async def list_sessions(devin: DevinClient, attempts: Sequence[Attempt], ledger_id: str) -> Listing:
-    """List the sessions of the waves of some attempts - all attempts of these waves - to their last page.
+    """List all sessions of some waves, to the last page; `attempts` are all attempts of these waves.
 
-    Then look up each open attempt that no list has shown: by its own tag if its session is not known, else
-    at the session's own address.
+    Then look up each open attempt whose session is in no list: at the session's own address, or by the attempt's tag
+    if its session is not known.
     """
     known = {attempt.tag: attempt for attempt in attempts}
     found: dict[str, dict[str, DevinSession]] = defaultdict(dict)
@@ -75,7 +75,7 @@ async def _list(
 
 
 def _own(attempt: Attempt, sessions: list[DevinSession]) -> DevinSession | None:
-    """Return which of the sessions with an attempt's tag is its own: the one recorded, else the oldest."""
+    """Return the attempt's own session among those with its tag: the recorded one, else the oldest."""
     if attempt.session_id is not None:
         return next((session for session in sessions if session.session_id == attempt.session_id), None)
     # It ended before its session was known: whatever shows up now is one too many.

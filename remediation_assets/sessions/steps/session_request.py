@@ -36,7 +36,7 @@ def build_request(tx: Reader, attempt: Attempt, context: RequestContext) -> dict
 
 @dataclass(frozen=True)
 class NewRequest:
-    """What names the attempt that a create request is for, and the id that the attempt's playbook has at Devin."""
+    """The attempt that a create request is for, by finding, number and wave, and its playbook's id at Devin."""
 
     finding_key: str
     number: int
@@ -45,7 +45,7 @@ class NewRequest:
 
 
 def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str, Any]:
-    """Return a create request for an attempt that nothing was ever sent for, from its finding's plan."""
+    """Build the first create request of an attempt from its finding's plan."""
     finding = planned_finding(tx, of.finding_key, of.wave_number)
     shown_id = safe_id(finding, of.finding_key)
     return {
@@ -75,7 +75,7 @@ def new_request(tx: Reader, of: NewRequest, context: RequestContext) -> dict[str
 
 
 def _what_went_wrong(tx: Reader, finding_key: str, before: int) -> str | None:
-    """Return what people said against the last fix and why the last attempt failed, None if there is neither."""
+    """Return why people rejected the last fix and why the last attempt failed, None if neither is known."""
     reasons = (why_rejected(tx, finding_key, before), last_failure(tx, finding_key, before=before))
     return " ".join(filter(None, reasons)) or None
 

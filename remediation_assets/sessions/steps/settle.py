@@ -1,6 +1,6 @@
 """Settle rounds: insert the retries that are due, or write the verdict of the gate.
 
-The decision is `next_step`, which is pure; this reads and writes the ledger in the caller's transaction.
+The pure function `next_step` decides; this module reads and writes the ledger in the caller's transaction.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from remediation_assets.sessions.store.rounds import OpenRound, mark_settled, op
 
 
 def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
-    """Take every open round its next step; return the waves that settled."""
+    """Take the next step of every open round; return the waves that settled."""
     settled = []
     for open_round in open_rounds(tx):
         state = RoundState(

@@ -1,7 +1,7 @@
 """End attempts that have no evidence, and terminate sessions that are no longer needed.
 
-The outcome and the intent to terminate are committed before anything is sent, and stand whatever the session shows
-later.
+The outcome of an attempt and the mark to terminate its session are committed before anything is sent. They stand
+whatever the session shows later.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ class Unneeded:
 
     @property
     def label(self) -> str:
-        """Return its name for people."""
+        """Return the session's name for people."""
         return f"{self.attempt.label}: its {'second ' if self.is_duplicate else ''}session {self.session_id}"
 
 
 def end_attempt(tx: Transaction, attempt: Attempt, outcome: Outcome, reason: str) -> None:
     """End an attempt that has no outcome yet, and mark its session, if it has one, to be terminated.
 
-    Looks the attempt up again: it may have ended, or got a session, since the caller loaded it.
+    The attempt is loaded again, because it may have ended or got a session since the caller loaded it.
     """
     current = current_end(tx, attempt)
     if current.outcome is not None:
@@ -66,9 +66,9 @@ def end_attempt(tx: Transaction, attempt: Attempt, outcome: Outcome, reason: str
 async def terminate_sessions(ledger: Ledger, devin: DevinClient, journal: Journal) -> None:
     """Terminate the sessions that are no longer needed; a failure is reported once and tried again with the next step.
 
-    Successes are archived if the API can, so that nobody resumes them; all others are terminated. A step handles
-    only so many, those first that have not failed before, and records them in small chunks: it must come to an end
-    although the API is slow.
+    Sessions of successes are archived if the API can do that, so that nobody resumes them; all others are terminated.
+    A step handles a limited number, beginning with sessions whose termination has not failed yet, and records them in
+    small chunks: it must come to an end even if the API is slow.
     """
     with ledger.transaction(journal) as tx:
         unneeded = sorted(_unneeded(tx), key=lambda session: session.terminate_error is not None)[:MOST_IN_A_STEP]

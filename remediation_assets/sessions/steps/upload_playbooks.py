@@ -9,8 +9,8 @@ from remediation_assets.sessions.store.playbook_versions import not_uploaded, no
 async def upload_playbooks(ledger: Ledger, devin: DevinClient, journal: Journal) -> None:
     """Upload the playbook versions that pending attempts need and Devin does not have.
 
-    A version is recognised by its title, which carries the hash of its text. An error of the
-    listing goes to the caller, who must not dispatch then: guessing would upload twice.
+    A version is recognised by its title, which contains the hash of its text. If Devin's playbooks cannot be listed,
+    the error is raised and the caller must not dispatch: uploading without the list could upload a version twice.
     """
     with ledger.transaction() as tx:
         wanted = not_uploaded(tx)
