@@ -1,12 +1,12 @@
 """What can go wrong with the ledger, split by what the caller can do.
 
 LedgerError
-├── LedgerBusy       another process has it; wait, or end that process
-├── LedgerMismatch   it belongs to another mode, origin or organisation; use another data directory
-├── LedgerTooNew     it was written by a later version; upgrade
+├── LedgerBusy       another process holds the ledger; wait, or end that process
+├── LedgerMismatch   the ledger belongs to another mode, origin or organisation; use another data directory
+├── LedgerTooNew     a later version wrote the ledger; upgrade
 ├── LedgerUnusable   the folder or file cannot be read or written; the text says why
 ├── NothingPublished there are no results to read yet; run the pipeline
-└── TransactionLost  a statement failed inside and was swallowed, so nothing was written
+└── TransactionLost  the error of a statement was swallowed, so nothing of its transaction was written
 """
 
 from remediation_assets.errors import RemediationError
@@ -17,7 +17,7 @@ class LedgerError(RemediationError):
 
 
 class LedgerBusy(LedgerError):
-    """Another process has the ledger for longer than we wait."""
+    """Another process holds the ledger for longer than the lock timeout."""
 
 
 class LedgerMismatch(LedgerError):

@@ -34,25 +34,25 @@ MEMORY_LIMIT = "2GB"
 
 @dataclass(frozen=True)
 class Stamp:
-    """Whose results a ledger holds; another's are refused."""
+    """Where a ledger's results come from: mode, API and organisation; results from elsewhere are refused."""
 
     mode: str
     api_origin: str
     org_id: str
 
     def admits(self, other: "Stamp") -> bool:
-        """Whether the other's results may go into this ledger; an organisation that is not set fits any."""
+        """Whether results with the other stamp may go into this ledger; an organisation that is not set fits any."""
         return (self.mode, self.api_origin) == (other.mode, other.api_origin) and (
             not self.org_id or not other.org_id or self.org_id == other.org_id
         )
 
 
 class Export(Protocol):
-    """A file that is written from the ledger whenever results are published; the ledger does not know what is in it."""
+    """A file that is written whenever results are published; the ledger does not know the file's format."""
 
     @property
     def name(self) -> str:
-        """Return what a warning calls it, with the setting that names its path."""
+        """Return the file's name in warnings, with the setting that has its path."""
         ...
 
     def is_stale(self, ledger: Path) -> bool:
@@ -64,12 +64,12 @@ class Export(Protocol):
         ...
 
     def write(self, ledger: Path, content: bytes) -> None:
-        """Replace the file; raise OSError."""
+        """Replace the file; raise OSError if that fails."""
         ...
 
 
 class Ledger:
-    """The ledger in a data directory, made on first use."""
+    """The ledger in a data directory; it is created on first use."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Ledger:
         return self._id
 
     def verify(self) -> None:
-        """Open the ledger once, creating it if it is missing; raise LedgerMismatch if it holds another's results."""
+        """Open the ledger once, creating it if it is missing; raise LedgerMismatch if its stamp does not fit."""
         with self.transaction():
             pass
 
@@ -109,10 +109,10 @@ class Ledger:
     ) -> Iterator[Transaction]:
         """Run one transaction: lock, open, commit (or roll back on any error), close, unlock.
 
-        Events that it records reach the `journal`, whose clock it goes by, once it has committed. `attach`
-        makes other DuckDB files readable inside under the given names. Raise LedgerBusy after the lock
-        timeout, and TransactionLost if a failed statement's error was swallowed inside, because DuckDB then
-        commits nothing without a word.
+        The transaction takes its time from the `journal` and adds its events to the journal once it has committed.
+        Inside, the DuckDB files in `attach` can be read under the given names. Raise LedgerBusy after the lock
+        timeout, and TransactionLost if the error of a failed statement was swallowed inside, because DuckDB then
+        commits nothing without an error.
         """
         journal = journal or Journal()
         with self._locked(), _disk_errors_explained(self.path):
@@ -161,7 +161,7 @@ class Ledger:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """Create a folder for staging databases beside the ledger; it is deleted afterwards."""
+        """Create a folder for staging databases in the data directory, and delete it afterwards."""
         self._make_folder()
         try:
             folder = tempfile.TemporaryDirectory(prefix="staging-", dir=self.data_dir)
@@ -196,9 +196,9 @@ class Ledger:
 
     @contextmanager
     def published(self, *, or_empty: bool = False) -> Iterator[Reader]:
-        """Open the published results for reading, with a connection of their own.
+        """Open the published results for reading, on a new connection.
 
-        If there are none yet, raise NothingPublished, or with `or_empty` read a ledger that is as good as new.
+        If nothing has been published yet, raise NothingPublished, or with `or_empty` read an empty ledger.
         """
         if self.published_path.exists():
             connection = duckdb.connect(str(self.published_path), read_only=True)
@@ -214,7 +214,7 @@ class Ledger:
             connection.close()
 
     def delete(self) -> None:
-        """Delete the ledger and its published results; the caller has made sure that nobody wants them."""
+        """Delete the ledger and its published results; the caller has made sure that nobody needs them."""
         with self._locked():
             for path in (self.path, self.published_path):
                 path.unlink(missing_ok=True)
@@ -290,7 +290,7 @@ class Ledger:
         return self._export is not None and self._export.is_stale(self.path)
 
     def _write_export(self, export: Export) -> None:
-        """Write the export from the ledger; a failure is a warning, because publishing never fails with it."""
+        """Write the export from the ledger; if that fails, log a warning, because publishing must not fail."""
         try:
             connection = self._open()
             try:
@@ -305,10 +305,10 @@ class Ledger:
             logger.warning("%s could not be written this time.", export.name, exc_info=True)
 
     def _build(self, fill: Callable[[DuckDBPyConnection], None]) -> None:
-        """Put a ledger in place that is built whole under another name.
+        """Build a ledger under another name, then rename it into place.
 
-        A kill while DuckDB creates a file can leave one that it will never open again; and a migration that
-        is interrupted must leave the old ledger as it was.
+        If a process is killed while DuckDB creates a file, DuckDB may never open that file again. And an
+        interrupted migration must leave the old ledger as it was.
         """
         building = self.data_dir / "ledger.building.duckdb"
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def is_stale(ledger: Path, published: Path) -> bool:
-    """Whether the ledger has changed since it was published: another mtime or size, or a write-ahead log."""
+    """Whether the ledger has changed since it was published: it has another mtime or size, or a write-ahead log."""
     try:
         source = ledger.stat()
     except FileNotFoundError:
@@ -37,15 +37,16 @@ def age_seconds(published: Path) -> float:
 
 
 def publish(ledger: Path, published: Path) -> bool:
-    """Copy the ledger beside the published results and rename it over them; return whether it was done.
+    """Copy the ledger and rename the copy over the published results; return whether they were replaced.
 
-    Nothing is done while a foreign program writes to the ledger: what is published stays as it was.
+    While a foreign program writes to the ledger, the published results stay as they are.
 
     The order matters. The shared lock shows, without waiting, that no foreign program is writing while the file is
     copied. The copy is synced before it is renamed, so that a crash of the machine leaves either the old results or
-    all of the new ones. It gets the ledger's modification time before it is renamed, because that is how staleness is
-    decided: no clock is. And a write-ahead log beside the old results is removed before the rename, because a new
-    reader would replay it into the new file and show rows that were never committed together.
+    all of the new ones. The copy gets the ledger's modification time before it is renamed, because staleness is
+    decided by comparing these times, not by a clock. And a write-ahead log beside the old results is removed before
+    the rename, because a new reader would replay it into the new file and show rows that were never committed
+    together.
     """
     # With a write-ahead log the file alone is not the whole ledger.
     if not ledger.exists() or _wal(ledger).exists():

@@ -1,6 +1,6 @@
-"""What code does with an open ledger: read rows as dataclasses, write, and record what happened.
+"""Work with an open ledger: read rows as dataclasses, write, and record events.
 
-`Reader` is all that a copy for reading offers; `Transaction` is a reader that writes. How the file is
+A `Reader` reads the ledger or a read-only copy; a `Transaction` is a reader that also writes. How the file is
 locked, opened and committed belongs to `ledger.py`.
 """
 
@@ -70,7 +70,7 @@ class Reader:
 
 
 class OfAttempt(Protocol):
-    """What names an attempt in an event."""
+    """The fields by which an event names its attempt."""
 
     @property
     def finding_key(self) -> str:
@@ -99,10 +99,10 @@ class Event:
 
 @dataclass
 class Journal:
-    """What one step recorded, over all its transactions, and the clock that they go by.
+    """The events that one step recorded in all its transactions, and the clock of these transactions.
 
-    An event is in the journal once its transaction has committed: what was rolled back never happened, so
-    nobody is to read of it in a log.
+    An event is added once its transaction has committed: an event that was rolled back never happened, so
+    it must not appear in a log.
     """
 
     clock: Clock = utc_now
@@ -117,8 +117,8 @@ class Journal:
 class Transaction(Reader):
     """One transaction on the ledger: reads, writes and records events, all of it or nothing.
 
-    `now` is the time at which it began, with the lock held: events of one transaction share it, and later
-    events never carry an earlier time.
+    `now` is the time at which the transaction began, read with the lock held. All events of a transaction have
+    this time, and later events never have an earlier one.
     """
 
     def __init__(self, connection: DuckDBPyConnection, now: datetime) -> None:
@@ -128,7 +128,7 @@ class Transaction(Reader):
         self._last_event_id: int | None = None
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each of some rows of values."""
+        """Run a statement once for each row of values."""
         # DuckDB refuses `executemany` without rows.
         if rows:
             self._connection.executemany(sql, rows)
@@ -142,10 +142,10 @@ class Transaction(Reader):
         wave_number: int | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one event, of an attempt, of a wave, or of everything, beside the change that it records.
+        """Write an event in the transaction of the change that it records; it concerns an attempt, a wave, or all.
 
-        The message may repeat what a scanner or Devin wrote, and ends in terminals and logs: it becomes one
-        line of printable characters, cut at LONGEST_MESSAGE.
+        The message may repeat what a scanner or Devin wrote, and is shown in terminals and logs. So it is reduced
+        to one line of printable characters, cut at LONGEST_MESSAGE.
         """
         message = plain(message)
         if len(message) > LONGEST_MESSAGE:

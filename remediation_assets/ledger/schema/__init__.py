@@ -1,7 +1,7 @@
-"""The ledger's tables and views, and the version they have.
+"""The ledger's tables and views, and their version.
 
-They are written as SQL beside this module: `tables.sql`, `views.sql`, and a file in `migrations/` for each step from
-one version to the next. Opening, locking and replacing the ledger's file belongs to `ledger.py`.
+Their SQL is beside this module: `tables.sql`, `views.sql`, and a file in `migrations/` for each step from one version
+to the next. Opening, locking and replacing the ledger's file belongs to `ledger.py`.
 """
 
 import re
@@ -84,12 +84,12 @@ def create(connection: DuckDBPyConnection) -> None:
 
 
 def create_from(connection: DuckDBPyConnection, old: Path, version: int) -> None:
-    """Create every table and view in an empty database and fill them from an older ledger, which is only read.
+    """Create every table and view in an empty database and copy the rows of an older ledger, which is not changed.
 
     All columns are copied by their names, under the new name if a migration has a line such as
-    `-- renamed: scans.set_aside -> rejected`. Then the statements of the migrations run, oldest first. They find the
-    old ledger attached as `old`, but in the new one the tables of the present version, not of the version they lead
-    to: whoever renames a column adapts the older migrations that mention it.
+    `-- renamed: scans.set_aside -> rejected`. Then the statements of the migrations run, oldest first. They can read
+    the old ledger as `old`. The tables that they write are those of the present version, even if the migration leads
+    to an earlier one: whoever renames a column adapts the older migrations that mention it.
     """
     migrations = [_migration(since) for since in range(version, SCHEMA_VERSION)]
     quoted = str(old).replace("'", "''")
@@ -114,10 +114,10 @@ def _migration(since: int) -> str:
 def _carried_over(
     old: dict[str, list[str]], new: dict[str, list[str]], migrations: Iterable[str]
 ) -> dict[str, dict[str, str]]:
-    """Return for each table which of its old columns are copied, and the name that each has now.
+    """Return, for each table, the old columns to copy, each with its present name.
 
-    A name is followed from migration to migration, so a column may be renamed more than once. A rename of a column
-    that the old ledger does not have yet changes nothing.
+    A name is followed from migration to migration, so a column may be renamed more than once. A rename has no effect
+    if the old ledger does not have the column yet.
     """
     names = {(table, column): column for table, columns in old.items() for column in columns}
     for migration in migrations:
