@@ -1,4 +1,4 @@
-"""The state file: the whole ledger as one `BatchRun` in JSON, for programs that read no DuckDB."""
+"""The state file: the whole ledger as one `BatchRun` in JSON, for programs that cannot read DuckDB."""
 
 import json
 import os
@@ -21,7 +21,7 @@ class StateFile:
 
     @property
     def name(self) -> str:
-        """Return the setting and its value, for warnings."""
+        """Return the setting of the file's path, with its value, for warnings."""
         return f"STATE_FILE_PATH={self._path}"
 
     def is_stale(self, ledger: Path) -> bool:
@@ -52,7 +52,7 @@ class StateFile:
 
 
 def load_batch_run(reader: Reader) -> BatchRun:
-    """Read everything at a glance: waves with the last attempt of each finding, totals, the timeline."""
+    """Load an overview of the ledger: waves with the last attempt of each finding, totals, the timeline."""
     stamp = reader.one(_Stamp, "SELECT ledger_id, created_at FROM stamp")
     waves = _waves(reader)
     sessions = [session for wave in waves for session in wave.sessions]
@@ -116,7 +116,7 @@ def _waves(reader: Reader) -> list[Wave]:
 
 
 def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcome | None]]]:
-    """Return the sessions of each wave by its number, each with its outcome as a gate counts it."""
+    """Return the sessions by wave number, each with its outcome as the gate counts it."""
     sessions: dict[int, list[tuple[RemediationSession, Outcome | None]]] = defaultdict(list)
     for row in reader.records(
         f"""
@@ -147,7 +147,7 @@ def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcom
 
 
 def _flat(output: dict[str, Any]) -> dict[str, Any]:
-    """Keep the plain values and lists of a session's report; what it nests deeper is nothing we asked for."""
+    """Return the plain values and flat lists of a session's report; the schema asks for nothing nested deeper."""
     return {
         name: value
         for name, value in output.items()
@@ -157,7 +157,7 @@ def _flat(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overall(statuses: list[str]) -> str:
-    """Return the status of the whole: the most pressing one among its waves'."""
+    """Return the status of the whole run: the most pressing status of its waves."""
     return next((status for status in ("held", "running", "failed", "pending") if status in statuses), "passed")
 
 

@@ -1,4 +1,4 @@
-"""The queries behind the pages of one finding and one session, and what those pages share with the lists of `pages.py`.
+"""The queries behind the pages of one finding and one session, and queries shared with the lists of `pages.py`.
 
 They read the published results and return rows as dictionaries.
 """
@@ -91,9 +91,9 @@ def session(reader: Reader, session_id: str) -> Row | None:
 
 
 def report(structured_output: str | None) -> Row:
-    """Return the fields of Devin's structured output that pages show, without those of an unexpected type.
+    """Return the fields of Devin's structured output that pages show; fields of an unexpected type are dropped.
 
-    The output need not match the schema: whatever the session wrote was stored.
+    The output need not match the schema, because it is stored as the session wrote it.
     """
     try:
         output = json.loads(structured_output) if structured_output else None
@@ -121,7 +121,7 @@ def report(structured_output: str | None) -> Row:
 
 
 def pull_request_states(pull_requests: str | None) -> dict[str, str]:
-    """Return the state of each pull request by its address, without those whose state the API did not report."""
+    """Return the states of pull requests by address; a pull request whose state the API did not report is missing."""
     try:
         listed = json.loads(pull_requests) if pull_requests else []
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What would be sent next for one finding, for people who want to see it before it costs anything."""
+"""The next create request for one finding, for people who want to see the request before it costs anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +35,10 @@ class NextCreateRequest:
 def next_request(
     tx: Transaction, name: str, playbooks: Mapping[FindingCategory, PlaybookText], context: RequestContext
 ) -> NextCreateRequest:
-    """Build what would be sent next for a finding, named by its id or its key; raise NothingToSend.
+    """Build the next create request for a finding, named by its id or its key.
 
-    Plans the finding's wave, as every dispatch does before; sends nothing.
+    Plan the finding's wave first, as every dispatch does; send nothing. Raise NothingToSend if no session would be
+    started for the finding.
     """
     finding = _find(tx, name)
     wave = wave_name(finding.wave_number)

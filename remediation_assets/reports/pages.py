@@ -66,8 +66,8 @@ class Listing:
 def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     """Return what every page shows around its content: pending reviews, holds, and the last poll.
 
-    `unfollowed_since` is the time of the last poll if sessions are live and none has come for five intervals, and a
-    minute at least.
+    `unfollowed_since` is the time of the last poll if sessions are live and that poll was more than five poll intervals
+    ago, and more than a minute; else it is None.
     """
     [row] = reader.records(
         f"""
@@ -150,7 +150,7 @@ def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str
 
 
 def services(reader: Reader) -> list[str]:
-    """Return the services that have findings, by name; the 200 with the most findings if there are more."""
+    """Return the services that have findings, by name; at most 200, those with the most findings."""
     rows = reader.execute(
         """
         -- Bounded, because every page of the list carries the choice, and thousands of services are none.
@@ -232,9 +232,9 @@ def reviews(reader: Reader, *, page: int) -> Row:
 
 
 def waves(reader: Reader, *, page: int) -> Row:
-    """Return the latest gate results and holds, newest first, and the page of waves to show.
+    """Return the latest gate results and holds, newest first, and which page of waves to show.
 
-    The plan's listing has no rows: the caller reads the states of these waves from `reports.waves`.
+    The listing `plan` has no rows: the caller loads the states of the page's waves with `reports.waves`.
     """
     gates = reader.records(
         """

@@ -1,4 +1,4 @@
-"""What became of the files that were read together, as the ledger has it."""
+"""The result of reading files together, loaded from the ledger."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ def count_findings(reader: Reader) -> int:
 
 @dataclass(frozen=True)
 class PlannedContents:
-    """The newest scan that waves were cut with, and the content of each file as it was read last by then.
+    """The newest scan that the waves were cut with, and the content that each file had in its last scan until then.
 
-    Only the last scan of a file counts: a content that comes back is a change as well.
+    Only a file's last scan counts: if a file gets back an earlier content, that is a change as well.
     """
 
     scan_id: int
@@ -54,7 +54,7 @@ class _LastRead:
 
 
 def planned_contents(reader: Reader) -> PlannedContents:
-    """Load what the waves of today were cut from: by the path of each file, the hash of its content."""
+    """Load what the present waves were cut from: the hash of each file's content, by the file's path."""
     planned = int(reader.scalar("SELECT coalesce(planned_scan_id, 0) FROM state"))
     last = reader.rows(
         _LastRead,
@@ -69,7 +69,7 @@ def planned_contents(reader: Reader) -> PlannedContents:
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """A file of a scan request and the counts of its scan; `skipped` has those of results that are no open findings."""
+    """A file of a scan request and the counts of its scan; `skipped` counts results that are no open findings."""
 
     scan_id: int
     source: str
@@ -81,7 +81,7 @@ class ScannedFile:
     notes: Sequence[str]
     encoding_guessed: bool
     is_new: bool
-    """Whether the file was read now; else it was read before as it is."""
+    """Whether the file was read now; else an earlier scan has read the same content."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Presence:
-    """How many findings that were fixed before have been reported since, by how they are present."""
+    """The number of findings that were fixed and have been reported again since, for one kind of presence."""
 
     presence: str
     findings: int
@@ -105,7 +105,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What became of the files that one run read together, and what is known now."""
+    """The result of the files that one run read together, and the figures of all findings now."""
 
     files: Sequence[ScannedFile]
     rejections: Sequence[Rejection]
@@ -127,7 +127,7 @@ class _Request:
 
 
 def scan_report(reader: Reader, run_id: str) -> ScanReport:
-    """Load what a run read; raise ValueError if it read nothing."""
+    """Load the report on the files that a run read; raise ValueError if the run read none."""
     request = reader.one(
         _Request,
         """

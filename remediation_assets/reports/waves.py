@@ -25,14 +25,14 @@ class WaveState:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it has not been run to its end: it was never run, or its last round goes on."""
+        """Whether the wave has not been run to its end: it was never run, or its last round is not collected yet."""
         # Settled is not enough: until it is collected, its results are not materialized.
         return self.passed is None or not self.collected
 
 
 @dataclass(frozen=True)
 class Around:
-    """The waves around the work: the last ones done, the one at work, the next; and how many there are besides."""
+    """The last waves done, the wave at work and the next waves, and how many waves come before and after these."""
 
     states: tuple[WaveState, ...]
     earlier: int
@@ -47,7 +47,7 @@ class _Place:
 
 
 def waves_around_the_work(reader: Reader, *, done: int = 6, next_ones: int = 3) -> Around:
-    """Load the states of as many waves as a person can look at, however many there are."""
+    """Load the states of the waves around the one at work, only as many as a person can look at."""
     place = reader.one(
         _Place,
         """
@@ -129,7 +129,7 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
 
 @dataclass(frozen=True)
 class Decision:
-    """What `remediate run` does with a wave and why: run it, pass over it, or stop before it."""
+    """What `remediate run` does with a wave, and why: run the wave, skip it, or stop before it."""
 
     run: bool
     stop: bool = False
@@ -137,7 +137,7 @@ class Decision:
 
 
 def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
-    """Decide for one wave: only those that have not been run to their end are run."""
+    """Decide what to do with a wave: it is run only if it has not been run to its end."""
     if state.unfinished:
         return Decision(run=True)
     again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
@@ -211,7 +211,7 @@ def totals(reader: Reader) -> Totals:
 
 @dataclass(frozen=True)
 class WaveResults:
-    """What a wave came to; None stands for a figure that nothing was measured for."""
+    """The figures of a wave's results; a figure is None if nothing was measured for it."""
 
     findings: int
     succeeded: int
@@ -225,7 +225,7 @@ class WaveResults:
 
     @property
     def acus_per_success(self) -> float | None:
-        """Return what a success cost on average, failures included."""
+        """Return the average ACUs per success, with the ACUs of failures included."""
         return self.acus / self.succeeded if self.acus is not None and self.succeeded else None
 
 
@@ -257,7 +257,7 @@ class _OutcomeCount:
 
 
 def outcome_counts(reader: Reader, wave: str) -> dict[str, int]:
-    """Count the findings of a wave by the outcome of their last attempt, or its status while it has none."""
+    """Count the findings of a wave by the outcome of their last attempt, or by its status if it has no outcome yet."""
     counts = reader.rows(
         _OutcomeCount,
         """
