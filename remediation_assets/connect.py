@@ -1,6 +1,6 @@
-"""What the settings ask for: the client, over the real or the simulated wire, and the ledger with its state file.
+"""Create what the settings describe: the client of the real or the simulated Devin, and the ledger.
 
-The only place that turns settings into either; nothing is sent or opened here.
+No other module creates a client or a ledger from settings. Nothing is sent, and the ledger is not opened here.
 """
 
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> DevinClient:
-    """Return a client; nothing is sent yet, but a simulated world is created if there is none."""
+    """Return a client; nothing is sent yet, but a missing simulated world is created."""
     # stamina's default hook is structlog's, which prints to standard output, where a script's JSON goes.
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     # httpcore's debug lines show headers, and a server may echo the key in one.

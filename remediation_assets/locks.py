@@ -46,7 +46,7 @@ def held(path: Path, *, timeout: float) -> Iterator[None]:
 
 
 def holder_of(path: Path) -> str:
-    """Name the process that noted itself last as holder of the lock at `path`."""
+    """Return the name of the last process that recorded itself as holder of the lock at `path`."""
     try:
         # Only a note: its process may have died, or the lock may have changed hands since it was written.
         note = json.loads(_note_of(path).read_text())
@@ -56,7 +56,7 @@ def holder_of(path: Path) -> str:
 
 
 def this_process() -> str:
-    """Return the name of this process, its host and its id, as it is stored with a claim."""
+    """Return the name of this process as a claim stores it: the host and the process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
