@@ -1,6 +1,6 @@
 """The playbooks on disk: one file for each category of finding, and the version of its text.
 
-How they get to Devin is decided with the sessions.
+The session engine uploads them to Devin.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The prompt of one session, built so that no text of a finding can act as an instruction.
 
-Every field of a finding stands in one delimited JSON block; outside the block, only its id if that is
-harmless, else its key.
+Every field of a finding is in one delimited JSON block. Outside the block, only its id appears, or its
+key if the id could do harm.
 """
 
 import json
@@ -48,7 +48,7 @@ _AFTER_A_FAILURE = "; the data says what went wrong in the one before, as last_a
 
 
 def safe_id(finding: Finding, finding_key: str) -> str:
-    """Return what names the finding outside the data block: its id if that is harmless, else its key."""
+    """Return the finding's name for use outside the data block: its id if that is harmless, else its key."""
     return finding.finding_id if _SAFE_ID.fullmatch(finding.finding_id) else finding_key
 
 
@@ -63,9 +63,9 @@ def build_remediation_prompt(
 ) -> str:
     """Build the prompt of one attempt; it stays under the API's PROMPT_LIMIT whatever the finding holds.
 
-    `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is what the previous
-    attempt reported as its error; it is as untrusted as the finding and goes into the block, too. The
-    branch names the finding key, the ledger and the attempt, for ids of findings repeat.
+    `delimiter` must be unguessable and drawn for this attempt alone. `last_failure` is the error that the previous
+    attempt reported; it is as untrusted as the finding, so it goes into the block, too. The name of the branch has
+    the finding key, the ledger and the attempt, because ids of findings repeat.
     """
     data = {
         name: _clean(value, _LONGEST.get(name, _LONGEST_OTHER)) if isinstance(value, str) else value
@@ -87,7 +87,7 @@ def build_remediation_prompt(
 
 
 def _clean(text: str, longest: int) -> str:
-    """Drop characters that are not text or not visible, then cut to `longest` characters and mark the cut."""
+    """Drop characters that are not visible text, then cut to `longest` characters and mark the cut."""
     # Only the part that can matter: a text may be megabytes long.
     beginning = _INVISIBLE.sub("", text[: 4 * longest])
     kept = "".join(c for c in beginning if c in "\n\t" or unicodedata.category(c) not in _NOT_TEXT)

@@ -1,6 +1,6 @@
 """The plan of one wave: the playbook and the prompt of each of its sessions.
 
-Which findings are in the wave is decided in `waves.py`; the text of a prompt is built in `prompts.py`.
+`waves.py` decides which findings are in the wave; `prompts.py` builds the text of a prompt.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from .prompts import build_remediation_prompt
 
 
 class UnknownWave(RemediationError):
-    """A wave that is not in the plan; the message names the waves that are."""
+    """A wave that is not in the plan; the message names the waves that are in the plan."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _ExistingWaves:
 
 
 def find_wave(tx: Reader, wave: str) -> PlannedWave:
-    """Return a wave of the plan; raise UnknownWave if there is none of this name."""
+    """Return the wave of this name; raise UnknownWave if the plan has none."""
     found = tx.one_or_none(
         PlannedWave,
         "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL AS frozen FROM waves WHERE wave = ?",
@@ -68,7 +68,7 @@ def plan_sessions(
 ) -> int:
     """Write the plan of a wave, one row per finding, and return the number of rows; leave a frozen wave as it is.
 
-    The stored prompt is that of the next attempt except for the delimiter: each attempt draws a new one when it is
+    The stored prompt is that of the next attempt except for the delimiter: a new delimiter is drawn when an attempt is
     claimed, so that no finding can contain it.
     """
     planned = find_wave(tx, wave)
@@ -79,12 +79,12 @@ def plan_sessions(
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:
-    """Return the finding of a row that has all of its columns."""
+    """Return the finding in a row; the row must have all columns of a finding."""
     return Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")})
 
 
 def planned_finding(tx: Reader, finding_key: str, wave_number: int) -> Finding:
-    """Load a finding as its wave's plan has it; raise ValueError if it is not in that plan."""
+    """Load a finding from its wave's plan; raise ValueError if the plan does not have it."""
     [row] = tx.records("SELECT * FROM wave_plan WHERE finding_key = ? AND wave_number = ?", [finding_key, wave_number])
     return finding_of(row)
 
@@ -159,7 +159,7 @@ def _rows_to_plan(tx: Reader, wave_number: int) -> list[dict[str, Any]]:
 
 
 def remember_playbooks(tx: Transaction, playbooks: Mapping[FindingCategory, PlaybookText]) -> None:
-    """Store the text of every playbook version, so that results can name the one that they ran with."""
+    """Store the text of every playbook version, so that a result can name the version that it ran with."""
     for playbook in playbooks.values():
         _remember(tx, playbook)
 

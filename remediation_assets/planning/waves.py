@@ -1,7 +1,7 @@
 """Cut the ranked findings into waves: every finding that needs work, highest score first.
 
 The first claim of a wave freezes it permanently. Planning again leaves frozen waves as they are and numbers the other
-waves after them. What each session of a wave will be sent belongs to `wave_plan.py`.
+waves after them. The prompt of each session belongs to `wave_plan.py`.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def plan_waves(tx: Transaction, *, wave_size: int, now: datetime) -> Plan:
 
 
 def freeze_waves(tx: Transaction, wave_numbers: Sequence[int], *, at: datetime) -> None:
-    """Freeze waves, so that planning leaves them as they are; those already frozen keep their time."""
+    """Freeze waves, so that planning leaves them as they are; a wave that is already frozen keeps its time."""
     tx.execute(
         "UPDATE waves SET frozen_at = ? WHERE frozen_at IS NULL AND list_contains(?, wave_number)",
         [at, sorted(set(wave_numbers))],
@@ -93,7 +93,7 @@ def _cut(tx: Transaction, wave_size: int) -> None:
 
 
 def _find_changed(tx: Transaction) -> list[int]:
-    """Find the waves that the cut changes, kept in the temporary table `changed` too; return their numbers."""
+    """Return the numbers of the waves that the cut changes; keep them in the temporary table `changed`, too."""
     tx.execute(
         """
         CREATE OR REPLACE TEMP TABLE changed AS
@@ -113,7 +113,7 @@ def _find_changed(tx: Transaction) -> list[int]:
 
 
 def _replace(tx: Transaction, now: datetime) -> None:
-    """Delete the changed waves with their plans, rounds and attempts, and insert those of the new cut."""
+    """Replace the changed waves by those of the new cut; delete their plans, rounds and attempts."""
     # Safe, because the waves are not frozen: the first claim freezes its wave in the same transaction.
     for table in ("attempts", "rounds", "wave_plan", "wave_findings", "waves"):
         tx.execute(f"DELETE FROM {table} WHERE wave_number IN (SELECT wave_number FROM changed)")
