@@ -1,4 +1,4 @@
-"""The gate as Dagster sees it: a blocking check of each wave's results. The verdict itself is the session engine's."""
+"""The gate in Dagster: a blocking check of each wave's results. The session engine decides the verdict."""
 
 import warnings
 

@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 
 def run_interruptibly(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine; a signal cancels it where it awaits, and DagsterExecutionInterruptedError is raised.
+    """Run a coroutine; a signal cancels the coroutine where it awaits and raises DagsterExecutionInterruptedError.
 
-    It is also raised if the signal came too late to cancel anything: whoever sent it wants the run to stop.
+    The error is also raised if the signal came too late to cancel anything: its sender wants the run to stop.
     """
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can set signal handlers.

@@ -1,4 +1,4 @@
-"""What assets and checks show in the Dagster UI: a function for each, and the tables of rows that they share.
+"""The metadata that assets and checks show in the Dagster UI: a function for each, and shared tables of rows.
 
 The keys of numbers are an interface: the UI plots them over time, and people set alerts on them.
 """
@@ -29,7 +29,7 @@ _LONGEST_CELL = 200
 
 
 def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
-    """Return the first rows of a query as a table; the cells are plain text, so nothing in them is markup."""
+    """Return the first rows of a query as a table of plain text, so that nothing in a cell is read as markup."""
     cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or [])
     columns = [column[0] for column in cursor.description or ()]
     # As objects: in pandas' own type for integers with gaps, 3 becomes 3.0.
@@ -44,7 +44,7 @@ def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.
 
 
 def published_table(reader: Reader, name: str) -> dict[str, Any]:
-    """Return the metadata by which the UI knows a table of the published results: its name and its columns."""
+    """Return the metadata that describes a table of the published results to the UI: its name and its columns."""
     columns = reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
     return {
         # Keys of Dagster, which shows them beside the asset.
@@ -132,7 +132,7 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
 
 
 def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[str, Any]:
-    """Return how many rows were merged, and the first of the findings."""
+    """Return how many rows were merged, and the first findings."""
     return {
         **published_table(reader, "normalized_findings"),
         "dagster/row_count": counts.kept,

@@ -1,4 +1,4 @@
-"""The resource that assets and sensors share, and how our errors become failures of a run."""
+"""The resource that assets and sensors share, and the conversion of our errors to failures of a run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ GIVE_UP_TAG = "remediation/give_up"
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Settings, ledger and Devin client of the pipeline; all of them follow from environment variables."""
+    """Settings, ledger and Devin client of the pipeline, all created from environment variables."""
 
     _settings: Settings | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:
-        """Read the settings, and hold the lock of the run that uses the resource, if a run does and not a sensor."""
+        """Read the settings; if a run uses the resource, and not a sensor, hold the run's lock."""
         run, instance = context.run, context.instance
         try:
             # Once for the whole run or tick: with a `.env` that is edited in between, the ledger would be of one mode
@@ -46,7 +46,7 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def settings(self) -> Settings:
-        """Return the settings as they were when the run or tick began, else as they are now."""
+        """Return the settings as they were when the run or tick began; outside of both, as they are now."""
         return self._settings or load_settings()
 
     @property

@@ -54,10 +54,10 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
 def report_dead_runs(
     instance: dg.DagsterInstance, data_dir: Path, *, now: Callable[[], float] = time.time
 ) -> list[str]:
-    """Report as failed every run of ours that Dagster believes to be under way and whose process is gone.
+    """Report as failed every run of ours whose process is gone although Dagster believes the run to be under way.
 
-    Return a message for each. A run with PROCESS_TAG but no lock is left alone: it is just ending, or it works on
-    another data directory. A run without the tag is given START_MINUTES to start.
+    Return a message for each such run. A run that has PROCESS_TAG but no lock file is skipped: it is just ending, or it
+    works on another data directory. A run without the tag has START_MINUTES to start.
     """
     messages = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
@@ -83,7 +83,7 @@ def report_dead_runs(
 
 
 def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> list[str]:
-    """Report a run as failed, unless it has ended in between."""
+    """Report a run as failed unless it has ended by now."""
     # The records were read a while ago.
     now = instance.get_run_by_id(run.run_id)
     if now is None or now.status not in _BEGUN:

@@ -1,4 +1,4 @@
-"""The assets from a scanner's file to ranked findings; none of them is partitioned."""
+"""The assets that turn a scanner's files into ranked findings; none of them is partitioned."""
 
 import os
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def _log_scan(context: dg.AssetExecutionContext, scanned: ScanResult, rows: RowC
 
 @contextmanager
 def _tag_unusable_file(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Tag a run that fails because of its file: the next one would fail too, so no sensor launches it again."""
+    """Tag a run that fails because of its file, so that no sensor launches it again: it would only fail again."""
     try:
         yield
     except FindingsFileError:
@@ -123,7 +123,7 @@ def _tag_unusable_file(context: dg.AssetExecutionContext) -> Iterator[None]:
 
 
 def _scan_request(config: FindingsConfig, settings: Settings, ledger: Ledger) -> ScanRequest:
-    """Return what to scan: the configured files, else those scanned last, else the sample, in mock mode only."""
+    """Return what to scan: the configured files, else the files scanned last, else, in mock mode only, the sample."""
     paths = config.paths or [path for path in (config.path or settings.findings_path,) if path]
     if not paths:
         with ledger.transaction() as tx:

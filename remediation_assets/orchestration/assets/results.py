@@ -50,7 +50,7 @@ def session_results(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg
 
 
 def _log_settled_round(context: dg.AssetExecutionContext, ledger: Ledger, wave: str) -> None:
-    """Log the events of the wave's last round if it has settled: nothing is left to follow, and so to log, then."""
+    """Log the events of the wave's last round if the round has settled, because following it would log none then."""
     with ledger.transaction() as tx:
         wave_number = find_wave(tx, wave).wave_number
         current = last_round(tx, wave_number)

@@ -70,7 +70,7 @@ def devin_sessions(
 
 
 def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledger: Ledger, wave: str) -> Opening:
-    """Open the wave's next round, or continue the last one, and log which; tag a run that overrules the gate."""
+    """Open the wave's next round or continue the last one, and log which; tag the run if it ignored the gate."""
     journal = Journal()
     options = OpenOptions(run_id=context.run.run_id, ignore_gate=config.ignore_gate, again=config.again)
     with ledger.transaction(journal) as tx:

@@ -65,7 +65,7 @@ class NoPartition(RemediationError):
 
 
 def wave_of(context: dg.AssetExecutionContext) -> str:
-    """Return the wave of the run; raise NoPartition if it has none."""
+    """Return the wave of the run; raise NoPartition if the run has none."""
     if not context.has_partition_key:
         raise NoPartition(
             "The run names no wave; launch it for a partition, in a shell with "
@@ -75,7 +75,7 @@ def wave_of(context: dg.AssetExecutionContext) -> str:
 
 
 def register_partition(context: dg.AssetExecutionContext) -> None:
-    """Register the run's wave, which the ledger has, with Dagster, whose home may be newer than the ledger."""
+    """Register the run's wave with Dagster; a home created after the ledger does not know the ledger's waves yet."""
     context.instance.add_dynamic_partitions(wave_partitions.name or "wave", [context.partition_key])
 
 

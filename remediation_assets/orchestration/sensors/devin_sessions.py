@@ -72,7 +72,7 @@ def _advance(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Le
 
 
 def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledger) -> str:
-    """Refresh the states of pull requests if they are due; return a sentence on what changed."""
+    """Refresh the states of pull requests if that is due; return a sentence on what changed."""
     try:
         changed = asyncio.run(_refresh_pull_requests(pipeline, ledger))
     except (RemediationError, TimeoutError) as error:
@@ -84,7 +84,7 @@ def _idle(context: dg.SensorEvaluationContext, pipeline: Pipeline, ledger: Ledge
 
 
 def _collection(context: dg.SensorEvaluationContext, ledger: Ledger, settled: Uncollected) -> dg.RunRequest | str:
-    """Request a run that collects a settled round; return the reason if there is none."""
+    """Return the request for a run that collects a settled round, or the reason why no run is requested."""
     wave = settled.wave
     # Any unfinished run of the wave but a dispatch waits for its round and collects it.
     for run in context.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": wave}, statuses=UNFINISHED)):

@@ -1,4 +1,4 @@
-"""Request a run from Dagster once for each cause, and again a few times if it fails."""
+"""Request a run from Dagster once for each cause, and a few more times if the run fails."""
 
 import time
 
@@ -27,9 +27,9 @@ def request_once(
 ) -> dg.RunRequest | str:
     """Return the request for a run of a job, or the reason why there is none.
 
-    Dagster never uses a run key twice, so the key names the cause and the number of the try. The cause must name
-    the ledger, because the next ledger has the same waves and rounds. A run that a person cancelled is launched
-    again only with `again_if_cancelled`, which is for jobs that spend nothing.
+    Dagster never uses a run key twice, so the key has the cause and the number of the try. The cause must contain the
+    ledger's id, because another ledger has waves and rounds of the same names. A run that a person cancelled is
+    launched again only with `again_if_cancelled`, which is for jobs that spend nothing.
     """
     records = context.instance.get_run_records(
         dg.RunsFilter(job_name=job, tags={CAUSE_TAG: cause}, statuses=_FAILED), limit=TRIES
