@@ -95,7 +95,7 @@ def _execute(command: Callable[[Transaction], Result]) -> Result:
 
 
 async def _terminate_stopped(settings: Settings) -> int:
-    """Take steps until every stopped session is terminated or time is up; return how many are left."""
+    """Take steps until every stopped session is terminated or time is up; return how many sessions are left."""
     deadline = time.monotonic() + settings.settle_seconds + STOP_SECONDS
     ledger, policy = open_ledger(settings), Policy.of(settings)
     async with connect(settings) as devin:

@@ -35,7 +35,7 @@ class NoDagsterHome(RemediationError):
 class FinishedRun:
     """How a run ended, and why it failed if it did.
 
-    `only_gate_failed` says that every asset was materialized and the wave did not pass.
+    `only_gate_failed` is true if every asset was materialized but the wave did not pass.
     """
 
     run_id: str
@@ -60,7 +60,7 @@ def prepare_dagster_home(settings: Settings) -> None:
 
 
 def is_used(home: Path) -> bool:
-    """Whether Dagster has stored anything in a home."""
+    """Whether Dagster has stored anything in this home folder."""
     # The folders of the SQLite storages for runs and events.
     return (home / "storage").exists() or (home / "history").exists()
 
@@ -84,9 +84,9 @@ def run_job(
     config: Mapping[str, Mapping[str, Any]] | None = None,
     assets: Sequence[str] | None = None,
 ) -> FinishedRun:
-    """Run a job, or some of its assets, to its end; `config` maps asset names to their configuration.
+    """Run a job, or only the given assets of it, to its end; `config` maps asset names to their configuration.
 
-    A job over partitioned assets needs its `wave`.
+    A job over partitioned assets needs a `wave`.
     """
     import dagster as dg
 
@@ -121,10 +121,10 @@ def run_job(
 
 
 def report_dead_runs(settings: Settings) -> list[str]:
-    """Report runs whose process is gone to Dagster as failed; return a message for each.
+    """Report to Dagster as failed the runs whose process is gone; return a message for each.
 
-    A run has a lock file as long as it is under way. If there is no such file no run has died, and Dagster is not
-    even imported.
+    A run has a lock file as long as it is under way. If there is no lock file, no run has died, and Dagster is not
+    imported at all.
     """
     if not is_used(settings.home):
         return []
@@ -140,7 +140,7 @@ def report_dead_runs(settings: Settings) -> list[str]:
 
 
 def forget_materializations() -> None:
-    """Delete all wave partitions and materializations from Dagster; the record of runs stays."""
+    """Delete all wave partitions and materializations from Dagster, but keep the record of runs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from remediation_assets.definitions import defs

@@ -60,7 +60,7 @@ def _report_as_json(ledger: Ledger, run_id: str) -> None:
 
 
 def _report_scans(ledger: Ledger, run_id: str) -> None:
-    """Print of each file what was read, then what changed in all, then what was rejected and why."""
+    """Print the counts and rejections of each file, then how the findings have changed in all."""
     with ledger.transaction() as tx:
         report = scan_report(tx, run_id)
     for file in report.files:

@@ -20,7 +20,7 @@ class Start(StrEnum):
 
 
 def how_to_start(ledger: Ledger, settings: Settings, wave_size: int) -> Start:
-    """Return how much to start: all of it, unless this is the first run of a live ledger, for which a person is asked.
+    """Return how much of the plan to start; ask a person before the first run of a live ledger, else return ALL.
 
     Raise RemediationError if there is no terminal to ask on, or if the person declines both offers.
     """

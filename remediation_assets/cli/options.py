@@ -1,6 +1,6 @@
-"""How commands of the shell begin: their help, the options that several share, and what they open first.
+"""What the commands share at their beginning: help with examples, common options, and the loading of the settings.
 
-What they print, and how they end, belongs to `output.py`.
+What commands print, and how they end, belongs to `output.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class ExampleCommand(click.Command):
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for the source of the findings; the command takes them as keyword arguments."""
+    """Add the options for the source of the findings to a command, which takes them as keyword arguments."""
     options = {
         "--repo-url": ("URL", "The repository, for files that name none."),
         "--service": ("NAME", "The service, for files that name none; the repository's name by default."),
@@ -49,7 +49,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 def source_config(source: Mapping[str, str]) -> dict[str, str]:
     """Return the values of `source_options` as configuration of the asset `findings`, with absolute paths.
 
-    An option that was not given does not appear, so that its setting applies.
+    An option that was not given is missing from the configuration, so that its setting applies.
     """
     files = {name: str(absolute(source[name])) for name in ("services", "columns") if source[name]}
     return {name: value for name, value in source.items() if value} | files

@@ -1,6 +1,6 @@
-"""What commands print beside their own answer, and how they end: tables, summaries, errors, exit codes.
+"""What the commands share in their output and at their end: tables, summaries, errors, exit codes.
 
-How they begin belongs to `options.py`, the live view of a run to `progress.py`.
+What they share at their beginning belongs to `options.py`, the live view of a run to `progress.py`.
 """
 
 import shlex
@@ -57,20 +57,20 @@ def waiting(for_what: str) -> Iterator[None]:
 
 
 def must_succeed(finished: FinishedRun) -> None:
-    """Raise RunFailed, with the reason of the run, if it did not succeed."""
+    """Raise RunFailed, with the reason, if the run did not succeed."""
     if not finished.succeeded:
         raise RunFailed(finished.reason)
 
 
 def end_paused(ledger: Ledger, reason: str) -> NoReturn:
-    """Print why the work stops here and the summary so far, and exit with PAUSED."""
+    """Print why the work stops here, print the summary so far, and exit with PAUSED."""
     click.echo(plain(reason))
     summarize(ledger)
     sys.exit(PAUSED)
 
 
 def show_waves(ledger: Ledger) -> None:
-    """Print the table of the waves around those at work."""
+    """Print the table of the waves at work, with the last waves done and the next ones."""
     with ledger.published() as connection:
         console = Console(highlight=False)
         console.print(wave_table(waves_around_the_work(connection), framed=console.is_terminal))

@@ -30,7 +30,7 @@ def own_console() -> Console:
 
 
 def wave_table(waves: Around, *, framed: bool = True) -> Table:
-    """Return the table of waves; its caption counts those that are not shown."""
+    """Return the table of waves; the caption counts the waves that are not shown."""
     table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
     if waves.earlier or waves.later:
         table.caption = f"{waves.earlier} waves before these and {waves.later} after them"

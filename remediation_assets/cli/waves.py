@@ -118,9 +118,9 @@ def run(
 def _take_waves(
     ledger: Ledger, settings: Settings, only: str | None, *, dry_run: bool, ignore_gate: bool
 ) -> tuple[int, bool]:
-    """Run, describe or skip one wave after the other, or the only one; exit if one has to wait for a person.
+    """Run, describe or skip one wave after the other, or only the wave `only`; exit if a person has to decide first.
 
-    Return how many waves there were, and whether any of them was to be run.
+    Return how many waves were handled, and whether any of them was run, or would be without `dry_run`.
     """
     console = own_console()
     handled: set[str] = set()
@@ -162,7 +162,7 @@ def _most_acus_per_finding(settings: Settings) -> int:
 
 
 def _closed_gate(ledger: Ledger, wave: str) -> str | None:
-    """Return why no new round of the wave may start, None if one may; a round that is under way may always go on."""
+    """Return why no new round of the wave may start; None if one may, or if a round is still under way."""
     with ledger.published() as connection:
         planned = find_wave(connection, wave)
         last = last_round(connection, planned.wave_number)
