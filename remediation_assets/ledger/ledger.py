@@ -112,7 +112,7 @@ class Ledger:
         The transaction takes its time from the `journal` and adds its events to the journal once it has committed.
         Inside, the DuckDB files in `attach` can be read under the given names. Raise LedgerBusy after the lock
         timeout, and TransactionLost if the error of a failed statement was swallowed inside, because DuckDB then
-        commits nothing without an error.
+        silently commits nothing.
         """
         journal = journal or Journal()
         with self._locked(), _disk_errors_explained(self.path):

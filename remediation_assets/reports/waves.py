@@ -257,7 +257,7 @@ class _OutcomeCount:
 
 
 def outcome_counts(reader: Reader, wave: str) -> dict[str, int]:
-    """Count the findings of a wave by the outcome of their last attempt, or by its status if it has no outcome yet."""
+    """Count a wave's findings by the outcome of their last attempt, or by its status if it has no outcome yet."""
     counts = reader.rows(
         _OutcomeCount,
         """

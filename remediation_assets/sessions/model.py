@@ -73,7 +73,7 @@ class Attempt:
 
     @cached_property
     def tag(self) -> str:
-        """Return the tag that names this attempt and no other; it is the same in every ledger of the same findings."""
+        """Return the tag that names this attempt and no other; it is the same in all ledgers of these findings."""
         return attempt_tag(self.finding_key, self.attempt)
 
     @property

@@ -191,7 +191,7 @@ def update_attempt(tx: Transaction, attempt: Attempt, **changes: Any) -> None:
 
 
 def return_to_pending(tx: Transaction, attempt: Attempt) -> None:
-    """Make a claimed attempt pending again; its request is kept, so that the next create request has the same bytes."""
+    """Make a claimed attempt pending again; its request is kept, so that it is sent with the same bytes next time."""
     update_attempt(tx, attempt, claimed_at=None, claimed_by=None, unknown_since=None, lookups_not_found=0)
 
 

@@ -18,7 +18,7 @@ AND outcome IS DISTINCT FROM 'vanished' AND (outcome IS NULL OR session_id IS NO
 
 
 def free_slots(tx: Reader, policy: Policy) -> int:
-    """Return how many more sessions may be started; if only the account's limit is reached, one, to test the limit."""
+    """Return how many more sessions may be started: one, to test it, if only the account's limit is reached."""
     ours = max(0, policy.max_parallel_sessions - count_open(tx))
     cap = session_cap(tx)
     # One at least: no API reports a higher limit, so only trying finds out that there is one.
