@@ -1,5 +1,5 @@
 """Findings, from the files that scanners write to ranked rows of the ledger.
 
-`intake` is the way of a file into the ledger, `formats` what scanners write, `vocabulary` their words in ours. Cutting
-findings into waves is not done here.
+`intake` brings a file into the ledger, `formats` reads what each scanner writes, and `vocabulary` translates the
+scanners' words into ours. Cutting findings into waves is not done here.
 """

@@ -1,6 +1,7 @@
 """The source context: what a person says about files that do not name their repository, service or root.
 
-Also the scan request, which says it together with the files to read. Both are read from options and TOML files here.
+Also the scan request: the files to read, and the options of their source context. Both are read from options and TOML
+files here.
 """
 
 import hashlib
@@ -59,8 +60,8 @@ class SourceContext:
     def resolve(self, row: Row) -> Row:
         """Return a row with its path in the repository, and with repository and service as far as they are known.
 
-        What the file says about a row goes before the source context. Without any service the service is named after
-        the repository.
+        What the file says about a row takes precedence over the source context. Without any service the service is
+        named after the repository.
         """
         path = row.get("file_path") or ""
         address = repository_address(row.get("repo_url") or "")
@@ -74,7 +75,7 @@ class SourceContext:
         )
 
     def _service_of(self, path: str, address: str) -> _Match | None:
-        """Return the service with the longest root, and among those with the longest path, that holds a path."""
+        """Return the service that holds a path; of several, the one with the longest root, then the longest path."""
         best: _Match | None = None
         for service in self.services:
             if address and service.repo_url and _bare(address) != _bare(service.repo_url):
@@ -128,7 +129,7 @@ class ScanRequest:
 def load_services(path: Path) -> tuple[Service, ...]:
     """Read a services file; raise FindingsFileError if it cannot be used.
 
-    It is TOML with a table `[[service]]` for each service: `name`, and if needed `path`, `repo_url`, `root`.
+    The file is TOML with a table `[[service]]` for each service: `name`, and if needed `path`, `repo_url`, `root`.
     """
     content = read_toml(path)
     unknown = sorted(set(content) - {"service"})

@@ -1,8 +1,8 @@
 """GitHub's alerts, as its REST API and its webhooks return them: code scanning, Dependabot, secret scanning.
 
-Lists and single alerts: https://docs.github.com/rest/code-scanning, /rest/dependabot, /rest/secret-scanning. An alert
-of code or of a secret is the same finding if its number is; one of a dependency if manifest, package and fixed version
-are, or the advisory's id if no version fixes it.
+Lists and single alerts: https://docs.github.com/rest/code-scanning, /rest/dependabot, /rest/secret-scanning. Two
+alerts about code or secrets are the same finding if they have the same number. Two about dependencies are the same
+finding if they have the same manifest, package and fixed version, or the same advisory id if no version fixes it.
 """
 
 import re

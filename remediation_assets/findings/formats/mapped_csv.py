@@ -8,8 +8,8 @@ scanner = "My scanner"
 [only]               # rows whose column holds one of these values
 Status = ["Open"]
 
-A finding is the same if the value of the column mapped to `fingerprint` is; without one, `identity` decides by the
-other fields.
+Two rows are the same finding if they have the same value in the column mapped to `fingerprint`. Without such a column,
+`identity` decides by the other fields.
 """
 
 import csv
@@ -125,7 +125,7 @@ def propose(
 class Record:
     """A record of the file: the line it starts at, and its values by column.
 
-    `malformed` is the reason if it has too few or too many values.
+    `malformed` is the reason if the record has too few or too many values.
     """
 
     line: int
@@ -191,7 +191,7 @@ def row_of(record: Record, mapping: ColumnMapping) -> Row | Skipped:
 
 
 def _our_category(value: str) -> str | None:
-    """Return the category of ours that a value is; None for others' words, from which nothing is guessed."""
+    """Return the category that a value names, None if it is not one of ours: nothing is guessed from other words."""
     word = value.lower().replace(" ", "_").replace("-", "_")
     return word if word in set(FindingCategory) else None
 
@@ -199,7 +199,7 @@ def _our_category(value: str) -> str | None:
 def _severity(word: str | None, written_score: str) -> str:
     """Return the severity of a score, or else of a word.
 
-    Without a word, a score that cannot be read is returned as it is, and the row is then rejected with it.
+    If the score cannot be read and there is no word, the score is returned as it is, and the row is then rejected.
     """
     score = score_of(written_score.replace(",", ".") if written_score.count(",") == 1 else written_score)
     # Zero is what exports write for a finding that was never scored.

@@ -1,7 +1,7 @@
 """OSV-Scanner's JSON, as `osv-scanner --format json` writes it: https://google.github.io/osv-scanner/output/#json.
 
-A finding is the same if manifest, package and fixed versions are; the format has no fingerprint. If no version fixes
-it, the advisory's id takes the place of the fingerprint.
+The format has no fingerprint: two results are the same finding if they have the same manifest, package and fixed
+versions. If no version fixes a vulnerability, the advisory's id takes the place of the fingerprint.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SCANNER = "OSV-Scanner"
 
 
 def recognizes(document: Any) -> bool:
-    """Whether a document is OSV-Scanner's: results with a source and its packages, or none beside its settings."""
+    """Whether a document is OSV-Scanner's: results with a source and packages, or no results but its settings."""
     if not isinstance(document, dict) or "results" not in document:
         return False
     results = elements(document["results"])

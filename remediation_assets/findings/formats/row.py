@@ -3,15 +3,15 @@
 `read(document)` of a format module yields one item for each thing in the document, in the document's order:
 
 - a `Row` for each open finding, with as many fields as the document has; a field it does not know is missing or None;
-- `Skipped` for what the document itself says is not an open finding, such as a suppressed result;
+- `Skipped` for each thing that the document itself does not count as an open finding, such as a suppressed result;
 - a `Note` for what a person should know about the whole document.
 
 It raises `Unreadable` if the document is not what its format demands. It does not validate rows, and it does not
 resolve repository, service or root: both happen afterwards, and alike for every format.
 
 A document may hold anything anywhere, so nothing is taken out of it by subscript. `text`, `fields` and `elements`
-return an empty value for one of the wrong kind; `objects` raises `Unreadable`, and is for the lists that hold the
-findings, because a finding in a damaged list must not be lost in silence.
+return an empty value instead of a value of the wrong kind. `objects` raises `Unreadable` instead: it is for the lists
+that hold the findings, because a finding in a damaged list must not be lost in silence.
 """
 
 import hashlib
@@ -24,10 +24,12 @@ from typing import Any, TypedDict
 class Row(TypedDict, total=False):
     """One finding, by the fields of `Finding`.
 
-    `severity` and `category` are in our words (see `severity_of` and `categorize`), or in the scanner's if they are not
-    known; the row is then rejected with that word. `file_path` is as the scanner wrote it. `fingerprint` is what the
-    scanner itself knows the finding by in its next scan: with one, line and title may change and it stays the same
-    finding; without one, they are part of what identifies it (see `identity`).
+    `severity` and `category` are in our words (see `severity_of` and `categorize`). A scanner's word that is not known
+    stays as it is, and the row is then rejected with that word. `file_path` is as the scanner wrote it.
+
+    `fingerprint` is the scanner's own name for the finding, the same in its next scan. With a fingerprint, line and
+    title may change without making it another finding; without one, they are part of what identifies the finding (see
+    `identity`).
     """
 
     finding_id: str | None
@@ -51,7 +53,7 @@ class Row(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that the document itself says is not an open finding; it is counted, by reason."""
+    """Something that the document itself does not count as an open finding; counted by reason."""
 
     reason: str
     count: int = 1
@@ -97,7 +99,7 @@ def elements(value: object) -> list[Any]:
 def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iterator[dict[str, Any]]:
     """Yield the objects of a list in `parent`; raise Unreadable if it is not a list of objects.
 
-    A list that is missing or null has none, unless it is not optional.
+    If `optional`, a list that is missing or null counts as empty.
     """
     value = parent.get(name)
     if value is None and optional:
@@ -111,7 +113,7 @@ def objects(parent: dict[str, Any], name: str, *, optional: bool = True) -> Iter
 
 
 def line_of(value: object) -> int | None:
-    """Return a line's number; None if there is none, for which some tools write 0."""
+    """Return the number of a line; None if there is none, which some tools write as 0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,7 +1,8 @@
 """SARIF 2.1.0, as most scanners write it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/.
 
-A finding is the same if the tool's fingerprint of it is; without a usable one, if its line is, or for a dependency its
-rule and the first line of its message. The numbers in comments are sections of the standard.
+Two results are the same finding if they have the same fingerprint from the tool. Without a usable fingerprint, two
+results in code are the same finding if they have the same line, and two about dependencies if they have the same rule
+and the same first line of the message. The numbers in comments are sections of the standard.
 """
 
 import posixpath
@@ -212,7 +213,7 @@ class _Run:
         return severity_of(level, score)
 
     def _named_cwes(self, owner: dict[str, Any], properties: dict[str, Any]) -> Iterator[object]:
-        """Yield what names CWEs: a property of that name, and references to the taxonomy of CWE."""
+        """Yield the values that name CWEs: properties such as `cwe`, and references to the taxonomy of CWE."""
         for name in ("cwe", "cwes", "cweId", "CWE"):
             value = properties.get(name)
             yield from value if isinstance(value, list) else [value]
@@ -248,7 +249,7 @@ class _Run:
         return re.sub(r"\{(\d{1,3})\}", argument, found)
 
     def _path(self, location: dict[str, Any]) -> str | None:
-        """Return the path of an artifact below the root of its repository, as far as the file has that."""
+        """Return an artifact's path relative to its repository's root, as far as the file describes that root."""
         index = location.get("index")
         if not text(location.get("uri")) and isinstance(index, int) and 0 <= index < len(self._artifacts):
             location = fields(fields(self._artifacts[index]).get("location"))
@@ -261,7 +262,7 @@ class _Run:
         return repository_path(path, self._roots)
 
     def _inner_path(self, base: str) -> str:
-        """Return the path of a base below the outermost one, or below that of the repository's root (3.14.14)."""
+        """Return a base's path relative to the outermost base, or to the base of the repository's root (3.14.14)."""
         parts: list[str] = []
         for _ in range(len(self._bases) + 1):
             described = fields(self._bases.get(base))
@@ -273,7 +274,7 @@ class _Run:
         return posixpath.join(*parts) if parts else ""
 
     def _base_path(self, base: str) -> str:
-        """Return the whole path of a base, which is absolute if its outermost one is."""
+        """Return the whole path of a base; it is absolute if the outermost base is."""
         path = ""
         for _ in range(len(self._bases) + 1):
             described = fields(self._bases.get(base))
@@ -313,7 +314,7 @@ class _Result(NamedTuple):
 
 
 def _shared_identities(results: Iterable[_Result]) -> set[_Identity]:
-    """Return the identities that results on several lines share: their fingerprint does not identify a finding."""
+    """Return each identity that results on several lines share: its fingerprint does not identify a single finding."""
     lines: dict[_Identity, set[int | None]] = defaultdict(set)
     for result in results:
         lines[result.identity].add(result.line)
@@ -343,9 +344,9 @@ def _is_suppressed(suppressions: Iterable[object]) -> bool:
 
 
 def _fingerprint(result: dict[str, Any], rule_id: str | None) -> str | None:
-    """Return the tool's fingerprint, with the rule's id: two rules may have equal ones (3.27.16, 3.27.17).
+    """Return the tool's fingerprint with the rule's id, for two rules may share a fingerprint (3.27.16, 3.27.17).
 
-    Of several it is the first by name, so that one more, from a later version of the tool, changes nothing.
+    Of several fingerprints the first by name is used, so that a later version of the tool can add one without effect.
     """
     for kind in ("fingerprints", "partialFingerprints"):
         for name, value in sorted(fields(result.get(kind)).items()):

@@ -1,7 +1,8 @@
 """Semgrep's JSON, as `semgrep scan --json` writes it: https://semgrep.dev/docs/semgrep-appsec-platform/json-and-sarif.
 
-A finding is the same if Semgrep's fingerprint is, as in its SARIF; it writes one only for users who are logged in.
-Without it, a finding in code is the same if its line is, and one of Semgrep Supply Chain if its rule and file are.
+Two results are the same finding if they have the same fingerprint, as in Semgrep's SARIF. Semgrep writes fingerprints
+only for users who are logged in. Without them, two results in code are the same finding if they have the same line, and
+two of Semgrep Supply Chain if they have the same rule and file.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ _MINOR = {"EXPERIMENT", "INVENTORY"}
 
 
 def recognizes(document: Any) -> bool:
-    """Whether a document is Semgrep's: results with a check's id, or none beside what was scanned."""
+    """Whether a document is Semgrep's: results with a check's id, or no results but the paths scanned."""
     if not isinstance(document, dict) or not isinstance(document.get("results"), list):
         return False
     results = document["results"]

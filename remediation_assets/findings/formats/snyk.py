@@ -1,8 +1,8 @@
 """Snyk's JSON of open-source dependencies, as `snyk test --json` writes it, of one project or of several.
 
-Snyk Code and Snyk IaC write SARIF (`--sarif`). See https://docs.snyk.io/developer-tools/snyk-cli/commands/test. A
-finding is the same if manifest, package and fixed versions are. If no version fixes it, Snyk's issue id takes their
-place.
+Snyk Code and Snyk IaC write SARIF (`--sarif`). See https://docs.snyk.io/developer-tools/snyk-cli/commands/test. Two
+issues are the same finding if they have the same manifest, package and fixed versions. If no version fixes an issue,
+Snyk's issue id takes the place of the fixed versions.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def read(document: Any) -> Iterator[Item]:
 
 
 def _projects(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield the projects of a document; that of a container image holds those of the applications in it."""
+    """Yield the projects of a document; the project of a container image holds the projects of its applications."""
     for project in document if isinstance(document, list) else [document]:
         yield project
         yield from objects(project, "applications")

@@ -1,8 +1,8 @@
 """Trivy's JSON, as `trivy --format json` writes it: the object of schema 2, and the bare list before it.
 
-See https://trivy.dev/latest/docs/configuration/reporting/#json. A vulnerability is the same finding if file, package
-and fixed version are, or its id if no version fixes it; a misconfiguration if rule, line, resource and message are; a
-secret if its line is.
+See https://trivy.dev/latest/docs/configuration/reporting/#json. Two vulnerabilities are the same
+finding if they have the same file, package and fixed version, or the same id if no version fixes them; two
+misconfigurations, if they have the same rule, line, resource and message; two secrets, if they have the same line.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Convert a file of another format into our own CSV, so that validation, keys and counts are the same for all.
 
-What a format means is in its own module; this one writes down what those modules yield.
+Each format is understood in a module of its own; this module writes down what the format modules yield.
 """
 
 import csv
@@ -40,7 +40,7 @@ class MalformedRecord:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Our CSV of a file, and what of the file is not in it."""
+    """What a file was converted into: our CSV, and what the CSV leaves out."""
 
     path: Path
     format: str
@@ -133,7 +133,7 @@ class _Writer:
                     self._lines.append(line)
 
     def conversion(self, name: str, malformed: Iterable[MalformedRecord] = ()) -> Conversion:
-        """Return what was written, as the format of that name."""
+        """Return the conversion: what was written, and the format's name."""
         skipped = dict(sorted(self._skipped.items()))
         return Conversion(self._path, name, tuple(self._lines), tuple(malformed), skipped, tuple(self._notes))
 

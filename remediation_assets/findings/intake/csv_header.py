@@ -1,6 +1,6 @@
-"""Sniff a text, once: JSON, or a table by its header, or neither, which is refused.
+"""Sniff a text once: it is JSON, or a table recognized by its header; anything else is refused.
 
-Whether a table has the columns of a finding is known here; what its rows hold is not.
+This module knows whether a table has the columns of a finding, but not what its rows hold.
 """
 
 import csv
@@ -46,7 +46,7 @@ class Table:
 
 
 def sniff(text: SourceText) -> Table | None:
-    """Return the table that a text is, or None for JSON; raise FindingsFileError if it is neither."""
+    """Return the shape of a text that is a table, or None for JSON; raise FindingsFileError for anything else."""
     beginning = text.beginning
     if beginning[:1] in JSON_BEGINNINGS:
         return None

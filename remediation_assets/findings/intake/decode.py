@@ -37,7 +37,7 @@ _UTF_8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2
 
 @dataclass(frozen=True)
 class FileVersion:
-    """What changes when a file is replaced or written to."""
+    """The properties of a file that change when the file is replaced or written to."""
 
     inode: int
     modified_ns: int
@@ -74,9 +74,9 @@ class SourceText:
 
 
 def decode(source: Path, folder: Path) -> SourceText:
-    """Return the text of a findings file; a copy of it, if it needs one, is written to the folder.
+    """Return the text of a findings file; if the text needs a copy, the copy is written to the folder.
 
-    Raise FindingsFileError if it is not a regular file, or cannot be read or decoded.
+    Raise FindingsFileError if the file is not a regular file, or cannot be read or decoded.
     """
     try:
         str(source).encode()
@@ -104,7 +104,7 @@ def decode(source: Path, folder: Path) -> SourceText:
 
 
 def log_before_json(beginning: str) -> str | None:
-    """Return the lines before the JSON in a text's beginning, None if there are none or it is a table."""
+    """Return the lines before the JSON in a text's beginning; None if there are none or the text is a table."""
     found = re.match(r"(?s)(?:(?![\[{])[^\n]*\n)+(?=\s*(?:\{|\[\s*\{))", beginning)
     return found[0] if found and "severity" not in beginning.partition("\n")[0].lower() else None
 
@@ -144,7 +144,7 @@ def _recode(path: Path, folder: Path, encoding: str, display_path: Path) -> Path
 
 
 def _encoding_shown(path: Path, display_path: Path) -> str | None:
-    """Return the encoding that a file's first bytes show; None for UTF-8 and for any other without zero bytes."""
+    """Return the encoding that a file's first bytes show; None for UTF-8 and any encoding without zero bytes."""
     with path.open("rb") as file:
         head = file.read(64 * 1024)
     for mark, encoding in _BOMS.items():
@@ -166,8 +166,8 @@ def _is_windows_1252(path: Path) -> bool:
     """Whether a text has bytes beyond ASCII, and none of them form a character of UTF-8.
 
     A text that has UTF-8 characters as well is damaged UTF-8; its bad rows are rejected. JSON is UTF-8 by its
-    standard (RFC 8259, section 8.1), so it is never taken for Windows text. Nor is a page or a log: neither is read,
-    and the reason to give is what it is, not its encoding.
+    standard (RFC 8259, section 8.1), so it is never taken for Windows text. Nor is a web page or a log:
+    neither can be read, and the error must say what the file is, not how it is encoded.
     """
     beginning = _beginning(path)
     if beginning[:1] in (*JSON_BEGINNINGS, MARKUP_BEGINNING) or log_before_json(beginning):

@@ -13,7 +13,7 @@ _SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv", "json", "jsonl",
 
 
 def absolute(path: str | Path) -> Path:
-    """Return an absolute path with its `~` expanded, which means the same in every process."""
+    """Return a path as an absolute one with `~` expanded, so that it means the same in every process."""
     return Path(os.path.expanduser(path)).absolute()
 
 

@@ -32,7 +32,7 @@ class IngestResult:
 def unchanged_scan(tx: Transaction, source: str, content_hash: str, rules: str) -> int | None:
     """Return the scan that read this content from this path by these rules; None if there is none.
 
-    It only counts if all that it found is still current, its rejected rows included.
+    A scan only counts if everything that it found is still current, including its rejected rows.
     """
     row = tx.execute(
         """
@@ -62,11 +62,11 @@ def ingest(
     max_rejected_share: float,
     now: datetime,
 ) -> IngestResult:
-    """Bring scans whose `staging_databases` are attached into the ledger.
+    """Bring scans into the ledger; their `staging_databases` must be attached.
 
-    `unchanged` are the earlier scans of files that were requested together with them. What other files brought for
-    the same sources is replaced, and so is all that the same paths brought before. Raise FindingsFileError, writing
-    nothing, if more than `max_rejected_share` of the rows of a file were rejected.
+    `unchanged` are the earlier scans of the files in the same request that have not changed. Findings that other files
+    brought for the same sources are replaced, and so are all that the same paths brought before.
+    Raise FindingsFileError, writing nothing, if more than `max_rejected_share` of the rows of a file were rejected.
     """
     # Every file is checked before the first write: a refusal then leaves all of them as they were.
     for number, scan in enumerate(scans):
@@ -162,7 +162,7 @@ def _replace_sources(tx: Transaction) -> None:
 
 
 def _count_changes(tx: Transaction, names: Mapping[int, str], unchanged: Sequence[int]) -> IngestResult:
-    """Compare the findings that will be current, of the sources that were read, with those that are."""
+    """Compare the current findings of the sources that were read with the findings that will be current."""
     if not names and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
         [(count,)] = tx.execute(
             "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(unchanged)]

@@ -14,7 +14,7 @@ from .decode import SourceText
 
 
 class RowStart(NamedTuple):
-    """The line at which a row starts; the row has a number if it was parsed, else its record has one."""
+    """The line at which a row starts; a parsed row has a row number, a malformed one a record number."""
 
     line: int
     row_number: int | None
@@ -22,9 +22,9 @@ class RowStart(NamedTuple):
 
 
 def locate_rejected_rows(connection: DuckDBPyConnection, text: SourceText, table: Table) -> None:
-    """Set the line number of each rejected row; a file without any is not read again.
+    """Set the line number of each rejected row; a file without rejected rows is not read again.
 
-    Raise FindingsFileError if a quote that is not closed has swallowed other rows: they would count as one.
+    Raise FindingsFileError if a quote that is not closed has swallowed other rows, which would count as a single row.
     """
     if connection.execute("SELECT 1 FROM rejected LIMIT 1").fetchone() is None:
         return
@@ -46,7 +46,7 @@ def locate_rejected_rows(connection: DuckDBPyConnection, text: SourceText, table
 def _by_counting(connection: DuckDBPyConnection, text: SourceText, table: Table) -> list[RowStart] | None:
     """Count the lines before each row by the line breaks inside the rows; return None if that does not add up.
 
-    It does not if there are blank lines, or quotes that are not closed. Reading the file takes ten times as long.
+    Blank lines and quotes that are not closed upset the count. Reading the file by records takes ten times as long.
     """
     records = connection.execute(
         """
@@ -126,8 +126,8 @@ def _by_reading(connection: DuckDBPyConnection, text: SourceText, table: Table) 
 class _Records:
     """The records of a CSV file, including blank ones: the line each starts at, and whether it is blank.
 
-    A line without a quote is a record; only the others go through the csv module, which is slow. `swallowed` has the
-    lines that the last record took after its first.
+    A line without a quote is a record; only lines with a quote go through the csv module, which is slow. `swallowed`
+    has the lines of the last record after its first line.
     """
 
     def __init__(self, file: TextIO, delimiter: str) -> None:

@@ -36,7 +36,7 @@ def scan_files(
     """Read the requested files and folders into the ledger together, by the rules and the request's source context.
 
     What was read is kept under `run_id`, if there is one, for whoever started that run. Raise FindingsFileError,
-    writing nothing, if one of them is not a findings file.
+    writing nothing, if one of the files is not a findings file.
     """
     try:
         files = findings_files(request.paths)

@@ -1,7 +1,7 @@
 """Stage a findings file of any known format: parsed and validated, in a database of its own.
 
-Nothing here touches the ledger. Parsing takes longer the larger the file is; the ledger's lock is held for
-milliseconds.
+Nothing here touches the ledger: the larger a file is, the longer parsing takes, while the ledger's lock is only held
+for milliseconds.
 """
 
 import glob

@@ -31,7 +31,7 @@ RESERVED_HOST = r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$
 
 
 class Reason(StrEnum):
-    """Why a row is rejected, in words for a person; a row has the first that fits."""
+    """Why a row is rejected, in words for a person; a row has the first reason that applies."""
 
     MISSING = "missing required field"
     CATEGORY = "unknown category"
@@ -88,7 +88,7 @@ def validation_sql(by_name: Mapping[str, str], columns: Sequence[str]) -> str:
 
 
 def rule_parameters(rules: Rules) -> dict[str, Any]:
-    """Return the parameters of that statement that depend on the rules."""
+    """Return the parameters of the validation statement, those that depend on the rules."""
     return {
         "categories": [str(member) for member in FindingCategory],
         "severities": [str(member) for member in Severity],

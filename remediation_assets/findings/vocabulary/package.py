@@ -1,6 +1,6 @@
 """Name a dependency by its package URL, `pkg:npm/lodash`, so that it is the same for every scanner.
 
-Without the version, which has columns of its own. See https://github.com/package-url/purl-spec.
+The URL is without a version, because versions have columns of their own. See https://github.com/package-url/purl-spec.
 """
 
 import re
@@ -68,7 +68,7 @@ def _split(kind: str, name: str) -> tuple[str | None, str]:
 def join_versions(versions: Iterable[str]) -> str | None:
     """Return versions as one text, each once, or None if there are none.
 
-    They are sorted, because the text is part of the finding key and a file may list them in any order.
+    The versions are sorted, because the text is part of the finding key and a file may list them in any order.
     """
 
     def by_numbers(version: str) -> list[tuple[int, str]]:

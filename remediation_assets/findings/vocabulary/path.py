@@ -1,6 +1,6 @@
 """Turn scanners' paths into paths in the repository: with forward slashes, relative to its root.
 
-A path that cannot be turned into one is returned as it is; validation then rejects its row.
+A path that has no such form is returned as it is; validation then rejects its row.
 """
 
 import posixpath
@@ -31,7 +31,7 @@ def path_of_uri(uri: str) -> str:
 
 
 def repository_path(path: str, roots: Iterable[str] = ()) -> str:
-    """Return a path relative to the first of the roots that it is below, or else as it is, in normal form."""
+    """Return a path in normal form, relative to the first of the roots that contains it, if any does."""
     plain = _with_drive(path.strip().replace("\\", "/"))
     if plain.lower().startswith("file:"):
         plain = path_of_uri(plain)

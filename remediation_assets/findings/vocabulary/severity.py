@@ -7,8 +7,8 @@
 | medium   | 4.0 - 6.9  | medium, moderate, warning, unknown, and no word at all                    |
 | low      | up to 3.9  | low, very low, minor, note, info, informational, negligible, none, trivial |
 
-A score goes before a word. The ranges of scores are the qualitative scale of CVSS 3.1, section 5; SARIF's levels are
-error, warning, note and none (SARIF 2.1.0, 3.27.10).
+A score takes precedence over a word. The ranges of scores are the qualitative scale of CVSS 3.1, section 5; SARIF's
+levels are error, warning, note and none (SARIF 2.1.0, 3.27.10).
 """
 
 import math
