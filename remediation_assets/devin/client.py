@@ -1,4 +1,4 @@
-"""The Devin API as the pipeline sees it: one method for each thing we do with it.
+"""The Devin API as the pipeline sees it: one method for each kind of request.
 
 Version-neutral: methods take and return our own types. How often a request may be sent is decided in
 `connection`, what the wire looks like in `v1` and `v3`.
@@ -52,9 +52,9 @@ class DevinClient:
         org_id: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Prepare a client; without `org_id`, v3 is asked for it when it is first needed.
+        """Prepare a client; without `org_id`, the client asks v3 for the organisation when it first needs one.
 
-        `transport` replaces the network, as the simulator in this process does.
+        `transport` replaces the network, for example with the simulator in this process.
         """
         self._connection = Connection(api_key, origin, transport)
         self._origin = origin
@@ -94,7 +94,7 @@ class DevinClient:
         return await ask(self._connection)
 
     async def org_id(self) -> str:
-        """Return the organisation: the configured one, else on v3 the key's own, else "".
+        """Return the organisation: the configured one, or else the key's own on v3 and "" on v1.
 
         Raise Forbidden if a v3 key is not bound to a single organisation: v3 cannot be used without one.
         """
@@ -109,10 +109,11 @@ class DevinClient:
     async def create_session(self, *, deadline_seconds: float = 30.0, **fields: Unpack[Creation]) -> DevinSession:
         """Create a session; the request is sent at most once, and abandoned at the deadline.
 
-        Raise OutcomeUnknown if it may have worked, RefusedRequest if it never will, AccountProblem or
-        NotFound if the account cannot now. Unavailable comes only from the question for the organisation,
-        before anything is sent. If the API answers with an older session of the same prompt, as v1 does, it
-        is returned only if it has all the tags; otherwise the request counts as refused.
+        Raise OutcomeUnknown if the session may have been created, RefusedRequest if the request will always
+        fail, AccountProblem or NotFound if the account cannot create a session now. Unavailable is raised only
+        if the organisation cannot be looked up, before the request is sent. If the API answers with an older
+        session of the same prompt, as v1 does, that session is returned only if it has all the tags; otherwise
+        the request counts as refused.
         """
         body, tags = creation_body(self._version, **fields), fields.get("tags", ())
         # One deadline for all requests of a creation: a caller plans with the total, not with the number.
@@ -129,7 +130,7 @@ class DevinClient:
         return await self._existing_session(session.session_id, tags, path, deadline)
 
     async def _existing_session(self, session_id: str, tags: Sequence[str], path: str, deadline: float) -> DevinSession:
-        """Return the older session that answered a create request, if its tags show that it is the one meant."""
+        """Return the older session that a create request was answered with, if it has the tags of the request."""
         # v1 compares prompts only. Adopting a session by that alone could take over one of another attempt,
         # or of a person; so its tags decide, and what cannot be read leaves the outcome unknown.
         try:
@@ -154,8 +155,8 @@ class DevinClient:
     async def list_sessions(self, *, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
         """Yield all sessions with the tags, page by page.
 
-        Whether several tags mean all or any of them is not documented: pass one, and compare the tags of
-        the sessions. An error on the way means that the list is not complete.
+        It is not documented whether a session needs all of several tags or any of them: pass one tag, and compare
+        the tags of the sessions. An error between two pages means that the list is not complete.
         """
         async for session in (await self._wire()).list_sessions(tags):
             yield session
@@ -166,7 +167,7 @@ class DevinClient:
             yield message
 
     async def send_message(self, session_id: str, message: str) -> None:
-        """Send a message to a session; it resumes a suspended one, and renews its ACU limit."""
+        """Send a message to a session; the message resumes a suspended session and renews the session's ACU limit."""
         path = (await self._wire()).message_path(session_id)
         await self._connection.post(path, ignore_body, {"message": message})
 
@@ -181,7 +182,7 @@ class DevinClient:
         await self._connection.send_idempotent("POST", path, ignore_body)
 
     async def create_playbook(self, *, title: str, body: str) -> Playbook:
-        """Add a playbook to the organisation; raise OutcomeUnknown if it may have worked."""
+        """Add a playbook to the organisation; raise OutcomeUnknown if it may have been added."""
         path = (await self._wire()).playbooks_path
         return await self._connection.post(path, as_json(playbook), {"title": title, "body": body})
 

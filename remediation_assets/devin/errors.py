@@ -24,7 +24,7 @@ _KEY = re.compile(r"(cog|apk)_[A-Za-z0-9_-]+")
 
 
 def presentable(text: str) -> str:
-    """Return untrusted text as it may stand in a message: one line, capped, without anything like a key."""
+    """Return untrusted text in a form that is safe in a message: one line, capped, without anything like a key."""
     return _KEY.sub(r"\1_[redacted]", " ".join(plain(text).split()))[:_SHOWN_CHARACTERS]
 
 

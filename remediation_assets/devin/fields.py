@@ -1,7 +1,7 @@
-"""The fields of the API's JSON objects, read leniently: one that is odd or missing costs only itself.
+"""The fields of the API's JSON objects, read leniently: an odd or missing field does not affect the others.
 
-Only what identifies a thing is required: its absence raises Malformed, and nothing else does. Fields
-change without notice, and one new form must not make all sessions unreadable.
+Only the field that identifies a thing is required; without it, Malformed is raised. Fields change without
+notice, and a field in a new form must not make all sessions unreadable.
 """
 
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ def session_page(session_id: str, url: Any) -> str:
 
 
 def segment(name: str) -> str:
-    """Quote an id as one segment of a path, or raise RefusedRequest if it would lead elsewhere."""
+    """Quote an id as one segment of a path, or raise RefusedRequest if the path would lead elsewhere."""
     # Quoting leaves dots alone, and a client or proxy resolves "..": a DELETE would reach another address.
     if name in ("", ".", ".."):
         raise RefusedRequest("any", "path", None, f"not sent: {name!r} cannot be an id")
@@ -82,7 +82,7 @@ def segment(name: str) -> str:
 
 
 def session_segment(session_id: str) -> str:
-    """Quote a session's id for a path, with the prefix that paths need and ids do not always have."""
+    """Quote a session's id for a path, with the prefix that paths need; not every id has it."""
     return segment(session_id if session_id.startswith("devin-") else f"devin-{session_id}")
 
 

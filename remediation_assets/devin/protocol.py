@@ -1,4 +1,4 @@
-"""What the client needs of an API version: its paths, and its JSON read into our types."""
+"""What the client needs of an API version: the version's paths, and readers of its JSON into our types."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
@@ -9,9 +9,9 @@ from .types import DevinSession, Message, Playbook
 class WireProtocol(Protocol):
     """One version of the API, as `v1` and `v3` implement it.
 
-    Readers are strict about what identifies a thing and lenient about everything else; a body that
-    cannot be used raises Malformed. Lists go through all pages; an error on the way means that what
-    was yielded is not the whole list.
+    Readers are strict about the id of a thing and lenient about everything else; a body that cannot be
+    used raises Malformed. Lists go through all pages; after an error, the items yielded so far are not the
+    whole list.
     """
 
     @property

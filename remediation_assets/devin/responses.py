@@ -42,7 +42,7 @@ _ERROR_BODY_BYTES = 20_000  # an error shows 500 characters; a body of megabytes
 
 
 class Malformed(ValueError):
-    """A body that is not what was asked for; the connection turns it into an error of the tree."""
+    """A body that is not what was asked for; the connection turns this into one of the `DevinError`s."""
 
 
 def parse_json(content: bytes) -> Any:
@@ -68,7 +68,7 @@ def as_json(parse: Callable[[Any], Parsed]) -> Callable[[bytes], Parsed]:
 
 
 def ignore_body(content: bytes) -> None:
-    """Accept any body of a request whose success the status alone decides."""
+    """Accept any body, for requests whose success is decided by the status alone."""
 
 
 def error_of(
@@ -79,7 +79,7 @@ def error_of(
     content: bytes,
     otherwise: type[Unavailable] | type[OutcomeUnknown],
 ) -> DevinError:
-    """Return the error that a response other than 2xx stands for; `otherwise` if its status decides nothing."""
+    """Return the error that a response other than 2xx stands for; `otherwise` if its status has no error."""
     detail, body = _detail_of(content)
     if status == 429:
         kind = ConcurrencyCap if _CONCURRENCY.search(detail) else RateLimited
@@ -97,7 +97,7 @@ def _finite(number: str) -> float | None:
 
 
 def _detail_of(content: bytes) -> tuple[str, Any]:
-    """Return the API's own explanation in an error body, and the body as JSON, None if it is not."""
+    """Return the API's own explanation in an error body, and the body as JSON, None if it is not JSON."""
     content = content[:_ERROR_BODY_BYTES]
     try:
         body = parse_json(content)

@@ -1,7 +1,7 @@
-"""One pool of HTTP connections to the API: it sends, waits, and repeats what may be repeated.
+"""One pool of HTTP connections to the API: sends requests, waits, and repeats those that may be repeated.
 
-What may be sent twice is decided here and nowhere else. Paths and bodies come from the client; every
-failure leaves as an error of the tree.
+Which requests may be sent twice is decided here and nowhere else. Paths and bodies come from the client;
+every failure is raised as a `DevinError`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class _NotSent(Unavailable):
 
 @dataclass(frozen=True)
 class _Request:
-    """A request; `unclear` is the error of a failure that leaves open whether it was carried out."""
+    """A request; `unclear` is the error to raise if nobody knows whether the request was carried out."""
 
     method: str
     path: str
@@ -78,7 +78,7 @@ class Connection:
         *,
         params: Params | None = None,
     ) -> Parsed:
-        """Send what does no harm when sent twice: again on 429, 5xx, lost connections, garbled answers."""
+        """Send a request that is harmless when repeated; repeat it on 429, 5xx, lost connections, garbled answers."""
         request = _Request(method, path, Unavailable, params=params)
         async for attempt in _attempts(_worth_repeating):
             with attempt:
@@ -189,7 +189,7 @@ def _worth_repeating(error: Exception) -> bool | float:
 
 
 def encoded(method: str, path: str, body: Mapping[str, Any]) -> bytes:
-    """Return a body as it is sent, or raise RefusedRequest if it cannot be written as JSON."""
+    """Return the bytes of a body to send, or raise RefusedRequest if the body cannot be written as JSON."""
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

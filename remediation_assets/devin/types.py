@@ -1,7 +1,7 @@
 """What the Devin API reports, in terms independent of its version.
 
-The API's words (status, detail, states of pull requests) stay as they came: their lists grow, and what
-they mean for an attempt is decided elsewhere.
+The API's words (status, detail, states of pull requests) stay as the API sent them: new words appear, and
+what a word means for an attempt is decided elsewhere.
 """
 
 from datetime import datetime
@@ -27,9 +27,9 @@ class PullRequest(_Answer):
 class DevinSession(_Answer):
     """A session as the API showed it at one moment; times are UTC, the epoch if the API reports none.
 
-    `structured_output` is None right after creation and whatever came later on: it is not validated here.
-    `acus_consumed` is None if the API does not report it (v1). `raw` is the JSON object all of it was read
-    from.
+    `structured_output` is None right after creation and can be any JSON later on: it is not validated here.
+    `acus_consumed` is None if the API does not report it (v1). `raw` is the JSON object that the session was
+    read from.
     """
 
     session_id: str

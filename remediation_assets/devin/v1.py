@@ -56,7 +56,7 @@ class V1:
 
     @staticmethod
     def session_request(fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body of a create request: v1 has no `repos`, and can recognise a prompt it had before."""
+        """Return the body of a create request: v1 has no `repos`, but can recognise an earlier prompt."""
         # With `idempotent`, v1 answers a repeated prompt with the session it already has. Our prompts name
         # the ledger and the attempt, so an equal prompt is the same attempt sent again.
         return {name: value for name, value in fields.items() if name != "repos"} | {"idempotent": True}
@@ -94,11 +94,11 @@ class V1:
         )
 
     async def list_sessions(self, tags: Sequence[str]) -> AsyncIterator[DevinSession]:
-        """Yield all sessions with the tags, each once; raise Unavailable if they may not be all.
+        """Yield all sessions with the tags, each once; raise Unavailable if the list may be incomplete.
 
         v1 pages by offset over a list that is newest first and changes while it is read, and it does not say
-        whether another page follows. A caller takes a session that is missing here for one that does not
-        exist, and may create it a second time; so the list must be whole, or an error.
+        whether another page follows. If a session is missing here, the caller assumes that it does not
+        exist and may create it a second time; so an incomplete list must be an error.
         """
         # - The list ends where that is certain. Each request asks for one session more than a page: if it
         #   comes, another page follows. Without it, a page is the last one only if it is short, or if this
@@ -161,7 +161,7 @@ class V1:
 
 
 def _read_list(body: Any) -> list[Any]:
-    """Read a list that is the body itself or stands under its name in it."""
+    """Read a list: the body itself, or a field of the body."""
     if isinstance(body, dict):
         body = body.get("sessions", body.get("playbooks"))
     if not isinstance(body, list):
@@ -182,5 +182,5 @@ def _read_messages(body: Any) -> list[Message]:
 
 
 def _source(kind: str) -> str:
-    """Return who spoke; `devin_message`, `user_message` and `initial_user_message` were seen."""
+    """Return who sent a message of this kind; `devin_message`, `user_message` and `initial_user_message` were seen."""
     return "devin" if kind.startswith("devin") else "user" if "user" in kind else kind

@@ -154,8 +154,8 @@ def _read_message(body: Any) -> Message:
 def _read_page(body: Any) -> tuple[list[Any], str | None]:
     """Read a page: its items, and the cursor of the next page or None after the last.
 
-    A page that announces more without saying where raises Malformed, for what is missing may matter. A bare
-    list is taken for the whole only if it is shorter than a page.
+    A page that announces a next page without its cursor raises Malformed, for the missing items may matter. A
+    bare list counts as complete only if it is shorter than a page.
     """
     if isinstance(body, list) and len(body) < PAGE_SIZE:
         return body, None
