@@ -192,8 +192,8 @@ class _Dashboard:
     async def status(self, _request: Request) -> Response:
         """Return the `BatchRun` JSON that the state file holds.
 
-        It covers the whole ledger, so it is built once for each publication and cached; requests that arrive while
-        it is built wait for it.
+        The JSON covers the whole ledger, so it is built once for each publication and cached; requests that arrive
+        during the build wait for the result.
         """
 
         def load() -> bytes:
@@ -207,7 +207,7 @@ class _Dashboard:
         return Response(await run_in_threadpool(load), media_type="application/json")
 
     def _published_version(self) -> tuple[int, int, int]:
-        """Return what identifies the published file: each publication puts a new one in its place."""
+        """Return numbers that differ for every publication, because each one replaces the published file."""
         try:
             stat = self._ledger.published_path.stat()
         except FileNotFoundError:
@@ -298,7 +298,7 @@ def _display_text(value: object) -> object:
 
 
 def _lines(text: str | None) -> list[str]:
-    """Split a longer text into lines, as many as a page shows."""
+    """Split a longer text into lines; return no more lines than a page shows."""
     return (text or "").strip()[:5000].splitlines()[:80]
 
 

@@ -1,6 +1,6 @@
 """Who may see the dashboard and who may write: token, host, origin and form checks, and security headers.
 
-`Guard` runs before every route, so no page has a check of its own, except that a form is read through it.
+`Guard` runs before every route, so pages need no checks of their own; they only read forms through it.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ class Guard:
     async def is_token(self, candidate: str) -> bool:
         """Whether a text is the token.
 
-        Wrong ones are answered after a second, one after the other, so that guessing takes too long.
+        Wrong tokens are answered after a second, one after the other, so that guessing takes too long.
         """
         if self._token and _same(candidate, self._token):
             return True

@@ -1,4 +1,4 @@
-"""Serve the dashboard over HTTP until it is interrupted. What it serves is built in `routes.py`."""
+"""Serve the dashboard over HTTP until the process is interrupted. The application is built in `routes.py`."""
 
 import os
 import signal
