@@ -1,4 +1,4 @@
-"""What endpoints need first: a key of the right form, the world, and the thing that the path names."""
+"""What every endpoint needs first: a key of the right form, the world, and the object that the path names."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ def find_session(world: World, org_id: str, session_id: str) -> SimulatedSession
 
 
 def find_running_session(world: World, org_id: str, session_id: str) -> SimulatedSession:
-    """Return the session that a DELETE names; answer 404 if it has ended already.
+    """Return the session that a DELETE names; answer 404 if the session has ended already.
 
     The answer to a second DELETE is not documented; clients take 404 for "has ended already".
     """
@@ -49,7 +49,7 @@ def find_running_session(world: World, org_id: str, session_id: str) -> Simulate
 
 
 def find_listening_session(world: World, org_id: str, session_id: str) -> SimulatedSession:
-    """Return the session that a message is for; answer 400 if it has ended, by itself or on request."""
+    """Return the session that a message is for; answer 400 if the session has ended, by itself or on request."""
     session = find_session(world, org_id, session_id)
     if session.shows.status in ("exit", "error"):
         raise HTTPException(400, "Session has been terminated and cannot be resumed")

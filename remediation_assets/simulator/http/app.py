@@ -15,7 +15,7 @@ from .session_creation import AnswerLost, TruncatedResponse
 
 
 def create_app(world: World, *, controlled: bool = False) -> FastAPI:
-    """Return the app; `controlled` adds the endpoint that changes faults while it runs."""
+    """Return the app; `controlled` adds the endpoint that changes faults while the app runs."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.world = world
     keyed = [Depends(check_key)]

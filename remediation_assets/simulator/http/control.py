@@ -1,4 +1,4 @@
-"""The control endpoint, which changes faults while the simulator runs; it exists only on request."""
+"""The control endpoint, which changes faults while the simulator runs; an app has it only on request."""
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel

@@ -40,13 +40,13 @@ class SendMessage(BaseModel):
 
 
 class TagList(BaseModel):
-    """A session's tags, or those to set or add."""
+    """A list of tags: all those of a session, or those to set or add."""
 
     tags: Tags
 
 
 class WritePlaybook(BaseModel):
-    """A playbook to create, or to replace another with."""
+    """The fields of a playbook, for creating one or replacing an existing one."""
 
     title: str
     body: str

@@ -1,4 +1,4 @@
-"""The simulator over HTTP, reachable from this machine only, for it accepts any key."""
+"""The simulator over HTTP, reachable from this machine only, because the simulator accepts any key."""
 
 import os
 import signal

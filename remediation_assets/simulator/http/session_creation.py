@@ -15,7 +15,7 @@ from .requests import PROMPT_LIMIT, CreateSession
 
 
 class AnswerLost(Exception):
-    """The session is created, but its answer is not to arrive."""
+    """The session is created, but the answer to the request must not arrive."""
 
 
 class TruncatedResponse(Response):
@@ -34,7 +34,7 @@ class TruncatedResponse(Response):
 async def start_session(
     world: World, org_id: str, request: CreateSession, repos: Sequence[str] = (), *, idempotent: bool = False
 ) -> SimulatedSession:
-    """Create a session as requested; raise HTTPException, AccountRefuses or AnswerLost if it goes wrong."""
+    """Create a session as requested; raise HTTPException, AccountRefuses or AnswerLost if that fails."""
     # The order is the API's: an unusable prompt is refused before it counts as a request, a rate limit or an
     # outage before anything is created. Only the last two faults leave a session behind.
     if len(request.prompt) >= PROMPT_LIMIT:

@@ -8,7 +8,7 @@ from .app import create_app
 
 
 class SimulatorTransport(httpx.ASGITransport):
-    """Carries requests to a world, and closes the world with itself."""
+    """Carries requests to a world; closing the transport closes the world."""
 
     def __init__(self, world: World) -> None:
         """Serve the world; an error in the simulator is a 500, as it is over HTTP."""

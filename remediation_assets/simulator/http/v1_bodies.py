@@ -30,7 +30,7 @@ def status_words(status: str, detail: str | None) -> tuple[str, str | None]:
 
 
 def session_body(session: SimulatedSession) -> dict[str, Any]:
-    """Return a session as lists have it."""
+    """Return a session as it appears in lists."""
     shows = session.shows
     status, status_enum = status_words(shows.status, shows.detail)
     return {
@@ -50,7 +50,7 @@ def session_body(session: SimulatedSession) -> dict[str, Any]:
 
 
 def session_body_with_messages(world: World, session: SimulatedSession) -> dict[str, Any]:
-    """Return a session as its own address has it, with its conversation."""
+    """Return a session as a GET of that session returns it, with its conversation."""
     messages = [
         {
             "type": f"{source}_message",

@@ -57,7 +57,7 @@ def playbook_body(playbook: SimulatedPlaybook) -> dict[str, Any]:
 
 
 def page_body(items: Sequence[dict[str, Any]], numbers: Sequence[int], first: int) -> dict[str, Any]:
-    """Return a page of up to `first` items; one item beyond them means that more follow."""
+    """Return a page of up to `first` items; an additional item in `items` means that another page follows."""
     more = len(items) > first
     return {
         "items": list(items[:first]),

@@ -35,7 +35,7 @@ def list_page(
     first: PageSize = 100,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """List sessions, newest first; several tags mean all of them, which the API does not document."""
+    """List sessions, newest first; a session needs all of several tags, which the real API does not document."""
     # One item beyond the page shows whether another page follows.
     found = world.sessions(org_id, tags, first + 1, position_of(after))
     bodies = [session_body(session, in_full=True) for session in found]

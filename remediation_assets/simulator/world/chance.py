@@ -18,7 +18,7 @@ def chances(text: str) -> Iterator[float]:
 
 
 def pick(shares: Mapping[str, float], chance: float) -> str | None:
-    """Return the name whose share of the range from 0 to 1 the chance falls in, or None beyond all shares."""
+    """Return the name whose share of the range from 0 to 1 contains the chance, or None beyond all shares."""
     reached = 0.0
     for name, share in shares.items():
         reached += share

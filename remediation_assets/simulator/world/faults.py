@@ -1,7 +1,7 @@
 """The faults that can be set, by name: how they are written, and when they are drawn.
 
-A fault is written NAME=AMOUNT or NAME=AMOUNT/SECONDS. Its seconds are those of the wall clock, for faults
-are the wire's; only the life of a session is speeded up by `MOCK_TIME_SCALE`.
+A fault is written NAME=AMOUNT or NAME=AMOUNT/SECONDS. The seconds are those of the wall clock, because
+faults happen on the wire; `MOCK_TIME_SCALE` speeds up only the life of a session.
 """
 
 from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ class Fault:
         return age % self.seconds < self.amount
 
     def __str__(self) -> str:
-        """Return the form it is written in."""
+        """Return the fault as people write it."""
         return f"{self.name}={_number(self.amount)}" + (f"/{_number(self.seconds)}" if self.seconds else "")
 
 
@@ -95,7 +95,7 @@ class Faults:
     """The faults that are set in a world, each once."""
 
     def __init__(self, written: Iterable[str] = ()) -> None:
-        """Read faults as people write them, or raise FaultUnusable; of one name the last counts."""
+        """Read faults as people write them, or raise FaultUnusable; if a name is repeated, the last one counts."""
         self._faults = {fault.name: fault for fault in map(_read, written)}
         for amount in (_POSTS, _SESSIONS):
             # With room for rounding: 0.05 + 0.05 + 0.1 + 0.8 is a little more than 1.
@@ -109,11 +109,11 @@ class Faults:
         return cls(part for part in written.split(",") if part.strip())
 
     def __str__(self) -> str:
-        """Return them separated by commas, in one order, however they were given."""
+        """Return the faults separated by commas, in an order that does not depend on how they were given."""
         return ",".join(str(fault) for fault in self)
 
     def __iter__(self) -> Iterator[Fault]:
-        """Iterate over them in the order of their names."""
+        """Iterate over the faults in the order of their names."""
         return iter(sorted(self._faults.values(), key=lambda fault: fault.name))
 
     def get(self, name: str) -> Fault | None:
@@ -121,7 +121,7 @@ class Faults:
         return self._faults.get(name)
 
     def of_post(self, seed: int, subject: str, number: int) -> Fault | None:
-        """Draw the fault of a subject's create request by its number, 1 for the first; None is no fault."""
+        """Draw the fault that a subject's create request number `number` meets, None for no fault; the first is 1."""
         # By number: with the same draw each time, a request that met a fault could never succeed.
         name = pick(self._shares(_POSTS), next(chances(f"{seed}:{subject}:post {number}")))
         return self._faults[name] if name else None
@@ -132,7 +132,7 @@ class Faults:
 
     @property
     def meet_posts(self) -> bool:
-        """Whether a fault can meet create requests, so that they have to be counted."""
+        """Whether any of the faults can meet create requests, which must then be counted."""
         return bool(self._shares(_POSTS))
 
     def _shares(self, amount: Amount) -> dict[str, float]:

@@ -29,6 +29,6 @@ def check_limits(store: sqlite3.Connection, org_id: str, faults: Faults, now: fl
 
 
 def suspends_for_quota(store: sqlite3.Connection, org_id: str, faults: Faults, *, creating: int = 0) -> bool:
-    """Whether quota is used up by the sessions there are and the `creating` more, so that none may work."""
+    """Whether the existing sessions and `creating` new ones exceed the quota, so that no session may work."""
     quota = faults.get("quota_suspends")
     return quota is not None and count_sessions(store, org_id) + creating > quota.amount

@@ -32,7 +32,7 @@ class Playbooks:
         self._clock = clock
 
     def create(self, org_id: str, title: str, body: str, macro: str | None) -> SimulatedPlaybook:
-        """Add a playbook; as at the real Devin, several may have the same title."""
+        """Add a playbook; as with the real Devin, several playbooks may have the same title."""
         playbook_id, now = f"playbook-{uuid.uuid4().hex}", self._clock()
         with self._store.writing() as store:
             store.execute(

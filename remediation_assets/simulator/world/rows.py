@@ -42,7 +42,7 @@ def _insert_tags(store: sqlite3.Connection, session_id: str, tags: Sequence[str]
 
 
 def session_with_prompt(store: sqlite3.Connection, org_id: str, prompt: str) -> str | None:
-    """Return the id of the oldest session of this very prompt, whatever became of it."""
+    """Return the id of the oldest session with exactly this prompt, whatever became of the session."""
     row = store.execute(
         "SELECT session_id FROM sessions WHERE org_id = ? AND prompt_hash = ? ORDER BY number",
         (org_id, hash_of(prompt)),
@@ -51,7 +51,7 @@ def session_with_prompt(store: sqlite3.Connection, org_id: str, prompt: str) -> 
 
 
 def hash_of(prompt: str) -> str:
-    """Return what stands for a prompt in its row: prompts are long, and only their equality matters."""
+    """Return the hash that a row holds instead of the prompt: prompts are long, and only their equality matters."""
     return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
 
 

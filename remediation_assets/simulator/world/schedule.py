@@ -1,7 +1,7 @@
 """What becomes of a simulated session, decided once, when it is created.
 
-All chance is a hash of the world's seed and the session's attempt tag: neither the order of requests, nor
-who sends them, nor when, changes anything.
+All chance is a hash of the world's seed and the session's attempt tag, so it does not matter in which order,
+by whom or when requests are sent.
 """
 
 import json
@@ -36,7 +36,7 @@ class Schedule(BaseModel):
 
 
 class Task(BaseModel):
-    """What a session is to fix, as far as its create request says."""
+    """What a session is asked to fix, as far as its create request describes it."""
 
     model_config = ConfigDict(frozen=True)
 

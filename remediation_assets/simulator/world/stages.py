@@ -1,7 +1,7 @@
 """The course of a simulated session: the milestones of its schedule, and what it shows at a moment.
 
 Pure functions of a schedule, of what was done to the session, and of the time. Nothing here is stored, so a
-session moves without anything running.
+session advances without a running process.
 """
 
 from typing import Any
@@ -31,9 +31,9 @@ class Milestone(BaseModel):
 
 
 class Life(BaseModel):
-    """What was done to a session, in seconds of the world's clock; named as its columns are.
+    """What was done to a session, in seconds of the world's clock; the fields are named like the table's columns.
 
-    Its course counts from `started_at`, or from its creation; a suspension for quota moves that on.
+    The session's course counts from `started_at`, or else from `created_at`; a suspension for quota moves that later.
     `halted_at` is when quota suspended it, `asleep_since` when it was archived, `woken_at` when a message
     resumed it.
     """
@@ -50,7 +50,7 @@ class Life(BaseModel):
 
     @property
     def began(self) -> float:
-        """Return the time from which its course counts."""
+        """Return the time from which the session's course counts."""
         return self.created_at if self.started_at is None else self.started_at
 
 
@@ -126,7 +126,7 @@ def _course(schedule: Schedule, task: Task) -> tuple[Milestone, ...]:
 
 
 def _reports(schedule: Schedule, task: Task, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the structured output says besides the stage, before the fix and after it."""
+    """Return the fields of the structured output other than the stage, before the fix and after it."""
     before: dict[str, Any] = {
         "finding_id": task.finding_id,
         "files_modified": [],
@@ -171,8 +171,8 @@ def _good_end(schedule: Schedule, task: Task, fixed: dict[str, Any]) -> tuple[Mi
 def appearance(course: tuple[Milestone, ...], life: Life, now: float, time_scale: float) -> Appearance:
     """Return what a session shows now.
 
-    A terminated or archived session shows what it did then. Being archived does not shift the course: once
-    resumed, such a session has its work done.
+    A terminated or archived session shows the progress it had at that moment. Being archived does not delay the
+    course: once resumed, the session is as far as if it had never been archived.
     """
     stopped = [moment for moment in (life.ended_at, life.asleep_since, life.halted_at) if moment is not None]
     elapsed = max(min([now, *stopped]) - life.began, 0.0) * time_scale

@@ -1,6 +1,6 @@
 """The simulated Devin itself: the sessions that all processes of a data directory share.
 
-What can be done to it from outside, in the world's own terms; how that looks on the wire is decided elsewhere.
+This module has what can be done to the sessions from outside; how requests look on the wire is decided elsewhere.
 """
 
 import json
@@ -28,7 +28,7 @@ _warned_of: set[Path] = set()  # worlds whose different settings this process ha
 
 
 class SimulatedSession(BaseModel):
-    """A session of the world as it was when it was read; `shows` is what the API reports of it."""
+    """A snapshot of a session of the world; `shows` is what the API reports about the session."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +45,7 @@ class SimulatedSession(BaseModel):
 
     @property
     def url(self) -> str:
-        """Return the address of its page."""
+        """Return the address of the session's page."""
         return f"https://app.devin.ai/sessions/{self.session_id.removeprefix('devin-')}"
 
 
@@ -140,7 +140,7 @@ class World:
         idempotent: bool = False,
         **details: Unpack[Details],
     ) -> SimulatedSession:
-        """Create a session; all that will happen to it by itself is decided now.
+        """Create a session; everything that will happen to the session by itself is decided now.
 
         If the request is `idempotent`, a session that already has this very prompt is returned instead,
         whatever became of it. Raise AccountRefuses if the account's limits do not allow another one.
@@ -255,7 +255,7 @@ class World:
             replace_tags(store, session.session_id, tags)
 
     def add_tags(self, session: SimulatedSession, tags: Sequence[str], limit: int) -> list[str] | None:
-        """Add tags to those of a session and return all, each once; None, adding nothing, if they are too many."""
+        """Add tags to a session and return all its tags, each once; add nothing and return None if over the limit."""
         with self._store.writing() as store:
             # Read inside the transaction: two additions at the same moment must not lose one.
             unique = list(dict.fromkeys([*self._read(store, session).tags, *tags]))
