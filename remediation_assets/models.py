@@ -80,7 +80,7 @@ class Outcome(StrEnum):
 
     @property
     def answerable(self) -> bool:
-        """Whether the agent is responsible for this outcome; only then it counts for a gate."""
+        """Whether the agent is responsible for this outcome; only then does the outcome count for a gate."""
         return self not in (Outcome.CANCELLED, Outcome.VANISHED)
 
     @property

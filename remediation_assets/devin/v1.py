@@ -182,5 +182,5 @@ def _read_messages(body: Any) -> list[Message]:
 
 
 def _source(kind: str) -> str:
-    """Return who sent a message of this kind; `devin_message`, `user_message` and `initial_user_message` were seen."""
+    """Return who sends this kind of message; `devin_message`, `user_message` and `initial_user_message` were seen."""
     return "devin" if kind.startswith("devin") else "user" if "user" in kind else kind

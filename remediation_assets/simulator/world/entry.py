@@ -12,7 +12,7 @@ from .world import World
 def open_world(settings: Settings, faults: Sequence[str] = ()) -> World:
     """Open the world in the data directory, or create it with the settings' seed, time scale and faults.
 
-    An existing world keeps its own seed, time scale and faults, unless `faults` are requested for this run.
+    An existing world keeps its own; only its faults are replaced, if `faults` are requested for this run.
     """
     requested = Faults([*settings.mock_faults, *faults])
     settings.data_dir.mkdir(parents=True, exist_ok=True)
