@@ -73,7 +73,9 @@ class Shell:
         if not world.exists():
             return 0
         with sqlite3.connect(world) as connection:
-            return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+            # A program that is just starting has made the file and not its tables yet.
+            made = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'sessions'").fetchone()
+            return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0]) if made == (1,) else 0
 
 
 @pytest.fixture
