@@ -146,12 +146,14 @@ def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Cla
 
 def _admitted(tx: Transaction, policy: Policy) -> int:
     """Return how many attempts may be claimed now."""
+    holds = standing_holds(tx)
     return admitted(
         tx.now,
         free_slots=free_slots(tx, policy),
-        holds=standing_holds(tx),
+        holds=holds,
         refusals_in_a_row=refusals_in_a_row(tx),
-        suspended=suspended(tx),
+        # Loaded only while there is quota to ask for: this runs before every chunk.
+        suspended=suspended(tx) if any(hold.kind is HoldKind.QUOTA for hold in holds) else [],
     )
 
 
