@@ -133,6 +133,11 @@ class Transaction(Reader):
         if rows:
             self._connection.executemany(sql, rows)
 
+    def insert(self, table: str, values: Mapping[str, object]) -> None:
+        """Insert one row, its values by column name; the names come from our code, never from outside."""
+        places = ", ".join("?" for _ in values)
+        self.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))
+
     def record(
         self,
         event_type: EventType,

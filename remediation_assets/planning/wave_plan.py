@@ -127,8 +127,7 @@ def _write(
             "playbook_version": playbook.version,
             "prompt": prompt,
         }
-        placeholders = ", ".join("?" for _ in values)
-        tx.execute(f"INSERT INTO wave_plan ({', '.join(values)}) VALUES ({placeholders})", list(values.values()))
+        tx.insert("wave_plan", values)
 
 
 def _rows_to_plan(tx: Reader, wave_number: int) -> list[dict[str, Any]]:

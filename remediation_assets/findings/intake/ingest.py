@@ -211,10 +211,7 @@ def _write_scan(tx: Transaction, scan_id: int, scan: StagedScan, counts: IngestR
         "notes": json.dumps(list(scan.notes)),
         "encoding_guessed": scan.encoding_guessed,
     }
-    tx.execute(
-        f"INSERT INTO scans ({', '.join(values)}) VALUES ({', '.join(f'${name}' for name in values)})",
-        values,
-    )
+    tx.insert("scans", values)
 
 
 def _copy_rows(tx: Transaction, scan_id: int, scan: StagedScan, name: str) -> None:

@@ -20,6 +20,9 @@ LIVE = "(session_id IS NOT NULL AND outcome IS NULL)"
 OPEN = "(claimed_at IS NOT NULL AND outcome IS NULL)"
 """Claimed or live: what our own limit of parallel sessions bounds."""
 
+TO_TERMINATE = "(terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)"
+"""Its session is no longer needed and not known to be terminated."""
+
 _OWN_COLUMNS = [field.name for field in fields(Attempt) if field.name not in ("finding_id", "repo_url")]
 
 
@@ -123,7 +126,7 @@ def to_cancel(tx: Reader) -> list[Attempt]:
 
 def to_terminate(tx: Reader) -> list[Attempt]:
     """Load the attempts whose session is to be terminated and is not known to be."""
-    return _load(tx, "a.terminate_wanted_at IS NOT NULL AND a.terminated_at IS NULL AND a.session_id IS NOT NULL")
+    return _load(tx, TO_TERMINATE)
 
 
 def suspended(tx: Reader) -> list[Attempt]:
@@ -211,10 +214,7 @@ class NewAttempt:
 
 def insert_attempt(tx: Transaction, new: NewAttempt) -> None:
     """Add a pending attempt to a round; a finding's attempts are numbered on, and no number is used twice."""
-    values = vars(new) | {"status": SessionStatus.PENDING}
-    tx.execute(
-        f"INSERT INTO attempts ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})", list(values.values())
-    )
+    tx.insert("attempts", vars(new) | {"status": SessionStatus.PENDING})
 
 
 @dataclass(frozen=True)
@@ -349,11 +349,10 @@ def count_unterminated(tx: Reader) -> int:
     """Count the attempts whose session is to be terminated, and the claims to be cancelled that may have a session."""
     return int(
         tx.scalar(
-            """
+            f"""
             SELECT count(*) FROM attempts
             -- A claim that a person wants cancelled may yet turn out to have a session.
-            WHERE (terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL)
-                OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)
+            WHERE {TO_TERMINATE} OR (cancel_wanted_at IS NOT NULL AND outcome IS NULL)
             """
         )
     )

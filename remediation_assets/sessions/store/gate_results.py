@@ -81,10 +81,7 @@ def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> Non
         "passed": verdict.passed,
         "ignored_gate": settled.ignored_gate,
     }
-    tx.execute(
-        f"INSERT INTO gate_results ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})",
-        list(values.values()),
-    )
+    tx.insert("gate_results", values)
 
 
 @dataclass(frozen=True)

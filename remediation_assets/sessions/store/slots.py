@@ -8,7 +8,7 @@ from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, Outcome
 from remediation_assets.sessions.policy import Policy
 
-from .attempts import OPEN
+from .attempts import OPEN, TO_TERMINATE
 
 # Sessions that take a slot of the account: created or perhaps created, and not known to be terminated.
 _OCCUPYING = """
@@ -65,14 +65,7 @@ def release_parked(tx: Transaction, policy: Policy, pending: int) -> None:
     # Our own limit first: a success is not given up for an attempt that could not start anyway.
     wanted = min(pending, max(0, policy.max_parallel_sessions - count_open(tx)))
     # Those on their way out give their slots as well; without them each step would release as many again.
-    terminating = int(
-        tx.scalar(
-            """
-            SELECT count(*) FROM attempts
-            WHERE terminate_wanted_at IS NOT NULL AND terminated_at IS NULL AND session_id IS NOT NULL
-            """
-        )
-    )
+    terminating = int(tx.scalar(f"SELECT count(*) FROM attempts WHERE {TO_TERMINATE}"))
     lacking = wanted - max(0, cap - occupied_slots(tx)) - terminating
     if lacking <= 0:
         return
