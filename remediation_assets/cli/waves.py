@@ -20,10 +20,10 @@ from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.planning.waves import wave_name
 from remediation_assets.reports.next_request import next_request
-from remediation_assets.reports.waves import Decision, WaveState, decide, totals, wave_states
+from remediation_assets.reports.waves import Decision, WaveState, decide, to_be_started, totals, wave_states
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.steps.session_request import RequestContext
-from remediation_assets.sessions.store.rounds import gate_before, last_round, to_be_started
+from remediation_assets.sessions.store.rounds import gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
 from .dagster_runs import RunFailed, report_dead_runs, run_job

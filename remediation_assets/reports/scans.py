@@ -47,24 +47,13 @@ class PlannedContents:
     contents: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _LastRead:
-    source: str
-    content_hash: str
-
-
 def planned_contents(reader: Reader) -> PlannedContents:
     """Load what the present waves were cut from: the hash of each file's content, by the file's path."""
     planned = int(reader.scalar("SELECT coalesce(planned_scan_id, 0) FROM state"))
-    last = reader.rows(
-        _LastRead,
-        """
-        -- The scan with the highest number is the newest of its file.
-        SELECT source, arg_max(content_hash, scan_id) AS content_hash FROM scans WHERE scan_id <= ? GROUP BY source
-        """,
-        [planned],
+    last = reader.execute(
+        "SELECT source, arg_max(content_hash, scan_id) FROM scans WHERE scan_id <= ? GROUP BY source", [planned]
     )
-    return PlannedContents(planned, {one.source: one.content_hash for one in last})
+    return PlannedContents(planned, dict(last.fetchall()))
 
 
 @dataclass(frozen=True)

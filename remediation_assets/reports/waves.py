@@ -1,12 +1,15 @@
 """How far every wave got, read from the ledger or its published copy, and what a run does with each."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from remediation_assets.ledger.transaction import Reader
+from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.rules.gate import describe
-from remediation_assets.sessions.store.attempts import CLAIMED, LIVE
+from remediation_assets.sessions.store.attempts import CLAIMED, LIVE, PENDING
 from remediation_assets.sessions.store.holds import standing_holds
+from remediation_assets.sessions.store.rounds import last_round, unfinished_findings
 
 
 @dataclass(frozen=True)
@@ -69,39 +72,15 @@ def waves_around_the_work(reader: Reader, *, done: int = 6, next_ones: int = 3) 
     return Around(tuple(states), place.earlier, place.later)
 
 
-@dataclass(frozen=True)
-class _StateRow:
-    wave: str
-    findings: int
-    succeeded: int
-    failed: int
-    at_work: int
-    rejected: int
-    passed: bool | None
-    collected: bool
-    gate_succeeded: int | None
-    gate_answerable: int | None
-    gate_rate: float | None
-    gate_threshold: float | None
-
-    @property
-    def verdict(self) -> str:
-        """Return the gate's verdict in words, empty until the last round has settled."""
-        if self.gate_succeeded is None or self.gate_answerable is None or self.gate_threshold is None:
-            return ""
-        return describe(self.gate_succeeded, self.gate_answerable, self.gate_rate, self.gate_threshold)
-
-
 def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> list[WaveState]:
     """Load the states of all waves, or of those between two numbers, in order."""
-    rows = reader.rows(
-        _StateRow,
-        """
+    rows = reader.records(
+        f"""
         WITH results AS (
             -- Counted for the chosen waves before joining: there may be thousands of others.
             SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
                 count(*) FILTER (is_failed) AS failed, count(*) FILTER (review = 'rejected') AS rejected,
-                count(*) FILTER (outcome IS NULL AND session_id IS NOT NULL) AS at_work
+                count(*) FILTER ({LIVE}) AS at_work
             FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
         sizes AS (
             SELECT wave_number, count(*) AS findings FROM wave_findings
@@ -123,8 +102,12 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
         """,
         {"first": first, "last": last},
     )
-    names = [field.name for field in fields(WaveState)]
-    return [WaveState(**{name: getattr(row, name) for name in names}) for row in rows]
+    return [_state(row) for row in rows]
+
+
+def _state(row: dict[str, Any]) -> WaveState:
+    gate = [row.pop(f"gate_{name}") for name in ("succeeded", "answerable", "rate", "threshold")]
+    return WaveState(**row, verdict="" if row["passed"] is None else describe(*gate))
 
 
 @dataclass(frozen=True)
@@ -171,42 +154,23 @@ class Totals:
     holds: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Results:
-    planned: int
-    succeeded: int
-    failed: int
-    pull_requests: int
-
-
-@dataclass(frozen=True)
-class _Work:
-    acus: float | None
-    live: int
-    unanswered: int
-    last_poll_at: datetime | None
-
-
 def totals(reader: Reader) -> Totals:
     """Load the figures of all waves together."""
-    results = reader.one(
-        _Results,
-        """
-        -- Not from `session_results`, which lacks the findings of waves without a plan.
-        SELECT (SELECT count(*) FROM wave_findings) AS planned, count(*) FILTER (is_fixed) AS succeeded,
-            count(*) FILTER (is_failed) AS failed, count(pr_url) FILTER (outcome = 'success') AS pull_requests
-        FROM session_results
-        """,
-    )
-    work = reader.one(
-        _Work,
+    [figures] = reader.records(
         f"""
-        SELECT sum(acus_consumed) AS acus, count(*) FILTER ({LIVE}) AS live,
-            count(*) FILTER ({CLAIMED}) AS unanswered, (SELECT last_poll_at FROM state) AS last_poll_at
-        FROM attempts
-        """,
+        WITH results AS (
+            -- `planned` not from `session_results`, which lacks the findings of waves without a plan.
+            SELECT (SELECT count(*) FROM wave_findings) AS planned, count(*) FILTER (is_fixed) AS succeeded,
+                count(*) FILTER (is_failed) AS failed, count(pr_url) FILTER (outcome = 'success') AS pull_requests
+            FROM session_results),
+        work AS (
+            SELECT sum(acus_consumed) AS acus, count(*) FILTER ({LIVE}) AS live,
+                count(*) FILTER ({CLAIMED}) AS unanswered, (SELECT last_poll_at FROM state) AS last_poll_at
+            FROM attempts)
+        SELECT results.*, work.* FROM results, work
+        """
     )
-    return Totals(**vars(results), **vars(work), holds=tuple(hold.sentence for hold in standing_holds(reader)))
+    return Totals(**figures, holds=tuple(hold.sentence for hold in standing_holds(reader)))
 
 
 @dataclass(frozen=True)
@@ -250,20 +214,35 @@ def wave_results(reader: Reader, wave: str) -> WaveResults:
     )
 
 
-@dataclass(frozen=True)
-class _OutcomeCount:
-    outcome: str
-    findings: int
-
-
 def outcome_counts(reader: Reader, wave: str) -> dict[str, int]:
     """Count a wave's findings by the outcome of their last attempt, or by its status if it has no outcome yet."""
-    counts = reader.rows(
-        _OutcomeCount,
+    counts = reader.execute(
         """
-        SELECT coalesce(outcome, status) AS outcome, count(*) AS findings FROM session_results
-        WHERE wave = ? GROUP BY ALL ORDER BY ALL
+        SELECT coalesce(outcome, status), count(*) FROM session_results WHERE wave = ? GROUP BY ALL ORDER BY ALL
         """,
         [wave],
     )
-    return {count.outcome: count.findings for count in counts}
+    return dict(counts.fetchall())
+
+
+def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
+    """Count by category the findings of a wave that would get a session if the wave were run now."""
+    planned = find_wave(reader, wave)
+    last = last_round(reader, planned.wave_number)
+    if last is None:
+        # From the cut and not from `wave_plan`, which may not be there before the wave is run.
+        chosen = reader.column("SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number])
+    elif last.collected_at is None:
+        chosen = reader.column(
+            f"SELECT finding_key FROM attempts WHERE wave_number = ? AND {PENDING}", [planned.wave_number]
+        )
+    else:
+        chosen = unfinished_findings(reader, planned.wave_number)
+    counts = reader.execute(
+        """
+        SELECT category, count(*) FROM normalized_findings WHERE list_contains(?, finding_key)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [chosen],
+    )
+    return dict(counts.fetchall())

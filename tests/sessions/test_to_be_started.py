@@ -3,8 +3,8 @@
 import pytest
 
 from remediation_assets.models import Outcome
+from remediation_assets.reports.waves import to_be_started
 from remediation_assets.sessions.store.reviews import reopen
-from remediation_assets.sessions.store.rounds import to_be_started
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio

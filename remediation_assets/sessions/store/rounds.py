@@ -12,7 +12,7 @@ from remediation_assets.planning.wave_plan import PlannedWave, find_wave, rememb
 from remediation_assets.sessions.rules.gate import describe
 from remediation_assets.sessions.store.closed_findings import closed_findings
 
-from .attempts import PENDING, NewAttempt, insert_attempt
+from .attempts import NewAttempt, insert_attempt
 from .reviews import Decision
 
 
@@ -180,36 +180,6 @@ def unfinished_findings(tx: Reader, wave_number: int) -> list[str]:
     )
     closed = closed_findings(tx, wave_number, keys)
     return [key for key in keys if key not in closed]
-
-
-@dataclass(frozen=True)
-class _CategoryCount:
-    category: str
-    findings: int
-
-
-def to_be_started(reader: Reader, wave: str) -> dict[str, int]:
-    """Count by category the findings of a wave that would get a session if the wave were run now."""
-    planned = find_wave(reader, wave)
-    last = last_round(reader, planned.wave_number)
-    if last is None:
-        # From the cut and not from `wave_plan`, which may not be there before the wave is run.
-        chosen = reader.column("SELECT finding_key FROM wave_findings WHERE wave_number = ?", [planned.wave_number])
-    elif last.collected_at is None:
-        chosen = reader.column(
-            f"SELECT finding_key FROM attempts WHERE wave_number = ? AND {PENDING}", [planned.wave_number]
-        )
-    else:
-        chosen = unfinished_findings(reader, planned.wave_number)
-    counts = reader.rows(
-        _CategoryCount,
-        """
-        SELECT category, count(*) AS findings FROM normalized_findings WHERE list_contains(?, finding_key)
-        GROUP BY ALL ORDER BY ALL
-        """,
-        [chosen],
-    )
-    return {count.category: count.findings for count in counts}
 
 
 def last_round(tx: Reader, wave_number: int) -> Round | None:
