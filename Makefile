@@ -42,9 +42,8 @@ lint: .venv/installed ## Check format, lint, types, imports, examples and links
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows examples/ci/*.yml
 	$(BIN)/python -m tests.documents.links
 
-# The folders have no unit test, and to collect them is to import Dagster and a web framework.
 unit: .venv/installed ## Run the tests that start no server, process or browser
-	$(BIN)/python -m pytest -n 2 -m unit $(addprefix --ignore tests/,dashboard documents end_to_end ledger orchestration)
+	$(BIN)/python -m pytest -n 2 -m unit
 
 # Each file by one worker, in the order of collection: what starts the real thing comes first and mostly waits for it, so
 # three workers keep two cores busy. By itself xdist takes the files of the fewest tests last, and these are the longest.

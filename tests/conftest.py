@@ -33,6 +33,12 @@ OUTSIDE = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "socke
 watching = False
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not collect folders without a unit test for unit tests alone: it would import Dagster and a web framework."""
+    is_slow_folder = collection_path.parent == Path(__file__).parent and collection_path.name in SLOW_FOLDERS
+    return True if is_slow_folder and config.option.markexpr == "unit" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test as unit or slow, by its folder and the fixtures that it uses; what mostly waits comes first.
 
