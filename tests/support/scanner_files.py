@@ -12,9 +12,11 @@ import duckdb
 from remediation_assets.findings.intake.stage import StagedScan, stage
 from remediation_assets.findings.intake.validate import Rules
 from remediation_assets.findings.source_context import SourceContext
+from remediation_assets.ledger.transaction import Reader
+from tests.support.processes import CHECKOUT
 
 SHOP = SourceContext(repo_url="https://github.com/acme/shop", service="shop")
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
+SAMPLES = CHECKOUT.parent / "shared" / "samples"
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,12 @@ def read_file(source: Path, context: SourceContext = SHOP) -> Reading:
     with tempfile.TemporaryDirectory() as folder:
         scan = stage(source, Path(folder) / "staging.duckdb", Rules(True, source_context=context))
         with duckdb.connect(str(scan.path), read_only=True) as connection:
+            reader = Reader(connection)
             rows, rejected = (
-                connection.execute(f"SELECT * FROM {table} ORDER BY row_number").df().astype(object)
-                for table in ("accepted", "rejected")
+                reader.records(f"SELECT * FROM {table} ORDER BY row_number") for table in ("accepted", "rejected")
             )
     assert scan.rows_in == len(rows) + len(rejected)
-    return Reading(
-        scan,
-        *(table.where(table.notna(), None).to_dict("records") for table in (rows, rejected)),  # type: ignore[arg-type]
-    )
+    return Reading(scan, rows, rejected)
 
 
 def read_text(content: str | bytes, context: SourceContext = SHOP) -> Reading:
