@@ -64,7 +64,7 @@ sys.addaudithook(_watch)
 
 @pytest.fixture(autouse=True)
 def stays_inside(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let a unit test fail that starts a process or opens a server."""
+    """Fail a unit test that starts a process or opens a server."""
     global watching
     watching = request.node.get_closest_marker("unit") is not None
     yield
@@ -105,7 +105,7 @@ def stamp() -> Stamp:
 
 @pytest.fixture
 def ledger(tmp_path: Path, stamp: Stamp) -> Ledger:
-    """Give a ledger that is published only on demand and when a wave settles."""
+    """Return a ledger that is published only on demand and when a wave settles."""
     return Ledger(tmp_path / "data", stamp, lock_timeout=10.0, publish_interval=3600.0)
 
 

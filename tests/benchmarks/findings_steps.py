@@ -116,7 +116,7 @@ def main(way: str, source: Path, folder: Path) -> None:
 
 
 def peak_mb() -> float:
-    """Give the peak memory of this process; what `getrusage` tells includes that of the process that started it."""
+    """Return the peak memory of this process; `getrusage` would include that of the process that started it."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 

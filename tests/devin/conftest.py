@@ -19,7 +19,7 @@ from tests.support.clock import Clock
 
 
 class Recorded(httpx.AsyncBaseTransport):
-    """Gives prepared answers in turn, the last for ever, and keeps the requests."""
+    """Gives prepared answers in turn, the last one again and again, and keeps the requests."""
 
     def __init__(self, answers: list[httpx.Response | Exception]) -> None:
         self.answers = answers
@@ -79,7 +79,7 @@ def served() -> Iterator[tuple[FastAPI, str]]:
 
 @pytest.fixture(params=["in process", "over HTTP"])
 def reached(request: pytest.FixtureRequest, world: World) -> Reached:
-    """Give the simulator's origin and the transport by which it is reached."""
+    """Return the simulator's origin and the transport by which it is reached."""
     if request.param == "in process":
         return "http://simulator", SimulatorTransport(world)
     app, origin = request.getfixturevalue("served")
@@ -105,7 +105,7 @@ async def v1_wire(wire: httpx.AsyncClient) -> httpx.AsyncClient:
 
 @pytest.fixture(params=["v1", "v3"])
 def version(request: pytest.FixtureRequest) -> Version:
-    """Give each version of the API in turn."""
+    """Return each version of the API in turn."""
     asked: Version = request.param
     return asked
 

@@ -97,7 +97,7 @@ ANSWERS = st.lists(st.tuples(STATUSES, HEADERS, BODIES) | TROUBLES, min_size=1, 
 
 
 class Hostile(httpx.AsyncBaseTransport):
-    """Gives raw answers in turn, the last for ever."""
+    """Gives raw answers in turn, the last one again and again."""
 
     def __init__(self, answers: list[Any]) -> None:
         self.answers = answers

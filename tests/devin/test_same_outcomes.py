@@ -44,7 +44,7 @@ async def ends(client: DevinClient) -> Ends:
 
 @pytest.fixture
 def expected(tmp_path: Path, clock: Clock) -> Ends:
-    """Give how the wave ends where one world is asked directly, one finding after the other."""
+    """Return how the wave ends if one world is used directly, one finding after the other."""
     world = World(tmp_path / "other.sqlite", 7, 1.0, clock.seconds)
     for number in range(WAVE):
         world.create_session("org-simulator", prompt(number), tags=["wave", f"attempt-{number}"])

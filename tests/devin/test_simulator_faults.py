@@ -42,7 +42,7 @@ async def listed(client: DevinClient) -> list[DevinSession]:
 
 
 def good(world: World) -> int:
-    """Give the number of a session that does not get stuck."""
+    """Return the number of a session that does not get stuck."""
     return next(n for n in range(100) if not schedule_for(world.seed, f"attempt-{n}").gets_stuck)
 
 

@@ -15,7 +15,6 @@ from tests.support import processes
 
 pytestmark = pytest.mark.slow
 
-CHECKOUT = Path(__file__).parents[2]
 SESSIONS = "/v3/organizations/org-simulator/sessions"
 COMMAND = [str(Path(sys.executable).with_name("remediate")), "simulator"]
 

@@ -1,4 +1,4 @@
-"""The cookbook's answers: `python -m tests.documents.cookbook` writes them anew from a run of the sample."""
+"""The cookbook's answers: `python -m tests.documents.cookbook` writes them again from a run of the sample."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ _QUESTION = re.compile(r"```sql\n(.*?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 
 
 def answered(text: str, connection: Reader) -> str:
-    """Give the cookbook's text with the answer below each question."""
+    """Return the cookbook's text with the answer below each question."""
 
     def answer(question: re.Match[str]) -> str:
         cursor = connection.execute(question[1])

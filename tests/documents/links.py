@@ -12,7 +12,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)>\s]+)>?\)")
 
 
 def documents() -> list[Path]:
-    """Give the documents for people; playbooks are for agents and have no links into the repository."""
+    """Return the documents for people; playbooks are for agents and have no links into the repository."""
     listed = subprocess.run(
         ["git", "ls-files", "*.md"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout

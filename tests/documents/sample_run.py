@@ -30,7 +30,7 @@ SEED = 7
 
 
 def sample_run(folder: Path) -> Ledger:
-    """Give the published ledger of a run that ends at the gate of the wave that fails, with two reviews."""
+    """Return the published ledger of a run that ends at the gate of the wave that fails, with two reviews."""
     settings = Settings(_env_file=None, remediation_data_dir=str(folder), wave_size=5, poll_interval_seconds=20)
     ledger, clock = open_ledger(settings), Clock()
     request = ScanRequest((CHECKOUT / "sample_data" / "findings.csv",))

@@ -1,4 +1,4 @@
-"""The README's table of settings: `python -m tests.documents.settings_table` writes it anew from `Settings`."""
+"""The README's table of settings: `python -m tests.documents.settings_table` writes it from `Settings`."""
 
 from pydantic import SecretStr
 
@@ -9,7 +9,7 @@ _BEGIN, _END = "<!-- settings -->\n", "<!-- /settings -->\n"
 
 
 def with_table(text: str) -> str:
-    """Give the README's text with the table as it must be."""
+    """Return the README's text with the table as it must be."""
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
     return f"{before}{_BEGIN}{_table()}{_END}{after}"

@@ -32,7 +32,7 @@ def test_no_link_is_dead() -> None:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Give every command of ours that a document shows, in a block or in a line, with the document's name."""
+    """Return every command of ours that a document shows, in a block or in a line, with the document's name."""
     for document in links.documents():
         text = document.read_text()
         blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")

@@ -13,7 +13,7 @@ PATIENCE_MS = 30_000
 
 @contextmanager
 def browser_page() -> Iterator[Page]:
-    """Give a page; without a browser there is nothing to test, which CI does not accept."""
+    """Open a page; without a browser the test is skipped, which CI does not accept."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         assert not os.environ.get("BROWSER_REQUIRED"), "no browser is installed"

@@ -24,9 +24,8 @@ from remediation_assets.sessions.model import attempt_tag, ledger_tag
 from remediation_assets.settings import Settings
 from tests.end_to_end.run_wave import POINTS
 from tests.support import samples
-from tests.support.processes import simulator
+from tests.support.processes import CHECKOUT, simulator
 
-CHECKOUT = Path(__file__).parents[2]
 FINDINGS = 10
 PATIENCE_SECONDS = 120.0
 V3 = "/v3/organizations/org-simulator/sessions"
@@ -91,7 +90,7 @@ class Arena:
         return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def let_go_wrong(self, faults: Sequence[str]) -> None:
-        """Let other faults go wrong from now on."""
+        """Set other faults from now on."""
         httpx.put(f"{self.origin}/simulator/faults", json={"faults": list(faults)}).raise_for_status()
 
     def plan(self) -> None:
@@ -102,7 +101,7 @@ class Arena:
         samples.plan(ledger, settings)
 
     def outcomes(self) -> list[tuple[str, int, str, str | None]]:
-        """Give how each attempt ended, once the round has settled."""
+        """Return how each attempt ended, once the round has settled."""
         with duckdb.connect(str(self.data / "ledger.duckdb"), read_only=True) as connection:
             return connection.execute(
                 """
@@ -112,7 +111,7 @@ class Arena:
             ).fetchall()
 
     def had_no_quota(self) -> bool:
-        """Say whether dispatching was ever on hold for quota."""
+        """Whether dispatching was ever on hold for quota."""
         with open_ledger(self.settings).transaction() as tx:
             return bool(tx.execute("SELECT 1 FROM holds WHERE kind = 'quota' LIMIT 1").fetchall())
 
@@ -147,7 +146,7 @@ def arena(version: str, seed: int, faults: Sequence[str] = (), time_scale: float
 
 
 def undisturbed(version: str, seed: int) -> list[tuple[str, int, str, str | None]]:
-    """Give how the wave ends where nobody disturbs it."""
+    """Return how the wave ends if nobody disturbs it."""
     with arena(version, seed) as calm:
         calm.plan()
         finish(calm)

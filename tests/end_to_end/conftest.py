@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.end_to_end.browser import browser_page
+from tests.support.processes import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 SAMPLE = str(CHECKOUT / "sample_data" / "findings.csv")
 
 FAST = {
@@ -63,7 +63,7 @@ class Shell:
         return self.run("dagster", "job", "execute", "-m", "remediation_assets.definitions", "-j", name, *tags, **env)
 
     def query(self, sql: str) -> list[Any]:
-        """Ask the published results, as people do."""
+        """Query the published results, as people do."""
         with duckdb.connect(str(self.data / "remediation.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
@@ -100,6 +100,6 @@ def traceback_free() -> Callable[[subprocess.CompletedProcess[str]], None]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """Give a page of the browser that is installed."""
+    """Open a page of the browser that is installed."""
     with browser_page() as opened:
         yield opened

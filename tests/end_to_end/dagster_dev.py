@@ -31,7 +31,7 @@ class DagsterDev:
         os.killpg(self._group, signal.SIGKILL)
 
     def runs(self, job: str, wave: str | None = None) -> list[dg.DagsterRun]:
-        """Give the runs of a job, the newest first; those of one wave where it is named."""
+        """Return the runs of a job, or of one wave of it, the newest first."""
         tags = {"dagster/partition": wave} if wave else {}
         return list(self.instance.get_runs(dg.RunsFilter(job_name=job, tags=tags)))
 
@@ -78,7 +78,7 @@ class DagsterDev:
         return self.run(run_id).status
 
     def loaded(self) -> bool:
-        """Say whether the webserver answers and has our code."""
+        """Whether the webserver answers and has our code."""
         with suppress(httpx.HTTPError):
             found = self.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
             return bool(found["repositoriesOrError"]["nodes"])

@@ -39,7 +39,7 @@ POINTS = (
 
 
 def die_at(point: str, nth: int) -> None:
-    """Let this process kill itself at the nth coming to a point."""
+    """Make this process kill itself when it reaches a point for the nth time."""
     left = nth
 
     def come(to: str) -> None:

@@ -64,7 +64,7 @@ class Watched:
 
 @pytest.fixture
 def filled(shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a shell whose ledger has everything in it."""
+    """Return a shell whose ledger has everything in it."""
     for name, value in shell.env.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()

@@ -15,7 +15,7 @@ FAST = {"MOCK_TIME_SCALE": "200", "POLL_INTERVAL_SECONDS": "0.1", "BLOCKED_CONFI
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """Give the programs of an environment that has the wheel, and the dependencies of this one."""
+    """Return the programs of an environment with the wheel and the dependencies of this one."""
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
     subprocess.run([*build, str(CHECKOUT)], check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)

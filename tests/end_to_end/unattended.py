@@ -49,7 +49,7 @@ def run_unattended(home: Path, env: Mapping[str, str], *, patience_seconds: floa
 
 
 def handovers(data: Path, *, seed: int, time_scale: float) -> list[Handover]:
-    """Say for each wave but the last where the time went until the next one's first session."""
+    """Return for each wave but the last where the time went until the next one's first session."""
     with duckdb.connect(str(data / "remediation.duckdb"), read_only=True) as connection:
         rows = connection.execute(
             """

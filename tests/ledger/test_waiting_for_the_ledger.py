@@ -1,4 +1,4 @@
-"""Who waits for the ledger, for how long, and what is told when it was too long."""
+"""Who waits for the ledger, for how long, and the error when that was too long."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The fence: one process at a time takes steps, and a killed one leaves nothing that is lost or doubled."""
+"""The advance lock: one process at a time takes steps, and a killed one leaves nothing lost or doubled."""
 
 import asyncio
 import signal
@@ -13,11 +13,11 @@ import pytest
 
 from remediation_assets.locks import LockHeld, held
 from remediation_assets.sessions.reconcile import advance
+from tests.support.processes import CHECKOUT
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
-CHECKOUT = Path(__file__).parents[2]
 
 HOLD_LOCK = """
 import sys

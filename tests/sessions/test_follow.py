@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def foreseen(seed: int, key: str, retries: int) -> list[str]:
-    """Give the outcomes that a finding's attempts must have, from the seed alone."""
+    """Return the outcomes that a finding's attempts must have, from the seed alone."""
     outcomes: list[str] = []
     for attempt in range(1, retries + 2):
         stuck = schedule_for(seed, attempt_tag(key, attempt)).gets_stuck
@@ -155,7 +155,7 @@ async def test_who_comes_back_after_a_day_catches_up_in_one_step(worker: Worker)
     worker.wire.work_on("F-4")
     assert (await worker.step()).started == 4
     step = await worker.step(after=24 * 3600)
-    # What finished meanwhile is a success, not a timeout; and nobody watched, so nothing has run out of time.
+    # What finished in the meantime is a success, not a timeout; and nobody watched, so nothing has run out of time.
     outcomes = list(worker.outcomes().values())
     assert outcomes == ["success", "success", "success", None]
     assert step.settled == ()

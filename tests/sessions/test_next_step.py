@@ -109,7 +109,7 @@ def test_a_retry_that_succeeds_raises_the_rate() -> None:
 
 
 def test_retries_that_go_well_do_not_earn_further_ones() -> None:
-    decided = step({"a": [S], "b": [F, S], "c": [F]}, rate=0.6)  # as where the threshold was raised meanwhile
+    decided = step({"a": [S], "b": [F, S], "c": [F]}, rate=0.6)  # as if the threshold was raised in the meantime
     assert decided.retries == ()
     assert decided.verdict is not None
     assert decided.verdict.passed

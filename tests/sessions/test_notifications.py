@@ -1,4 +1,4 @@
-"""What Slack is told: one message when a wave settles or a hold begins, with counts, links and no markup of others."""
+"""What Slack is sent: one message when a wave settles or a hold begins, with counts, links and no markup of others."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ S, F = Outcome.SUCCESS, Outcome.FAILED
 
 
 def read(message: Message) -> str:
-    """Give a message's lines, with links and emoji as Slack's own markup writes them."""
+    """Return a message's lines, with links and emoji as Slack's own markup writes them."""
     (section,) = message.body["blocks"][0]["elements"]
     shown: dict[str, Callable[[Any], str]] = {
         "text": lambda part: part["text"],

@@ -1,4 +1,4 @@
-"""Running a wave again: what goes on, what opens anew, and only where it is wanted."""
+"""Running a wave again: what goes on, and what opens another round, only if it is wanted."""
 
 import pytest
 

@@ -15,7 +15,7 @@ LOST = httpx.ReadTimeout("the answer is lost")
 
 
 def create_again(worker: Worker, number: int = 1) -> SimulatedSession:
-    """Let Devin make another session for an attempt, as a creation does that comes through late."""
+    """Make Devin create another session for an attempt, as a create request does that comes through late."""
     ledger_id = worker.ledger.ledger_id
     key = worker.key("F-1")
     tags = [ledger_tag(ledger_id), wave_tag(ledger_id, "wave-0001"), "finding-F-1", attempt_tag(key, number)]

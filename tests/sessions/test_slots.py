@@ -1,4 +1,4 @@
-"""The account's own limit: learned from refusals, tried anew, and parked sessions given up for it."""
+"""The account's own limit: learned from refusals, tried again, and parked sessions released for it."""
 
 import httpx
 import pytest
