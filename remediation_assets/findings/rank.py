@@ -43,13 +43,11 @@ def normalize(tx: Transaction) -> MergeCounts:
     The order of rows is kept: by when their source was first read, then as in the file. Reading a source again moves
     nothing.
     """
-    [(is_current,)] = tx.execute("SELECT merged_version IS NOT DISTINCT FROM findings_version FROM state").fetchall()
-    if not is_current:
+    if not tx.scalar("SELECT merged_version IS NOT DISTINCT FROM findings_version FROM state"):
         _merge(tx)
-    [(accepted, kept)] = tx.execute(
-        "SELECT (SELECT count(*) FROM findings), (SELECT count(*) FROM kept_findings)"
-    ).fetchall()
-    return MergeCounts(accepted, kept)
+    return MergeCounts(
+        accepted=tx.scalar("SELECT count(*) FROM findings"), kept=tx.scalar("SELECT count(*) FROM kept_findings")
+    )
 
 
 def _merge(tx: Transaction) -> None:
@@ -92,13 +90,12 @@ def prioritize(tx: Transaction, service_weights: Mapping[str, float]) -> int:
     """
     # Ranking again is skipped while neither the findings nor the weights have changed.
     weights = json.dumps([SEVERITY_WEIGHTS, CATEGORY_WEIGHTS, dict(service_weights)], sort_keys=True)
-    [(ranked_as, version)] = tx.execute("SELECT ranked_as, merged_version FROM state").fetchall()
-    current = f"{version} {weights}"
-    if ranked_as != current:
+    [state] = tx.records("SELECT ranked_as, merged_version FROM state")
+    current = f"{state['merged_version']} {weights}"
+    if state["ranked_as"] != current:
         _rank(tx, service_weights)
         tx.execute("UPDATE state SET ranked_as = ?", [current])
-    [(count,)] = tx.execute("SELECT count(*) FROM finding_scores").fetchall()
-    return int(count)
+    return int(tx.scalar("SELECT count(*) FROM finding_scores"))
 
 
 def _rank(tx: Transaction, service_weights: Mapping[str, float]) -> None:

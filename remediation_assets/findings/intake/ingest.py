@@ -34,7 +34,7 @@ def unchanged_scan(tx: Transaction, source: str, content_hash: str, rules: str) 
 
     A scan only counts if everything that it found is still current, including its rejected rows.
     """
-    row = tx.execute(
+    newest = tx.column(
         """
         SELECT scan_id FROM scans c
         WHERE source = ? AND content_hash = ? AND rules = ?
@@ -45,8 +45,8 @@ def unchanged_scan(tx: Transaction, source: str, content_hash: str, rules: str) 
         ORDER BY scan_id DESC LIMIT 1
         """,
         [source, content_hash, rules],
-    ).fetchone()
-    return int(row[0]) if row else None
+    )
+    return newest[0] if newest else None
 
 
 def staging_databases(scans: Sequence[StagedScan]) -> dict[str, Path]:
@@ -71,7 +71,7 @@ def ingest(
     # Every file is checked before the first write: a refusal then leaves all of them as they were.
     for number, scan in enumerate(scans):
         _check_rejected_share(tx, _name(number), scan, max_rejected_share)
-    [(newest,)] = tx.execute("SELECT coalesce(max(scan_id), 0) FROM scans").fetchall()
+    newest = tx.scalar("SELECT coalesce(max(scan_id), 0) FROM scans")
     names = {newest + 1 + number: _name(number) for number in range(len(scans))}
     paths = dict(zip(names, (scan.source for scan in scans), strict=True))
     # Counting compares the new rows with the current ones, so it comes before the sources are replaced.
@@ -164,9 +164,9 @@ def _replace_sources(tx: Transaction) -> None:
 def _count_changes(tx: Transaction, names: Mapping[int, str], unchanged: Sequence[int]) -> IngestResult:
     """Compare the current findings of the sources that were read with the findings that will be current."""
     if not names and tx.execute("SELECT 1 FROM replaced_sources LIMIT 1").fetchone() is None:
-        [(count,)] = tx.execute(
+        count = tx.scalar(
             "SELECT count(DISTINCT finding_key) FROM finding_rows WHERE list_contains(?, scan_id)", [list(unchanged)]
-        ).fetchall()
+        )
         return IngestResult((), new=0, unchanged=count, closed=0)
     read = " UNION ALL ".join(
         [
@@ -175,21 +175,21 @@ def _count_changes(tx: Transaction, names: Mapping[int, str], unchanged: Sequenc
             *(f"SELECT finding_key FROM {name}.accepted" for name in names.values()),
         ]
     )
-    [(new, same, closed)] = tx.execute(
+    [counts] = tx.records(
         f"""
         WITH before AS (
             SELECT DISTINCT finding_key FROM findings
             WHERE list_contains($unchanged, scan_id)
                 OR (scanner, repo_url, scan_id) IN (SELECT (scanner, repo_url, scan_id) FROM replaced_sources)),
         after AS (SELECT DISTINCT finding_key FROM ({read}))
-        SELECT count(*) FILTER (before.finding_key IS NULL),
-            count(*) FILTER (before.finding_key IS NOT NULL AND after.finding_key IS NOT NULL),
-            count(*) FILTER (after.finding_key IS NULL)
+        SELECT count(*) FILTER (before.finding_key IS NULL) AS new,
+            count(*) FILTER (before.finding_key IS NOT NULL AND after.finding_key IS NOT NULL) AS unchanged,
+            count(*) FILTER (after.finding_key IS NULL) AS closed
         FROM after FULL JOIN before ON before.finding_key = after.finding_key
         """,
         {"unchanged": list(unchanged)},
-    ).fetchall()
-    return IngestResult(tuple(names), new=new, unchanged=same, closed=closed)
+    )
+    return IngestResult(tuple(names), **counts)
 
 
 def _write_scan(tx: Transaction, scan_id: int, scan: StagedScan, counts: IngestResult, now: datetime) -> None:

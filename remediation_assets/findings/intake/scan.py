@@ -90,5 +90,5 @@ def _keep_request(tx: Transaction, run_id: str, result: ScanResult, now: datetim
 
 def last_request(tx: Transaction) -> ScanRequest | None:
     """Return the last scan request, or None if there was none."""
-    [(text,)] = tx.execute("SELECT current_source FROM state").fetchall()
+    text = tx.scalar("SELECT current_source FROM state")
     return ScanRequest.from_text(text) if text else None
