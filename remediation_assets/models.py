@@ -93,18 +93,35 @@ class Outcome(StrEnum):
         return SessionStatus.FAILED
 
 
+class GateVerdict(StrEnum):
+    """What the gate says about a settled round. A round of which no outcome counts is not judged; it never failed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not_judged"
+
+    @property
+    def words(self) -> str:
+        """Return the verdict as people read it."""
+        return self.replace("_", " ")
+
+
 class EventType(StrEnum):
     """What a row of `session_events` records.
 
     People query the values, so they never change; a member whose name differs from its value was renamed later.
     """
 
+    RUN_STARTED = "run_started"
+    RUN_COMPLETED = "run_completed"
     WAVE_STARTED = "wave_started"
     WAVE_COMPLETED = "wave_completed"
     WAVE_GATED = "wave_gated"
+    WAVE_NOT_JUDGED = "wave_not_judged"
     WAVE_STOPPED = "wave_stopped"
     SESSION_STARTED = "session_started"
     SESSION_WORKING = "session_working"
+    SESSION_PROGRESS = "session_progress"
     SESSION_BLOCKED = "session_blocked"
     SESSION_COMPLETED = "session_completed"
     SESSION_FAILED = "session_failed"

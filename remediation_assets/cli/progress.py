@@ -20,8 +20,11 @@ from rich.text import Text
 from remediation_assets.escape import plain
 from remediation_assets.ledger.errors import NothingPublished
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.models import GateVerdict
 from remediation_assets.reports.waves import Around, waves_around_the_work
 from remediation_assets.sessions.store.events import all_events_since, newest_event
+
+_COLOURS = {GateVerdict.PASSED: "green", GateVerdict.FAILED: "red", GateVerdict.NOT_JUDGED: "yellow"}
 
 
 def own_console() -> Console:
@@ -35,7 +38,7 @@ def wave_table(waves: Around, *, framed: bool = True) -> Table:
     if waves.earlier or waves.later:
         table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
     for state in waves.states:
-        gate = {None: Text(""), True: Text("passed", "green"), False: Text("failed", "red")}[state.passed]
+        gate = Text(state.verdict.words, _COLOURS[state.verdict]) if state.verdict else Text("")
         counts = (state.findings, state.succeeded, state.failed, state.at_work)
         table.add_row(state.wave, *map(str, counts), gate)
     return table

@@ -15,6 +15,7 @@ from remediation_assets.devin.client import creation_body
 from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.models import GateVerdict
 from remediation_assets.planning.output_schema import REMEDIATION_OUTPUT_SCHEMA
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave
@@ -23,7 +24,7 @@ from remediation_assets.reports.next_request import next_request
 from remediation_assets.reports.waves import Decision, WaveState, decide, to_be_started, totals, wave_states
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.steps.session_request import RequestContext
-from remediation_assets.sessions.store.rounds import gate_before, last_round
+from remediation_assets.sessions.store.rounds import IN_A_SHELL, gate_before, last_round
 from remediation_assets.settings import Settings, load_settings
 
 from .dagster_runs import RunFailed, report_dead_runs, run_job
@@ -138,7 +139,9 @@ def _take_waves(
             if len(handled) <= SHOWN_OF_DRY_RUN:
                 click.echo(_describe_start(ledger, settings, state))
         elif decision.run:
-            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": bool(only)}, console)
+            # A wave that was not judged has a round that is collected, and needs another one.
+            again = bool(only) or state.verdict is GateVerdict.NOT_JUDGED
+            _run_wave(ledger, state.wave, {"ignore_gate": ignore_gate, "again": again}, console)
         started |= decision.run
     return len(handled), started
 
@@ -166,7 +169,8 @@ def _closed_gate(ledger: Ledger, wave: str) -> str | None:
     with ledger.published() as connection:
         planned = find_wave(connection, wave)
         last = last_round(connection, planned.wave_number)
-        return None if last and last.collected_at is None else gate_before(connection, planned)
+        closed = None if last and last.collected_at is None else gate_before(connection, planned)
+        return closed.sentence(overrule=IN_A_SHELL) if closed else None
 
 
 def _next_wave(ledger: Ledger, handled: set[str], only: str | None) -> WaveState | None:
@@ -188,7 +192,7 @@ def _run_wave(ledger: Ledger, wave: str, config: dict[str, bool], console: Conso
         if holds:
             end_paused(ledger, finished.reason)
         raise RunFailed(finished.reason)
-    if not state.passed and not config["ignore_gate"]:
+    if not state.opens and not config["ignore_gate"]:
         end_paused(ledger, decide(state, ignore_gate=False).reason + " No further wave is started.")
 
 

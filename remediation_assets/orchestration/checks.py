@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from remediation_assets.models import GateVerdict
 from remediation_assets.orchestration.assets.results import session_results
 from remediation_assets.orchestration.assets.waves import wave_partitions
 from remediation_assets.reports.waves import outcome_counts
@@ -30,9 +31,9 @@ def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.
                     passed=False, description=f"{wave} has not settled: there is no verdict yet."
                 )
             result = dg.AssetCheckResult(
-                passed=verdict.passed,
+                passed=verdict.verdict is GateVerdict.PASSED,
                 severity=dg.AssetCheckSeverity.ERROR,
-                description=f"{wave}: {verdict.sentence}. {verdict.advice}",
+                description=f"{wave} {verdict.verdict.words}: {verdict.sentence}. {verdict.advice}",
                 metadata=gate_metadata(tx, verdict, outcome_counts(tx, wave)),
             )
             # Last: a run that fails before this line has collected nothing, and the sensor requests it again.

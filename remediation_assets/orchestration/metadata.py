@@ -274,6 +274,8 @@ def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, in
     """Return the gate's verdict, the outcomes of the wave's findings, and the verdicts on its earlier rounds."""
     interval = verdict.interval
     return {
+        "verdict": verdict.verdict.words,
+        "opens the next wave": verdict.opens,
         "what to do": verdict.advice,
         "round": verdict.round,
         **({} if verdict.rate is None else {"success rate": verdict.rate}),
@@ -297,7 +299,7 @@ def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, in
         "history": preview(
             reader,
             """
-            SELECT round, decided_at, passed, succeeded, answerable AS counted, rate, threshold, ignored_gate
+            SELECT round, decided_at, verdict, opens, succeeded, answerable AS counted, rate, threshold, ignored_gate
             FROM gate_results WHERE wave = ? ORDER BY round
             """,
             [verdict.wave],

@@ -7,6 +7,9 @@ from jsonschema import Draft7Validator
 # In the order of a session's life; "failed" can follow any of the others.
 STAGES = ("analyzing", "fixing", "testing", "creating_pr", "completed", "failed")
 
+STAGES_OF_WORK = STAGES[:4]
+"""The stages in which a session works; the other two say how it ended."""
+
 REMEDIATION_OUTPUT_SCHEMA: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "title": "Remediation progress",

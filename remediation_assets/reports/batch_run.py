@@ -89,7 +89,7 @@ def _waves(reader: Reader) -> list[Wave]:
         """
         SELECT w.wave_number,
             CASE WHEN r.round IS NULL THEN 'pending'
-                WHEN r.settled_at IS NOT NULL THEN CASE WHEN g.passed THEN 'passed' ELSE 'failed' END
+                WHEN r.settled_at IS NOT NULL THEN g.verdict
                 -- A hold changes nothing for waves that have settled or were never started.
                 WHEN EXISTS (FROM holds WHERE lifted_at IS NULL) THEN 'held'
                 ELSE 'running' END AS status

@@ -12,8 +12,15 @@ from remediation_assets.ledger.transaction import Reader
 Row = dict[str, Any]
 
 ATTEMPT_STATUS = """
-CASE WHEN a.counted_outcome != a.outcome THEN a.review ELSE coalesce(a.status, 'pending') END"""
-"""SQL for the status of attempt `a`: the review that overrides its outcome, else its own; pending without one."""
+CASE WHEN a.counted_outcome != a.outcome THEN a.review
+    WHEN a.outcome = 'cancelled' THEN 'stopped'
+    WHEN a.outcome = 'vanished' THEN 'vanished'
+    ELSE coalesce(a.status, 'pending') END"""
+"""SQL for the status of attempt `a` as pages show it; pending without an attempt.
+
+A review that overrides the outcome comes first. An attempt that was stopped, or whose session vanished, is not shown as
+failed, because it counts as a failure nowhere.
+"""
 
 
 def finding(reader: Reader, finding_key: str) -> Row | None:

@@ -16,7 +16,10 @@ from .details import ATTEMPT_STATUS, Row, pull_request_states, report, review_ro
 
 PAGE = 50
 
-STATUSES = ("pending", "dispatched", "working", "blocked", "success", "failed", "timeout", "rejected", "reopened")
+STATUSES = (
+    *("pending", "dispatched", "working", "blocked", "success", "failed", "timeout"),
+    *("stopped", "vanished", "rejected", "reopened"),
+)
 
 _OF_ATTEMPTS = """
 LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key"""
@@ -238,7 +241,7 @@ def waves(reader: Reader, *, page: int) -> Row:
     """
     gates = reader.records(
         """
-        SELECT wave, round, decided_at, succeeded, answerable, rate, threshold, passed, ignored_gate
+        SELECT wave, round, decided_at, succeeded, answerable, rate, threshold, verdict, ignored_gate
         FROM gate_results ORDER BY decided_at DESC, wave DESC LIMIT 50
         """,
     )

@@ -5,16 +5,20 @@ from datetime import datetime
 from typing import Any
 
 from remediation_assets.ledger.transaction import Reader
+from remediation_assets.models import GateVerdict
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.rules.gate import describe
 from remediation_assets.sessions.store.attempts import CLAIMED, LIVE, PENDING
 from remediation_assets.sessions.store.holds import standing_holds
-from remediation_assets.sessions.store.rounds import last_round, unfinished_findings
+from remediation_assets.sessions.store.rounds import last_round, opens_next, unfinished_findings
 
 
 @dataclass(frozen=True)
 class WaveState:
-    """A wave at a glance; `passed` is None until its last round has settled."""
+    """A wave at a glance; `verdict` and `opens` are None until its last round has settled.
+
+    `opens` is whether the next wave may start. `chosen` is whether it has findings that a person chose to be first.
+    """
 
     wave: str
     findings: int
@@ -22,15 +26,21 @@ class WaveState:
     failed: int
     at_work: int
     rejected: int
-    passed: bool | None
+    stopped: int
+    started: bool
+    chosen: bool
     collected: bool
-    verdict: str
+    verdict: GateVerdict | None
+    opens: bool | None
+    reason: str
 
     @property
     def unfinished(self) -> bool:
-        """Whether the wave has not been run to its end: it was never run, or its last round is not collected yet."""
+        """Whether the wave has not been run to its end: never run, not collected yet, or not judged with work left."""
         # Settled is not enough: until it is collected, its results are not materialized.
-        return self.passed is None or not self.collected
+        if self.verdict is None or not self.collected:
+            return True
+        return self.verdict is GateVerdict.NOT_JUDGED and not self.opens
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
             -- Counted for the chosen waves before joining: there may be thousands of others.
             SELECT wave_number, count(*) FILTER (is_fixed) AS succeeded,
                 count(*) FILTER (is_failed) AS failed, count(*) FILTER (review = 'rejected') AS rejected,
+                count(*) FILTER (outcome = 'cancelled') AS stopped,
                 count(*) FILTER ({LIVE}) AS at_work
             FROM session_results WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number),
         sizes AS (
@@ -87,7 +98,8 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
             WHERE wave_number BETWEEN $first AND $last GROUP BY wave_number)
         SELECT w.wave, coalesce(n.findings, 0) AS findings,
             coalesce(s.succeeded, 0) AS succeeded, coalesce(s.failed, 0) AS failed, coalesce(s.at_work, 0) AS at_work,
-            coalesce(s.rejected, 0) AS rejected, g.passed, r.collected_at IS NOT NULL AS collected,
+            coalesce(s.rejected, 0) AS rejected, coalesce(s.stopped, 0) AS stopped, r.round IS NOT NULL AS started,
+            w.chosen, g.verdict, g.opens, r.collected_at IS NOT NULL AS collected, w.wave_number,
             g.succeeded AS gate_succeeded, g.answerable AS gate_answerable, g.rate AS gate_rate,
             g.threshold AS gate_threshold
         FROM waves w
@@ -102,12 +114,18 @@ def wave_states(reader: Reader, *, first: int = 0, last: int = 2**31 - 1) -> lis
         """,
         {"first": first, "last": last},
     )
-    return [_state(row) for row in rows]
+    return [_state(reader, row) for row in rows]
 
 
-def _state(row: dict[str, Any]) -> WaveState:
+def _state(reader: Reader, row: dict[str, Any]) -> WaveState:
     gate = [row.pop(f"gate_{name}") for name in ("succeeded", "answerable", "rate", "threshold")]
-    return WaveState(**row, verdict="" if row["passed"] is None else describe(*gate))
+    number, word, opens = row.pop("wave_number"), row.pop("verdict"), row.pop("opens")
+    if word is None:
+        return WaveState(**row, verdict=None, opens=None, reason="")
+    verdict = GateVerdict(word)
+    return WaveState(
+        **row, verdict=verdict, opens=opens_next(reader, number, verdict, opens=opens), reason=describe(*gate)
+    )
 
 
 @dataclass(frozen=True)
@@ -122,21 +140,24 @@ class Decision:
 def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
     """Decide what to do with a wave: it is run only if it has not been run to its end."""
     if state.unfinished:
-        return Decision(run=True)
+        why = f"{state.wave} was not judged, because no outcome of it counts; it is run again."
+        return Decision(run=True, reason=why if state.verdict is GateVerdict.NOT_JUDGED and state.collected else "")
+    if state.verdict is GateVerdict.NOT_JUDGED:
+        return Decision(run=False, reason=f"{state.wave} was not judged, and nothing of it is left to run.")
     again = f"`remediate run FILE --wave {state.wave}` tries again what did not succeed"
     # Running the wave again does not take these until they are reopened, which the sentence would leave open.
     if state.rejected:
         again += f", and the {state.rejected} rejected in review once they are reopened (`remediate reopen KEY`)"
-    if state.passed:
+    if state.opens:
         # A passed gate does not mean that all is fixed, and nothing else would say so.
         left = state.findings - state.succeeded
         return Decision(
             run=False,
-            reason=f"{state.wave} has passed its gate ({state.verdict})"
+            reason=f"{state.wave} has passed its gate ({state.reason})"
             + (f"; {left} did not succeed, {again}." if left else "."),
         )
     # The waves after it would be refused, unless the gate is overruled.
-    return Decision(run=False, stop=not ignore_gate, reason=f"{state.wave} failed its gate ({state.verdict}); {again}.")
+    return Decision(run=False, stop=not ignore_gate, reason=f"{state.wave} failed its gate ({state.reason}); {again}.")
 
 
 @dataclass(frozen=True)

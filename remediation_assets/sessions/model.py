@@ -46,6 +46,7 @@ class Attempt:
     watched_from: float | None
     api_status: str | None
     api_detail: str | None
+    stage: str | None
     blocked_since: datetime | None
     missing_since: datetime | None
     pr_url: str | None

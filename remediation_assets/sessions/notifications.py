@@ -16,7 +16,7 @@ from remediation_assets.slack import Message, Part, announce, emoji, link, text
 
 logger = logging.getLogger(__name__)
 
-ANNOUNCED = (EventType.HOLD_SET, EventType.WAVE_COMPLETED, EventType.WAVE_GATED)
+ANNOUNCED = (EventType.HOLD_SET, EventType.WAVE_COMPLETED, EventType.WAVE_GATED, EventType.WAVE_NOT_JUDGED)
 """The events that people are notified of."""
 
 _MOST_LINES = 10
@@ -53,10 +53,10 @@ def _settled(reader: Reader, event: Event) -> Message:
     assert verdict is not None  # it was written together with the event
     results = shown_results(reader, verdict.wave_number)
     counts = Counter(result.shown_outcome for result in results)
-    how = "passed" if verdict.passed else "failed"
+    how = verdict.verdict.words
     lines: list[Sequence[Part]] = [
         [
-            emoji("white_check_mark" if verdict.passed else "octagonal_sign"),
+            emoji("white_check_mark" if verdict.opens else "octagonal_sign"),
             text(f" {wave}", bold=True),
             text(f" round {verdict.round} has settled, gate {how}: {verdict.sentence}."),
         ],

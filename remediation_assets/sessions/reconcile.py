@@ -59,6 +59,7 @@ PUBLISHED_AT_ONCE = {
     EventType.HOLD_LIFTED,
     EventType.WAVE_COMPLETED,
     EventType.WAVE_GATED,
+    EventType.WAVE_NOT_JUDGED,
 }
 """Events that people wait for: they are published at once, not at the next interval."""
 

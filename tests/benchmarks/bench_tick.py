@@ -74,7 +74,7 @@ def _fill(ledger: Ledger, world: World, finished: int) -> None:
                 FROM range({count}) t(i)
                 """
             )
-            tx.execute(f"INSERT INTO waves VALUES ('wave-000{wave}', {wave}, 1, now(), now())")
+            tx.execute(f"INSERT INTO waves VALUES ('wave-000{wave}', {wave}, 1, now(), now(), false)")
         tx.execute(
             f"""
             INSERT INTO attempts BY NAME

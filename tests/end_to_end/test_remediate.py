@@ -54,7 +54,7 @@ def test_a_failed_gate_pauses_and_running_the_wave_again_mends_it(shell: Any, sa
     assert shell.remediate("run", sample).returncode == 3
     refused = shell.remediate("run", sample, "--wave", "wave-0002")
     assert refused.returncode == 3
-    assert "wave-0002 is not started: wave-0001 has not passed its gate" in refused.stdout
+    assert "wave-0002 is refused and not started: wave-0001 has not passed its gate" in refused.stdout
     assert shell.sessions_at_devin() == 5
     mended = shell.remediate("run", sample, "--wave", "wave-0001")
     assert mended.returncode == 0, mended.stderr

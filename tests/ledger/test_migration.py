@@ -23,6 +23,7 @@ MOVED = {1: {f"attempts.{name}" for name in ("pull_requests", "structured_output
 VALUES = {
     "VARCHAR": "'text'",
     "INTEGER": "41",
+    "INTEGER[]": "[1, 2]",
     "BIGINT": "42",
     "DOUBLE": "4.5",
     "BOOLEAN": "true",
@@ -145,7 +146,7 @@ def test_a_renamed_column_keeps_its_values(tmp_path: Path, monkeypatch: pytest.M
         connection.execute(
             "INSERT INTO stamp VALUES ('id', ?, 'mock', 'simulator', '', now())", [schema.SCHEMA_VERSION]
         )
-        connection.execute("INSERT INTO waves VALUES ('wave-0001', 1, 7, now(), now())")
+        connection.execute("INSERT INTO waves VALUES ('wave-0001', 1, 7, now(), now(), false)")
     migrations = {
         schema.SCHEMA_VERSION: "-- renamed: waves.plan_number -> plan\nUPDATE waves SET plan_id = plan_id + 1;",
         schema.SCHEMA_VERSION + 1: "-- Why.\n-- renamed: waves.plan -> plan_id",

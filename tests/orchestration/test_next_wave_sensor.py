@@ -64,7 +64,9 @@ def test_after_a_failed_gate_the_sensor_gives_the_reason_that_a_run_would_give(
     execute("plan_waves")
     execute("remediate_wave", "wave-0001")
     reason = skipped(tick())
-    assert reason.startswith("wave-0002 is not started: wave-0001 has not passed its gate (3 of 5 succeeded")
+    assert reason.startswith(
+        "wave-0002 is refused and not started: wave-0001 has not passed its gate (3 of 5 succeeded"
+    )
     assert reason == execute("dispatch_wave", "wave-0002").reason
     assert execute("remediate_wave", "wave-0001").success
     assert requested(tick()).partition_key == "wave-0002"

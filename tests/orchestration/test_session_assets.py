@@ -149,7 +149,7 @@ def test_a_failed_gate_fails_the_run_and_keeps_the_next_wave_from_starting(
     assert not evaluation.passed
     assert "3 of 5 succeeded, 60%, needed 70%" in (evaluation.description or "")
     refused = execute("remediate_wave", "wave-0002")
-    assert refused.reason.startswith("wave-0002 is not started: wave-0001 has not passed its gate (3 of 5")
+    assert refused.reason.startswith("wave-0002 is refused and not started: wave-0001 has not passed its gate (3 of 5")
     # A round that misses its gate is not retried, and nothing was started for the next wave.
     assert sessions_at_devin() == 5
 

@@ -60,7 +60,7 @@ async def test_a_gate_that_fails_says_what_to_do(worker: Worker, told: list[str]
     await worker.settle(S, F, F, F)
     [message] = told
     assert message.startswith(":octagonal_sign: wave-0001 round 1 has settled, gate failed: 1 of 4 succeeded")
-    assert message.endswith("Look at the failures, then run wave-0001 again.")
+    assert message.endswith("Look at the failures, then run wave-0001 again (job remediate_wave).")
 
 
 async def test_a_hold_is_told_when_it_begins_and_not_again(worker: Worker, told: list[str]) -> None:

@@ -28,7 +28,9 @@ def test_of_many_waves_those_around_the_work_are_shown(
 ) -> None:
     connection = duckdb.connect()
     schema.create(connection)
-    connection.execute("INSERT INTO waves SELECT 'wave-' || n, n, 1, ?, NULL FROM range(1, ? + 1) r(n)", [NOW, waves])
+    connection.execute(
+        "INSERT INTO waves SELECT 'wave-' || n, n, 1, ?, NULL, false FROM range(1, ? + 1) r(n)", [NOW, waves]
+    )
     connection.execute("INSERT INTO wave_findings SELECT 'k' || wave_number, wave_number, 1 FROM waves")
     connection.execute(
         "INSERT INTO rounds (wave_number, round, opened_at, plan_number, ignored_gate, settled_at, collected_at) "

@@ -34,7 +34,7 @@ async def test_a_rejected_fix_counts_no_more_and_is_tried_again_only_when_reopen
     say(worker, "F-2", Decision.REJECTED, "It drops the check for admins.")
     [state] = worker.read(wave_states)
     assert "and the 1 rejected in review once they are reopened" in decide(state, ignore_gate=False).reason
-    assert (state.succeeded, state.failed, state.passed) == (2, 1, True)
+    assert (state.succeeded, state.failed, state.opens) == (2, 1, True)
     assert worker.read(totals).succeeded == 2
     assert worker.rows("SELECT finding_id FROM fixed_findings ORDER BY ALL") == [("F-1",), ("F-3",)]
     assert worker.outcomes()["F-2", 1] == "success"
@@ -98,7 +98,7 @@ async def test_a_wave_whose_fixes_were_all_rejected_says_what_to_do(worker: Work
     await worker.follow()
     worker.collect()
     say(worker, "F-1", Decision.REJECTED, "no", attempt=2)
-    worker.rows("UPDATE gate_results SET passed = false RETURNING 1")
+    worker.rows("UPDATE gate_results SET passed = false, opens = false, verdict = 'failed' RETURNING 1")
     with pytest.raises(GateClosed, match="1 of it were rejected in review: reopen them and run wave-0001 again"):
         worker.open("wave-0002")
 

@@ -135,6 +135,6 @@ async def test_a_failed_wave_of_which_nothing_is_left_says_that_running_it_again
     await worker.settle(S, F, F, F)
     worker.collect()
     scan(worker, tmp_path, 1, 5, 6)
-    with pytest.raises(GateClosed, match="nothing of it is left to run, so overrule with ignore_gate"):
+    with pytest.raises(GateClosed, match="nothing of it is left to run, so overrule the gate"):
         worker.open("wave-0002")
     assert worker.open("wave-0002", ignore_gate=True).attempts == 2

@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from remediation_assets.models import Finding, Outcome
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE"}
 

@@ -36,7 +36,12 @@ CREATE TABLE state (
     merged_version INTEGER,
     ranked_as VARCHAR,
     -- When the pull requests of finished sessions were last refreshed.
-    pull_requests_at TIMESTAMPTZ
+    pull_requests_at TIMESTAMPTZ,
+    -- The findings that a person wants to be worked on first: a JSON object of services, categories and severities.
+    -- NULL if there is no choice.
+    choice VARCHAR,
+    -- How many findings a wave had when waves were last cut.
+    wave_size INTEGER
 );
 
 CREATE TABLE scans (
@@ -61,7 +66,9 @@ CREATE TABLE scans (
     -- Sentences about the file that a person should know: a JSON list.
     notes VARCHAR,
     -- Whether the file was taken for Windows-1252, because it is not UTF-8 and nothing in it says what it is.
-    encoding_guessed BOOLEAN
+    encoding_guessed BOOLEAN,
+    -- The options that the file was last read with, as a person gives them: a JSON object without the empty ones.
+    options VARCHAR
 );
 
 -- Files that were read together by one run, and what that changed. The scans of files that were read before as they are
@@ -123,7 +130,9 @@ CREATE TABLE waves (
     plan_number INTEGER NOT NULL,
     planned_at TIMESTAMPTZ NOT NULL,
     -- Once frozen, a wave keeps its findings, whatever is planned later.
-    frozen_at TIMESTAMPTZ
+    frozen_at TIMESTAMPTZ,
+    -- Whether the wave has findings that a person has chosen to be worked on first, and no others.
+    chosen BOOLEAN NOT NULL DEFAULT false
 );
 
 CREATE TABLE wave_findings (
@@ -144,6 +153,12 @@ CREATE TABLE wave_plan (
     playbook VARCHAR NOT NULL,
     playbook_version VARCHAR NOT NULL,
     prompt VARCHAR NOT NULL
+);
+
+-- Which playbook serves the findings of each category, as waves were last planned with it.
+CREATE TABLE category_playbooks (
+    category VARCHAR NOT NULL,
+    playbook VARCHAR NOT NULL
 );
 
 CREATE TABLE playbook_versions (
@@ -201,6 +216,8 @@ CREATE TABLE attempts (
     watched_from DOUBLE,
     api_status VARCHAR,
     api_detail VARCHAR,
+    -- The furthest stage that the session has reported, of those that have a row in stage_times.
+    stage VARCHAR,
     blocked_since TIMESTAMPTZ,
     missing_since TIMESTAMPTZ,
     -- Suspended by Devin, to be resumed, and when the last message to resume it was sent.
@@ -233,6 +250,18 @@ CREATE TABLE observations (
     raw VARCHAR NOT NULL
 );
 
+-- When polls saw a session in each of its stages. A stage that came and went between two polls has no row. Between
+-- first_seen_at and last_seen_at the session was in the stage for certain; last_seen_at is NULL while it still is.
+CREATE TABLE stage_times (
+    finding_key VARCHAR NOT NULL,
+    attempt INTEGER NOT NULL,
+    wave_number INTEGER NOT NULL,
+    stage VARCHAR NOT NULL,
+    first_seen_at TIMESTAMPTZ NOT NULL,
+    last_seen_at TIMESTAMPTZ,
+    UNIQUE (finding_key, attempt, stage)
+);
+
 -- Duplicate sessions of an attempt, which should not exist; each is terminated.
 CREATE TABLE extra_sessions (
     session_id VARCHAR NOT NULL,
@@ -260,6 +289,10 @@ CREATE TABLE gate_results (
     interval_high DOUBLE,
     passed BOOLEAN NOT NULL,
     ignored_gate BOOLEAN NOT NULL,
+    -- passed, failed, or not_judged if no outcome counts; `passed` is whether it is the first of these.
+    verdict VARCHAR NOT NULL DEFAULT 'not_judged',
+    -- Whether the next wave may start.
+    opens BOOLEAN NOT NULL DEFAULT false,
     UNIQUE (wave_number, round)
 );
 

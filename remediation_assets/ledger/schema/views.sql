@@ -34,6 +34,43 @@ SELECT n.*, s.priority_score, s.priority_rank
 FROM normalized_findings n
 JOIN finding_scores s ON s.finding_key = n.finding_key;
 
+-- What is in each wave, before anything runs: a started wave as it was planned, the others as the scans are now.
+CREATE VIEW planned_findings AS
+SELECT
+    p.wave,
+    p.wave_number,
+    p.position,
+    p.finding_key,
+    p.finding_id,
+    p.priority_score,
+    p.severity,
+    p.category,
+    p.service_name,
+    p.repo_url,
+    p.title,
+    p.playbook
+FROM wave_plan p
+SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NOT NULL) w USING (wave_number)
+UNION ALL
+SELECT
+    w.wave,
+    w.wave_number,
+    f.position,
+    f.finding_key,
+    n.finding_id,
+    s.priority_score,
+    n.severity,
+    n.category,
+    n.service_name,
+    n.repo_url,
+    n.title,
+    c.playbook
+FROM wave_findings f
+JOIN waves w ON w.wave_number = f.wave_number AND w.frozen_at IS NULL
+JOIN normalized_findings n ON n.finding_key = f.finding_key
+JOIN finding_scores s ON s.finding_key = f.finding_key
+LEFT JOIN category_playbooks c ON c.category = n.category;
+
 -- The review that counts for each attempt: the last one.
 CREATE VIEW last_reviews AS
 SELECT *
@@ -110,6 +147,26 @@ SELECT
 FROM wave_plan p
 LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
 LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt;
+
+-- Where sessions spend their time. Minutes are a lower bound: a stage may have begun after the poll before it was first
+-- seen, and have gone on until the poll that saw the next one.
+CREATE VIEW session_stages AS
+SELECT
+    p.wave,
+    p.finding_id,
+    p.category,
+    p.service_name,
+    t.finding_key,
+    t.attempt,
+    t.stage,
+    t.first_seen_at,
+    greatest(t.first_seen_at, coalesce(t.last_seen_at, s.last_poll_at)) AS last_seen_at,
+    date_diff(
+        'millisecond', t.first_seen_at, greatest(t.first_seen_at, coalesce(t.last_seen_at, s.last_poll_at))
+    ) / 60000.0 AS minutes_at_least
+FROM stage_times t
+CROSS JOIN state s
+JOIN wave_plan p ON p.finding_key = t.finding_key AND p.wave_number = t.wave_number;
 
 -- Whether scans still report what was fixed. Only v3 of the API reports the state of a pull request; without it, the
 -- pull request counts as not merged, and a finding that is reported again as still present, not as reappeared.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from remediation_assets.models import Outcome
+from remediation_assets.models import GateVerdict, Outcome
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,21 @@ class Verdict:
     interval: tuple[float, float] | None
 
     @property
+    def word(self) -> GateVerdict:
+        """Return the verdict in a word; a wave without an outcome that counts is not judged."""
+        if self.rate is None:
+            return GateVerdict.NOT_JUDGED
+        return GateVerdict.PASSED if self.rate >= self.threshold else GateVerdict.FAILED
+
+    @property
     def passed(self) -> bool:
-        """Whether the next wave may start; a wave without outcomes has not passed."""
-        return self.rate is not None and self.rate >= self.threshold
+        """Whether the rate reaches the threshold."""
+        return self.word is GateVerdict.PASSED
+
+    @property
+    def opens(self) -> bool:
+        """Whether the next wave may start."""
+        return self.passed
 
     @property
     def sentence(self) -> str:

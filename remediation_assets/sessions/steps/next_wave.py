@@ -6,7 +6,7 @@ from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.model import FOR_A_PERSON
 from remediation_assets.sessions.store.holds import standing_holds
-from remediation_assets.sessions.store.rounds import gate_before, last_started
+from remediation_assets.sessions.store.rounds import IN_DAGSTER, gate_before, last_started
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def next_wave(tx: Reader) -> NextWave:
     # The same rule as for whoever starts it, so that nothing is requested that would be refused.
     closed = gate_before(tx, planned)
     if closed:
-        return NextWave(reason=closed)
+        return NextWave(reason=closed.sentence(overrule=IN_DAGSTER))
     if last.is_stopped:
         return NextWave(
             reason=f"{last.following} is not started: {last.wave} was stopped by a person; launch dispatch_wave for it."

@@ -16,10 +16,11 @@ from remediation_assets.devin.types import DevinSession
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
 from remediation_assets.models import EventType, Outcome, SessionStatus
-from remediation_assets.planning.output_schema import is_valid_output
+from remediation_assets.planning.output_schema import is_valid_output, stage_of
 from remediation_assets.sessions.model import Attempt
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.rules.outcome import NEEDS_A_PERSON, Classification, classify
+from remediation_assets.sessions.rules.stages import STAGE_WORDS, further_stage
 from remediation_assets.sessions.store.attempts import (
     of_polled_waves,
     orphaned,
@@ -38,6 +39,7 @@ from remediation_assets.sessions.store.duplicate_audit import (
 )
 from remediation_assets.sessions.store.holds import lift_ended, standing_holds
 from remediation_assets.sessions.store.observations import Observation, write_observations
+from remediation_assets.sessions.store.stage_times import enter_stage, leave_stage
 from remediation_assets.sessions.store.watch import last_poll, note_poll, watched_seconds
 
 from .cancel import STOPPED_BY_A_PERSON
@@ -192,6 +194,7 @@ def _observation(
         "outcome": classification.outcome,
         "api_status": session.status,
         "api_detail": session.status_detail,
+        "stage": further_stage(attempt.stage, session.structured_output) or attempt.stage,
         "blocked_since": blocked_since,
         # Seen again, so the 404 of an earlier poll was not the first of two.
         "missing_since": None,
@@ -209,6 +212,7 @@ def _observation(
         structured_output=output,
         output_valid=is_valid_output(session.structured_output) if output else None,
         raw=json.dumps(session.raw),
+        reported_stage=stage_of(session.structured_output),
     )
 
 
@@ -220,7 +224,15 @@ _PROGRESS = {
 
 def _record(tx: Transaction, observation: Observation) -> None:
     attempt, changes = observation.attempt, observation.changes
-    outcome, status, pr_url = changes["outcome"], changes["status"], changes["pr_url"]
+    outcome, status, pr_url, stage = (changes[name] for name in ("outcome", "status", "pr_url", "stage"))
+    # Before the poll is noted: until then the last poll is the one before, the last that saw the session as it was.
+    if stage is not None and stage != attempt.stage:
+        enter_stage(tx, attempt, stage)
+        message = f"{attempt.label} is {STAGE_WORDS[stage]}"
+        tx.record(EventType.SESSION_PROGRESS, message, attempt=attempt, details={"stage": stage})
+    # Back in an earlier stage, as agents are when tests fail: that time is not the later stage's.
+    if outcome or observation.reported_stage != stage:
+        leave_stage(tx, attempt)
     if outcome is Outcome.SUCCESS:
         message = f"{attempt.label} succeeded: {pr_url}"
         tx.record(EventType.SESSION_COMPLETED, message, attempt=attempt, details={"pr_url": pr_url})

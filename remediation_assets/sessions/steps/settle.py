@@ -6,7 +6,7 @@ The pure function `next_step` decides; this module reads and writes the ledger i
 from dataclasses import replace
 
 from remediation_assets.ledger.transaction import Transaction
-from remediation_assets.models import EventType
+from remediation_assets.models import EventType, GateVerdict
 from remediation_assets.planning.wave_plan import planned_keys
 from remediation_assets.planning.waves import freeze_waves
 from remediation_assets.sessions.model import Attempt
@@ -18,6 +18,12 @@ from remediation_assets.sessions.store.closed_findings import closed_findings
 from remediation_assets.sessions.store.gate_results import insert_verdict
 from remediation_assets.sessions.store.reviews import not_standing
 from remediation_assets.sessions.store.rounds import OpenRound, mark_settled, open_rounds
+
+_EVENTS = {
+    GateVerdict.PASSED: EventType.WAVE_COMPLETED,
+    GateVerdict.FAILED: EventType.WAVE_GATED,
+    GateVerdict.NOT_JUDGED: EventType.WAVE_NOT_JUDGED,
+}
 
 
 def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
@@ -75,8 +81,7 @@ def _settle(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
     # Also if nothing was ever claimed, as in a round that was stopped: a verdict belongs to this cut of the wave.
     freeze_waves(tx, [settled.wave_number], at=tx.now)
     tx.record(
-        EventType.WAVE_COMPLETED if verdict.passed else EventType.WAVE_GATED,
-        f"{settled.wave} round {settled.round} settled, gate {'passed' if verdict.passed else 'failed'}: "
-        f"{verdict.sentence}",
+        _EVENTS[verdict.word],
+        f"{settled.wave} round {settled.round} settled, gate {verdict.word.words}: {verdict.sentence}",
         wave_number=settled.wave_number,
     )

@@ -20,6 +20,7 @@ from remediation_assets.sessions.store.duplicate_audit import (
     unterminated_duplicates,
 )
 from remediation_assets.sessions.store.holds import lift
+from remediation_assets.sessions.store.stage_times import leave_stage
 
 # Sent together and recorded together: a death in between repeats no more requests than these.
 CHUNK = 4
@@ -59,6 +60,7 @@ def end_attempt(tx: Transaction, attempt: Attempt, outcome: Outcome, reason: str
         # Without a session there is nothing to end; one that shows up later is recorded as a duplicate and ended so.
         terminate_wanted_at=tx.now if current.session_id else None,
     )
+    leave_stage(tx, attempt)
     event = EventType.SESSION_CANCELLED if outcome is Outcome.CANCELLED else EventType.SESSION_FAILED
     tx.record(event, f"{attempt.label} ended as {outcome}: {reason}", attempt=attempt)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from remediation_assets.ledger.transaction import Reader, Transaction
+from remediation_assets.models import GateVerdict
 from remediation_assets.sessions.rules.gate import Verdict, describe
 
 from .rounds import OpenRound
@@ -22,7 +23,8 @@ class GateResult:
     threshold: float
     interval_low: float | None
     interval_high: float | None
-    passed: bool
+    verdict: GateVerdict
+    opens: bool
     ignored_gate: bool
     following: str | None
 
@@ -41,8 +43,10 @@ class GateResult:
     @property
     def advice(self) -> str:
         """Return what to do next, as a sentence."""
-        if not self.passed:
-            return f"Look at the failures, then run {self.wave} again."
+        if self.verdict is GateVerdict.NOT_JUDGED:
+            return f"Nothing of it counts, as after a stop; run {self.wave} again (job remediate_wave)."
+        if not self.opens:
+            return f"Look at the failures, then run {self.wave} again (job remediate_wave)."
         if self.following:
             return f"{self.following} may start: launch dispatch_wave or remediate_wave for it."
         return "There is no further wave; review the pull requests."
@@ -54,7 +58,7 @@ def last_verdict(tx: Reader, wave: str) -> GateResult | None:
         GateResult,
         """
         SELECT wave, wave_number, round, findings, succeeded, answerable, rate, threshold,
-            interval_low, interval_high, passed, ignored_gate,
+            interval_low, interval_high, verdict, opens, ignored_gate,
             (SELECT min_by(wave, wave_number) FROM waves WHERE wave_number > g.wave_number) AS following
         FROM last_gate_results g WHERE wave = ?
         """,
@@ -79,6 +83,8 @@ def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> Non
         "interval_low": low,
         "interval_high": high,
         "passed": verdict.passed,
+        "verdict": verdict.word,
+        "opens": verdict.opens,
         "ignored_gate": settled.ignored_gate,
     }
     tx.insert("gate_results", values)

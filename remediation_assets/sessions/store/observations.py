@@ -20,6 +20,7 @@ class Observation:
     structured_output: str | None
     output_valid: bool | None
     raw: str
+    reported_stage: str | None = None
 
 
 def write_observations(tx: Transaction, seen: Sequence[Observation], *, release: bool) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.transaction import Reader, Transaction
-from remediation_assets.models import EventType, FindingCategory, Outcome
+from remediation_assets.models import EventType, FindingCategory, GateVerdict, Outcome
 from remediation_assets.planning.playbooks import PlaybookText
 from remediation_assets.planning.wave_plan import PlannedWave, find_wave, remember_playbooks
 from remediation_assets.sessions.rules.gate import describe
@@ -17,7 +17,7 @@ from .reviews import Decision
 
 
 class GateClosed(RemediationError):
-    """A wave may not start because the one before it has not passed; the text says what to do."""
+    """A wave is refused because the verdict on the one before it does not open it; the text says what to do."""
 
 
 class PlanIsStale(RemediationError):
@@ -87,7 +87,7 @@ def open_round(
     # Before anything is written: a refusal leaves no trace of a round.
     closed = gate_before(tx, planned)
     if closed and not options.ignore_gate:
-        raise GateClosed(closed)
+        raise GateClosed(closed.sentence(overrule=IN_DAGSTER))
     _check_plan(tx, planned)
     number = last.round + 1 if last else 1
     # Attempts name versions by their hash; the text has to be in the ledger before.
@@ -106,31 +106,58 @@ def open_round(
     )
     message = f"{wave} round {number} opened with {attempts} findings"
     if closed:
-        message += f", overruling the gate: {closed}"
+        message += f", overruling the gate: {closed.why}"
     tx.record(EventType.WAVE_STARTED, message, wave_number=planned.wave_number, details={"ignored_gate": bool(closed)})
     return Opening(number, is_new=True, attempts=attempts, ignored_gate=bool(closed))
+
+
+IN_DAGSTER = "the run config `ignore_gate: true` of devin_sessions"
+IN_A_SHELL = "`--ignore-gate`"
+
+
+@dataclass(frozen=True)
+class ClosedGate:
+    """Why a wave may not start, and what a person can do about it."""
+
+    wave: str
+    why: str
+    remedy: str
+
+    def sentence(self, *, overrule: str) -> str:
+        """Return the refusal as a sentence; `overrule` says how a person overrules the gate in this place."""
+        return f"{self.wave} is refused and not started: {self.why}; {self.remedy} overrule the gate with {overrule}."
 
 
 @dataclass(frozen=True)
 class _EarlierWave:
     wave: str
     wave_number: int
-    passed: bool | None
+    verdict: GateVerdict | None
+    opens: bool | None
     succeeded: int | None
     answerable: int | None
     rate: float | None
     threshold: float | None
 
 
-def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
-    """Return why the wave may not start, None if it may: the wave before it must have passed.
+def opens_next(tx: Reader, wave_number: int, verdict: GateVerdict, *, opens: bool) -> bool:
+    """Whether the wave after this one may start, by its verdict as it is stored.
 
-    An earlier wave is skipped if nothing in it counts for the gate and the last scan has left nothing of it to run.
+    A wave that was not judged is to be run again. If nothing of it is left to run, nobody could ever make it pass, so
+    it does not keep later waves back.
+    """
+    return opens or (verdict is GateVerdict.NOT_JUDGED and not unfinished_findings(tx, wave_number))
+
+
+def gate_before(tx: Reader, planned: PlannedWave) -> ClosedGate | None:
+    """Return why the wave may not start, None if it may: the verdict on the wave before it must open it.
+
+    An earlier wave is passed over if it was not judged and nothing of it is left to run.
     """
     earlier = tx.rows(
         _EarlierWave,
         """
-        SELECT w.wave, w.wave_number, g.passed, g.succeeded, g.answerable, g.rate, g.threshold
+        SELECT w.wave, w.wave_number, g.verdict, g.opens, g.succeeded, g.answerable, g.rate, g.threshold
         FROM waves w LEFT JOIN last_gate_results g ON g.wave_number = w.wave_number
         WHERE w.wave_number < ?
         ORDER BY w.wave_number DESC
@@ -138,15 +165,16 @@ def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
         [planned.wave_number],
     )
     for before in earlier:
-        if before.passed:
+        if before.opens:
             return None
-        if before.passed is None or before.succeeded is None or before.answerable is None or before.threshold is None:
+        if before.verdict is None or before.succeeded is None or before.answerable is None or before.threshold is None:
             why, do = f"{before.wave} has not been run to its end", f"run {before.wave} first, or"
+        elif before.verdict is GateVerdict.NOT_JUDGED:
+            if opens_next(tx, before.wave_number, before.verdict, opens=False):
+                continue
+            why, do = f"{before.wave} was not judged, because no outcome of it counts", f"run {before.wave} again, or"
         else:
             left = unfinished_findings(tx, before.wave_number)
-            # Nobody could ever make such a wave pass, so it must not keep all later ones back.
-            if not left and not before.answerable:
-                continue
             rejected = tx.scalar(
                 "SELECT count(*) FROM session_results WHERE wave_number = ? AND review = ?",
                 [before.wave_number, Decision.REJECTED],
@@ -160,7 +188,7 @@ def gate_before(tx: Reader, planned: PlannedWave) -> str | None:
             )
             if rejected:
                 do = f"{rejected} of it were rejected in review: reopen them and run {before.wave} again, or"
-        return f"{planned.wave} is not started: {why}; {do} overrule with ignore_gate."
+        return ClosedGate(planned.wave, why, do)
     return None
 
 
