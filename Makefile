@@ -62,8 +62,9 @@ bench: .venv/installed ## Measure speed; BENCH=devin for one benchmark
 chaos: .venv/installed ## Kill and freeze what runs a wave for ten minutes, and print what it did
 	$(BIN)/python -m tests.end_to_end.chaos 200
 
-settings: .venv/installed ## Write the README's table of settings from Settings
+settings: .venv/installed ## Write the README's table of settings, and the schema of the state file, from the code
 	$(BIN)/python -m tests.documents.settings_table
+	$(BIN)/python -m tests.documents.state_schema
 
 lock: .venv/installed ## Pin every version again, within the ranges of pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml

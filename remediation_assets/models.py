@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 
 class Severity(StrEnum):
@@ -106,6 +107,15 @@ class GateVerdict(StrEnum):
         return self.replace("_", " ")
 
 
+class RunStatus(StrEnum):
+    """How far the work on all waves is, as the state file says it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+
+
 class EventType(StrEnum):
     """What a row of `session_events` records.
 
@@ -144,7 +154,12 @@ class EventType(StrEnum):
 
 
 class RemediationSession(BaseModel):
-    """One attempt at one finding, as the JSON of a batch run shows it."""
+    """The last attempt at one finding, as the JSON of a batch run shows it; pending until its wave is run.
+
+    `status` is one of the words of `SessionStatus`. `outcome` tells more, because attempts that were stopped or whose
+    session vanished have the status failed, and count as failures nowhere. The fields `review_...` and `reviewed_...`
+    are a person's decision.
+    """
 
     session_id: str | None = None
     finding: Finding
@@ -158,10 +173,18 @@ class RemediationSession(BaseModel):
     created_at: datetime | None = None
     completed_at: datetime | None = None
     error_message: str | None = None
+    outcome: Outcome | None = None
+    review_status: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+    review_reason: str | None = None
 
 
 class Wave(BaseModel):
-    """A numbered batch of findings with its sessions and counts."""
+    """A numbered batch of findings with its sessions and counts.
+
+    `status` is pending, running, held, or the verdict of its last round: passed, failed, not_judged.
+    """
 
     wave_number: int
     sessions: list[RemediationSession]
@@ -175,8 +198,25 @@ class Wave(BaseModel):
         return len(self.sessions)
 
 
+class TimelineEvent(TypedDict):
+    """Something that happened, as the state file lists it in order.
+
+    `details` names the finding, service, wave and attempt where the event concerns one, and for session_progress the
+    stage that the session was seen in.
+    """
+
+    timestamp: str
+    event_type: EventType
+    message: str
+    details: dict[str, Any]
+
+
 class BatchRun(BaseModel):
-    """All waves with their sessions, the totals and the events; the content of the state file."""
+    """All waves with their sessions, the totals and the events; the content of the state file.
+
+    `pending_not_listed` counts the findings of later waves, which have no session in `waves`. `data_source` is live, or
+    mock for results of the simulator.
+    """
 
     run_id: str
     started_at: datetime
@@ -186,5 +226,8 @@ class BatchRun(BaseModel):
     successful: int = 0
     failed: int = 0
     prs_created: int = 0
-    status: str = "pending"
-    events: list[dict[str, Any]] = []
+    status: RunStatus = RunStatus.PENDING
+    events: list[TimelineEvent] = []
+    pending_not_listed: int = 0
+    findings_by_severity: dict[Severity, int] = {}
+    data_source: str = "mock"

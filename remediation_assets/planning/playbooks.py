@@ -25,6 +25,9 @@ PLAYBOOK_FILES: dict[FindingCategory, str] = {
 }
 
 
+_SUFFIX = ".devin.md"
+
+
 class PlaybookMissing(RemediationError):
     """A playbook file cannot be read; the message names it."""
 
@@ -48,6 +51,11 @@ class PlaybookText:
         return f"Remediation: {self.name} ({self.version})"
 
 
+def playbook_names() -> dict[FindingCategory, str]:
+    """Return the name of each category's playbook."""
+    return {category: file_name.removesuffix(_SUFFIX) for category, file_name in PLAYBOOK_FILES.items()}
+
+
 def playbook_folder() -> Path:
     """Return the folder of the playbooks."""
     return CHECKOUT / "playbooks"
@@ -57,12 +65,11 @@ def read_playbooks() -> dict[FindingCategory, PlaybookText]:
     """Read every category's playbook, or raise PlaybookMissing."""
     folder = playbook_folder()
     playbooks = {}
-    for category, file_name in PLAYBOOK_FILES.items():
+    for category, name in playbook_names().items():
+        path = folder / f"{name}{_SUFFIX}"
         try:
-            body = (folder / file_name).read_text(encoding="utf-8")
+            body = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise PlaybookMissing(
-                f"playbook {folder / file_name} cannot be read ({error.strerror}); restore it."
-            ) from None
-        playbooks[category] = PlaybookText(name=file_name.removesuffix(".devin.md"), body=body)
+            raise PlaybookMissing(f"playbook {path} cannot be read ({error.strerror}); restore it.") from None
+        playbooks[category] = PlaybookText(name=name, body=body)
     return playbooks

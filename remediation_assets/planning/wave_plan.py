@@ -4,7 +4,7 @@
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class PlannedWave:
     wave_number: int
     plan_number: int
     frozen: bool
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find_wave(tx: Reader, wave: str) -> PlannedWave:
     """Return the wave of this name; raise UnknownWave if the plan has none."""
     found = tx.one_or_none(
         PlannedWave,
-        "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL AS frozen FROM waves WHERE wave = ?",
+        "SELECT wave, wave_number, plan_number, frozen_at IS NOT NULL AS frozen, chosen FROM waves WHERE wave = ?",
         [wave],
     )
     if found is None:
@@ -101,7 +102,7 @@ def _write(
     ledger_id: str,
     draw_delimiter: Callable[[], str],
 ) -> None:
-    rows = _rows_to_plan(tx, planned.wave_number)
+    rows = rows_to_plan(tx, [planned.wave_number])
     # Replaced whole: a wave that was cut again may have lost findings.
     tx.execute("DELETE FROM wave_plan WHERE wave_number = ?", [planned.wave_number])
     for row in rows:
@@ -130,13 +131,17 @@ def _write(
         tx.insert("wave_plan", values)
 
 
-def _rows_to_plan(tx: Reader, wave_number: int) -> list[dict[str, Any]]:
-    """Load the findings of a wave in order, each with its score and the number of its next attempt."""
+def rows_to_plan(tx: Reader, wave_numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Load the findings of waves in order, as scans report them now, each with what a plan needs.
+
+    That is its score, the number of its next attempt, and the id of its category's playbook at Devin if there is one.
+    """
     return tx.records(
         """
         -- From the few findings of the wave to their rows, step by step: joining the views directly would scan
         -- all findings.
-        WITH chosen AS MATERIALIZED (SELECT finding_key, position FROM wave_findings WHERE wave_number = ?),
+        WITH chosen AS MATERIALIZED (
+            SELECT finding_key, wave_number, position FROM wave_findings WHERE list_contains(?, wave_number)),
         kept AS MATERIALIZED (SELECT * EXCLUDE (position) FROM kept_findings SEMI JOIN chosen USING (finding_key)),
         wide AS MATERIALIZED (SELECT * FROM finding_rows WHERE row_number IN (SELECT row_number FROM kept)),
         scores AS MATERIALIZED (
@@ -144,16 +149,21 @@ def _rows_to_plan(tx: Reader, wave_number: int) -> list[dict[str, Any]]:
         tried AS (
             SELECT finding_key, max(attempt) AS attempt FROM attempts SEMI JOIN chosen USING (finding_key)
             -- A pending attempt has not used its number yet: it is the one that this prompt is for.
-            WHERE claimed_at IS NOT NULL GROUP BY finding_key)
-        SELECT c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt
+            WHERE claimed_at IS NOT NULL GROUP BY finding_key),
+        playbooks AS (
+            SELECT category, arg_max(playbook_id, uploaded_at) AS playbook_id
+            FROM category_playbooks JOIN playbook_versions USING (playbook) GROUP BY category)
+        SELECT c.wave_number, c.position, f.*, s.priority_score, coalesce(t.attempt, 0) + 1 AS next_attempt,
+            b.playbook_id
         FROM chosen c
         JOIN kept k ON k.finding_key = c.finding_key
         JOIN wide f ON f.scan_id = k.scan_id AND f.row_number = k.row_number
         JOIN scores s ON s.finding_key = c.finding_key
         LEFT JOIN tried t ON t.finding_key = c.finding_key
-        ORDER BY c.position
+        LEFT JOIN playbooks b ON b.category = f.category
+        ORDER BY c.wave_number, c.position
         """,
-        [wave_number],
+        [list(wave_numbers)],
     )
 
 

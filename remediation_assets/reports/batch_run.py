@@ -3,6 +3,7 @@
 import json
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.ledger.transaction import Reader
-from remediation_assets.models import BatchRun, Finding, Outcome, RemediationSession, Wave
+from remediation_assets.models import BatchRun, Outcome, RemediationSession, Severity, TimelineEvent, Wave
+from remediation_assets.planning.wave_plan import finding_of, rows_to_plan
+from remediation_assets.sessions.store.runs import current_status, last_run_started
 
 
 class StateFile:
@@ -51,23 +54,34 @@ class StateFile:
         building.replace(self._path)
 
 
+LISTED_AHEAD = 1000
+"""Findings of waves that have not started that are listed, at most; the others are counted."""
+
+
 def load_batch_run(reader: Reader) -> BatchRun:
-    """Load an overview of the ledger: waves with the last attempt of each finding, totals, the timeline."""
-    stamp = reader.one(_Stamp, "SELECT ledger_id, created_at FROM stamp")
+    """Load an overview of the ledger: sessions by wave, totals, the timeline.
+
+    A finding's session is its last attempt; those of the next waves are pending.
+    """
+    stamp = reader.one(_Stamp, "SELECT ledger_id, created_at, mode FROM stamp")
     waves = _waves(reader)
     sessions = [session for wave in waves for session in wave.sessions]
+    planned = reader.scalar("SELECT count(*) FROM wave_findings")
     return BatchRun(
         run_id=stamp.ledger_id,
-        started_at=stamp.created_at,
+        # Before its first claim nothing has started but the ledger.
+        started_at=last_run_started(reader) or stamp.created_at,
         waves=waves,
-        # All that are planned, not only those with a session.
-        total_findings=reader.scalar("SELECT count(*) FROM wave_findings"),
+        total_findings=planned,
+        pending_not_listed=planned - len(sessions),
+        findings_by_severity=_by_severity(reader),
         completed=sum(session.completed_at is not None for session in sessions),
         successful=sum(wave.success_count for wave in waves),
         failed=sum(wave.failure_count for wave in waves),
         prs_created=sum(session.pr_url is not None for session in sessions),
-        status=_overall([wave.status for wave in waves]),
+        status=current_status(reader),
         events=_events(reader),
+        data_source=stamp.mode,
     )
 
 
@@ -75,12 +89,21 @@ def load_batch_run(reader: Reader) -> BatchRun:
 class _Stamp:
     ledger_id: str
     created_at: datetime
+    mode: str
 
 
 @dataclass(frozen=True)
 class _WaveStatus:
     wave_number: int
     status: str
+    has_started: bool
+    findings: int
+
+
+def _by_severity(reader: Reader) -> dict[Severity, int]:
+    """Count all planned findings by severity."""
+    counts = reader.execute("SELECT severity, count(*) FROM planned_findings GROUP BY ALL").fetchall()
+    return {severity: dict(counts).get(severity, 0) for severity in Severity}
 
 
 def _waves(reader: Reader) -> list[Wave]:
@@ -92,14 +115,18 @@ def _waves(reader: Reader) -> list[Wave]:
                 WHEN r.settled_at IS NOT NULL THEN g.verdict
                 -- A hold changes nothing for waves that have settled or were never started.
                 WHEN EXISTS (FROM holds WHERE lifted_at IS NULL) THEN 'held'
-                ELSE 'running' END AS status
+                ELSE 'running' END AS status,
+            r.round IS NOT NULL AS has_started, coalesce(n.findings, 0) AS findings
         FROM waves w
         LEFT JOIN last_rounds r USING (wave_number)
         LEFT JOIN gate_results g ON g.wave_number = r.wave_number AND g.round = r.round
+        LEFT JOIN (SELECT wave_number, count(*) AS findings FROM wave_findings GROUP BY ALL) n USING (wave_number)
         ORDER BY w.wave_number
         """,
     )
     sessions = _sessions(reader)
+    for session in _pending(reader, _listed_ahead(found)):
+        sessions[session.wave_number].append((session, None))
     return [
         Wave(
             wave_number=wave.wave_number,
@@ -115,35 +142,70 @@ def _waves(reader: Reader) -> list[Wave]:
     ]
 
 
+def _listed_ahead(waves: Sequence[_WaveStatus]) -> list[int]:
+    """Return the numbers of the next waves whose findings are listed: as many whole waves as fit, at least one."""
+    listed: list[int] = []
+    findings = 0
+    for wave in waves:
+        if not wave.has_started:
+            findings += wave.findings
+            if listed and findings > LISTED_AHEAD:
+                break
+            listed.append(wave.wave_number)
+    return listed
+
+
+def _pending(reader: Reader, wave_numbers: Sequence[int]) -> list[RemediationSession]:
+    """Return a pending session for each finding of waves that have not started; of a huge wave the first ones."""
+    return [
+        RemediationSession(
+            finding=finding_of(row),
+            # No playbook has an id at Devin before it is uploaded, which the first session of its category does.
+            playbook_id=row["playbook_id"] or "",
+            wave_number=row["wave_number"],
+            attempt=row["next_attempt"],
+        )
+        for row in rows_to_plan(reader, wave_numbers)[:LISTED_AHEAD]
+    ]
+
+
 def _sessions(reader: Reader) -> dict[int, list[tuple[RemediationSession, Outcome | None]]]:
-    """Return the sessions by wave number, each with its outcome as the gate counts it."""
+    """Return the sessions of started waves by wave number, each with its outcome as the gate counts it."""
     sessions: dict[int, list[tuple[RemediationSession, Outcome | None]]] = defaultdict(list)
     for row in reader.records(
         f"""
-        SELECT {", ".join(f"p.{name}" for name in FINDING_COLUMNS)}, p.priority_score, a.wave_number, a.attempt,
-            a.status, a.counted_outcome, a.session_id, a.session_url, a.pr_url, a.created_at, a.completed_at,
+        SELECT {", ".join(f"p.{name}" for name in FINDING_COLUMNS)}, p.priority_score, p.wave_number,
+            -- A finding that was closed before its wave was run has no attempt.
+            coalesce(a.attempt, 1) AS attempt, coalesce(a.status, 'pending') AS status, a.outcome, a.counted_outcome,
+            a.session_id, a.session_url AS devin_url, a.pr_url, a.dispatched_at AS created_at, a.completed_at,
             a.error_message, coalesce(v.playbook_id, '') AS playbook_id,
+            r.verdict AS review_status, r.reviewer AS reviewed_by, r.reviewed_at, r.reason AS review_reason,
             -- Output that does not fit the schema may have any shape; readers of this file rely on one.
             CASE WHEN o.output_valid THEN o.structured_output END AS structured_output
-        FROM last_reviewed_attempts a
-        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
-        LEFT JOIN playbook_versions v ON v.playbook = a.playbook AND v.playbook_version = a.playbook_version
+        FROM wave_plan p
+        SEMI JOIN rounds USING (wave_number)
+        LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key AND a.wave_number = p.wave_number
+        LEFT JOIN last_reviews r ON r.finding_key = a.finding_key AND r.attempt = a.attempt
+        LEFT JOIN playbook_versions v ON v.playbook = p.playbook
+            AND v.playbook_version = coalesce(a.playbook_version, p.playbook_version)
         LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
-        ORDER BY a.wave_number, p.position
+        ORDER BY p.wave_number, p.position
         """
     ):
-        output = row["structured_output"]
+        finding = finding_of(row)
+        output, counted = row["structured_output"], row["counted_outcome"]
         session = RemediationSession(
-            **{name: row[name] for name in ("session_id", "playbook_id", "status", "pr_url", "wave_number", "attempt")},
-            **{name: row[name] for name in ("created_at", "completed_at", "error_message")},
-            finding=Finding.model_validate({name: row[name] for name in (*FINDING_COLUMNS, "priority_score")}),
-            devin_url=row["session_url"],
+            **{name: row[name] for name in _SESSION_FIELDS},
+            finding=finding,
             structured_output=_flat(json.loads(output)) if output else None,
         )
         # As the gate counts it: `status` stays what the agent achieved, whatever a review said.
-        counted = row["counted_outcome"]
         sessions[session.wave_number].append((session, Outcome(counted) if counted else None))
     return sessions
+
+
+_SESSION_FIELDS = sorted(RemediationSession.model_fields.keys() - {"finding", "structured_output"})
+"""Fields of a session that its query returns under their own names."""
 
 
 def _flat(output: dict[str, Any]) -> dict[str, Any]:
@@ -156,12 +218,7 @@ def _flat(output: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _overall(statuses: list[str]) -> str:
-    """Return the status of the whole run: the most pressing status of its waves."""
-    return next((status for status in ("held", "running", "failed", "pending") if status in statuses), "passed")
-
-
-def _events(reader: Reader) -> list[dict[str, Any]]:
+def _events(reader: Reader) -> list[TimelineEvent]:
     found = reader.records(
         """
         SELECT e."timestamp", e.event_type, e.message, e.details, p.finding_id, p.service_name AS service,

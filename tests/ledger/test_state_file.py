@@ -38,7 +38,14 @@ async def test_it_holds_waves_sessions_totals_and_the_timeline(worker: Worker, p
     worker.ledger.publish(force=True)
     planned = read(path)
     assert (planned.status, [wave.status for wave in planned.waves]) == ("pending", ["pending", "pending"])
-    assert (planned.total_findings, planned.completed) == (6, 0)
+    assert (planned.total_findings, planned.completed, planned.pending_not_listed) == (6, 0, 0)
+    assert planned.findings_by_severity == {"critical": 0, "high": 6, "medium": 0, "low": 0}
+    assert [[session.finding.finding_id for session in wave.sessions] for wave in planned.waves] == [
+        ["F-1", "F-2", "F-3", "F-4"],
+        ["F-5", "F-6"],
+    ]
+    pending = planned.waves[0].sessions[0]
+    assert (pending.status, pending.wave_number, pending.attempt, pending.created_at) == ("pending", 1, 1, None)
 
     for attempt in (2, 3):
         worker.wire.fall_over("F-4", attempt)
@@ -46,7 +53,8 @@ async def test_it_holds_waves_sessions_totals_and_the_timeline(worker: Worker, p
     worker.ledger.publish(force=True)
     done = read(path)
     assert done.run_id == worker.ledger.ledger_id
-    assert (done.status, [wave.status for wave in done.waves]) == ("pending", ["passed", "pending"])
+    # A wave is left that nobody has started.
+    assert (done.status, [wave.status for wave in done.waves]) == ("paused", ["passed", "pending"])
     assert (done.completed, done.successful, done.failed, done.prs_created) == (4, 3, 1, 3)
     first = done.waves[0]
     assert (first.total_count, first.success_count, first.failure_count) == (4, 3, 1)
@@ -75,7 +83,8 @@ async def test_a_wave_on_hold_and_one_at_work_say_so(worker: Worker, path: Path)
     with worker.ledger.transaction() as tx:
         tx.execute("UPDATE holds SET lifted_at = now()")
     worker.ledger.publish(force=True)
-    assert (read(path).waves[0].status, read(path).status) == ("running", "running")
+    # Nothing was ever claimed for good: the claims were refused for lack of quota and returned.
+    assert (read(path).waves[0].status, read(path).status) == ("running", "pending")
 
 
 async def test_a_wave_whose_gate_failed_says_so(worker: Worker, path: Path) -> None:
@@ -83,7 +92,7 @@ async def test_a_wave_whose_gate_failed_says_so(worker: Worker, path: Path) -> N
     worker.let_go()
     await worker.settle(S, F, F, F)
     worker.ledger.publish(force=True)
-    assert (read(path).waves[0].status, read(path).status) == ("failed", "failed")
+    assert (read(path).waves[0].status, read(path).status) == ("failed", "paused")
 
 
 async def test_it_heals_itself_where_a_process_died_before_it_was_written(worker: Worker, path: Path) -> None:

@@ -165,7 +165,10 @@ def _run(tx: Transaction, sessions: int, text: Callable[[str], str]) -> None:
         "UPDATE rounds SET settled_at = $1, collected_at = $1 WHERE wave_number = 1", [BEGUN + timedelta(hours=1)]
     )
     tx.execute(
-        "INSERT INTO gate_results VALUES ('wave-0001', 1, 1, ?, 10, 6, 10, 0.6, 0.7, 0.3, 0.8, false, false, 'failed', false)",
+        """
+        INSERT INTO gate_results
+        VALUES ('wave-0001', 1, 1, ?, 10, 6, 10, 0.6, 0.7, 0.3, 0.8, false, false, 'failed', false)
+        """,
         [BEGUN + timedelta(hours=1)],
     )
     tx.execute("INSERT INTO holds VALUES (1, 'quota', $1, $2, NULL, $2, NULL)", [text("No ACUs are left."), BEGUN])

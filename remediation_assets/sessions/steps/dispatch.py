@@ -46,6 +46,7 @@ from remediation_assets.sessions.store.holds import (
     set_hold_for,
     standing_holds,
 )
+from remediation_assets.sessions.store.runs import note_run_started
 from remediation_assets.sessions.store.slots import free_slots, learn_acceptance, learn_refusal
 
 from .session_request import RequestContext, build_request
@@ -124,6 +125,7 @@ def _claim(tx: Transaction, policy: Policy, context: RequestContext) -> list[Cla
     # Before the request is sent: if this process dies, the next one must not probe at once again.
     postpone_attempt_probes(tx, policy.hold_probe_minutes)
     note_posts(tx, attempts)
+    note_run_started(tx)
     claims = []
     for attempt in attempts:
         request = build_request(tx, attempt, context)

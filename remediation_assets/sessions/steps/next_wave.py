@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.wave_plan import find_wave
+from remediation_assets.planning.waves import current_choice
 from remediation_assets.sessions.model import FOR_A_PERSON
 from remediation_assets.sessions.store.holds import standing_holds
 from remediation_assets.sessions.store.rounds import IN_DAGSTER, gate_before, last_started
@@ -21,7 +22,8 @@ class NextWave:
 def next_wave(tx: Reader) -> NextWave:
     """Return the wave after the last one that was started, once the last one has passed and is collected.
 
-    Only a person starts the first wave, and the next wave after a pause or a stop.
+    There is none after the last wave of the findings that a person chose. Only a person starts the first wave, and the
+    next wave after a pause or a stop.
     """
     last = last_started(tx)
     if last is None:
@@ -38,6 +40,11 @@ def next_wave(tx: Reader) -> NextWave:
     closed = gate_before(tx, planned)
     if closed:
         return NextWave(reason=closed.sentence(overrule=IN_DAGSTER))
+    if (choice := current_choice(tx)) and not planned.chosen:
+        return NextWave(
+            reason=f"{last.following} is not started: the waves of the chosen findings ({choice.words}) have been run; "
+            "choose others, or plan with --all."
+        )
     if last.is_stopped:
         return NextWave(
             reason=f"{last.following} is not started: {last.wave} was stopped by a person; launch dispatch_wave for it."

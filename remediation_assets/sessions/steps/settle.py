@@ -18,6 +18,7 @@ from remediation_assets.sessions.store.closed_findings import closed_findings
 from remediation_assets.sessions.store.gate_results import insert_verdict
 from remediation_assets.sessions.store.reviews import not_standing
 from remediation_assets.sessions.store.rounds import OpenRound, mark_settled, open_rounds
+from remediation_assets.sessions.store.runs import note_run_completed
 
 _EVENTS = {
     GateVerdict.PASSED: EventType.WAVE_COMPLETED,
@@ -51,6 +52,8 @@ def settle_rounds(tx: Transaction, policy: Policy) -> list[str]:
         if step.verdict and not open_round.is_unconfirmed:
             _settle(tx, open_round, step.verdict)
             settled.append(open_round.wave)
+    if settled:
+        note_run_completed(tx)
     return settled
 
 
