@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel
-from typing_extensions import TypedDict
+from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 
 class Severity(StrEnum):
@@ -198,17 +198,21 @@ class Wave(BaseModel):
         return len(self.sessions)
 
 
-class TimelineEvent(TypedDict):
-    """Something that happened, as the state file lists it in order.
-
-    `details` names the finding, service, wave and attempt where the event concerns one, and for session_progress the
-    stage that the session was seen in.
-    """
-
-    timestamp: str
-    event_type: EventType
-    message: str
-    details: dict[str, Any]
+_EVENT_SCHEMA: JsonDict = {
+    "type": "object",
+    "required": ["timestamp", "event_type", "message", "details"],
+    "properties": {
+        "timestamp": {"type": "string", "format": "date-time"},
+        "event_type": {"enum": [str(event_type) for event_type in EventType]},
+        "message": {"type": "string"},
+        "details": {
+            "type": "object",
+            "description": "The finding_id, service, wave and attempt, where the event concerns one; for session_progress "
+            "the stage that the session was seen in.",
+        },
+    },
+}
+"""What each event of a state file looks like; readers accept any object, for a later version may add to it."""
 
 
 class BatchRun(BaseModel):
@@ -227,7 +231,7 @@ class BatchRun(BaseModel):
     failed: int = 0
     prs_created: int = 0
     status: RunStatus = RunStatus.PENDING
-    events: list[TimelineEvent] = []
+    events: list[dict[str, Any]] = Field([], json_schema_extra={"items": _EVENT_SCHEMA})
     pending_not_listed: int = 0
     findings_by_severity: dict[Severity, int] = {}
     data_source: str = "mock"

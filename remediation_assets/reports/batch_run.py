@@ -11,7 +11,7 @@ from typing import Any
 
 from remediation_assets.ledger.schema import FINDING_COLUMNS
 from remediation_assets.ledger.transaction import Reader
-from remediation_assets.models import BatchRun, Outcome, RemediationSession, Severity, TimelineEvent, Wave
+from remediation_assets.models import BatchRun, Outcome, RemediationSession, Severity, Wave
 from remediation_assets.planning.wave_plan import finding_of, rows_to_plan
 from remediation_assets.sessions.store.runs import current_status, last_run_started
 
@@ -218,7 +218,7 @@ def _flat(output: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _events(reader: Reader) -> list[TimelineEvent]:
+def _events(reader: Reader) -> list[dict[str, Any]]:
     found = reader.records(
         """
         SELECT e."timestamp", e.event_type, e.message, e.details, p.finding_id, p.service_name AS service,
