@@ -5,10 +5,19 @@ order of ranks, one band after the other, and no wave has findings of two bands.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from typing import TypeVar
 
+from remediation_assets.errors import RemediationError
 from remediation_assets.models import FindingCategory, Severity
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class UnknownChoice(RemediationError):
+    """A choice has a word that does not exist, or is two choices at once; the text says what is allowed."""
 
 
 class Band(IntEnum):
@@ -36,6 +45,17 @@ class Choice:
         parts = {"severity": self.severities, "category": self.categories, "service": self.services}
         return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts.items() if values)
 
+    @classmethod
+    def of(
+        cls, services: Iterable[str] = (), categories: Iterable[str] = (), severities: Iterable[str] = ()
+    ) -> "Choice":
+        """Return the choice that a person wrote; raise UnknownChoice if a category or severity does not exist."""
+        return cls(
+            tuple(dict.fromkeys(name.strip() for name in services)),
+            _parse("category", FindingCategory, categories),
+            _parse("severity", Severity, severities),
+        )
+
     def to_text(self) -> str | None:
         """Return the choice as JSON, which the ledger keeps; None if nothing is chosen."""
         return json.dumps(asdict(self)) if self else None
@@ -52,6 +72,19 @@ class Choice:
 
 
 NO_CHOICE = Choice()
+
+
+def requested_choice(
+    services: Iterable[str], categories: Iterable[str], severities: Iterable[str], *, all_findings: bool
+) -> Choice | None:
+    """Return the choice that a person asks planning for; None if they ask for nothing, which keeps the last one.
+
+    `all_findings` ends the choice. Raise UnknownChoice for an unknown word, and for `all_findings` beside a choice.
+    """
+    choice = Choice.of(services, categories, severities)
+    if choice and all_findings:
+        raise UnknownChoice(f"All findings and only those of {choice.words} cannot come first together; choose one.")
+    return choice if choice or all_findings else None
 
 
 @dataclass(frozen=True)
@@ -71,3 +104,13 @@ def band_of(kind: Kind, choice: Choice) -> Band:
         and (not choice.severities or kind.severity in choice.severities)
     )
     return Band.CHOSEN if choice and is_chosen else Band.OTHER
+
+
+def _parse(name: str, words: type[Word], texts: Iterable[str]) -> tuple[Word, ...]:
+    allowed = {str(word): word for word in words}
+    # Once each, in the order in which they were given.
+    given = dict.fromkeys(text.strip().lower() for text in texts)
+    for text in given:
+        if text not in allowed:
+            raise UnknownChoice(f"{text!r} is no {name}; choose from {', '.join(allowed)}.")
+    return tuple(allowed[text] for text in given)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.models import FindingCategory, Severity
-from remediation_assets.planning.order import Band, Choice, Kind, band_of
+from remediation_assets.planning.order import Band, Choice, Kind, UnknownChoice, band_of, requested_choice
 from remediation_assets.planning.waves import NothingChosen, Plan, current_choice, plan_waves
 from remediation_assets.settings import Settings
 from tests.support import samples
@@ -48,6 +48,33 @@ def test_what_fits_every_part_of_a_choice_is_chosen(choice: Choice, is_chosen: b
 )
 def test_a_choice_is_kept_as_it_was_made(choice: Choice) -> None:
     assert Choice.from_text(choice.to_text()) == choice
+
+
+def test_words_of_a_person_become_a_choice() -> None:
+    assert requested_choice(["shop", "shop"], ["XSS "], ["high"], all_findings=False) == Choice(
+        services=("shop",), categories=(FindingCategory.XSS,), severities=(Severity.HIGH,)
+    )
+
+
+def test_nothing_asked_for_keeps_the_choice_and_all_ends_it() -> None:
+    assert requested_choice([], [], [], all_findings=False) is None
+    assert requested_choice([], [], [], all_findings=True) == Choice()
+
+
+@pytest.mark.parametrize(
+    ("categories", "severities", "all_findings", "says"),
+    [
+        (["xs"], [], False, "'xs' is no category; choose from dependency_vulnerability, sql_injection, "),
+        ([], ["bad"], False, "'bad' is no severity; choose from critical, high, medium, low."),
+        ([], ["high"], True, "All findings and only those of severity high cannot come first together; choose one."),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused_in_a_sentence(
+    categories: list[str], severities: list[str], all_findings: bool, says: str
+) -> None:
+    with pytest.raises(UnknownChoice) as refused:
+        requested_choice([], categories, severities, all_findings=all_findings)
+    assert str(refused.value).startswith(says)
 
 
 @pytest.fixture
