@@ -71,7 +71,7 @@ def test_the_gate_reports_the_wave_of_its_partition(execute: Execute, seed: Call
     # Partitioned checks are a preview API: without this the gate of one wave would clear another's.
     assert evaluation.partition == "wave-0001"
     assert evaluation.description == (
-        "wave-0001: 5 of 5 succeeded, 100%, needed 70%. "
+        "wave-0001 passed: 5 of 5 succeeded, 100%, needed 70%. "
         "wave-0002 may start: launch dispatch_wave or remediate_wave for it."
     )
 
@@ -80,7 +80,7 @@ def test_the_gate_shows_what_a_person_needs_to_decide(execute: Execute, seed: Ca
     seed(GATE_FAILS_THEN_PASSES)
     (failed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
     metadata = {name: value.value for name, value in failed.metadata.items()}
-    assert metadata["what to do"] == "Look at the failures, then run wave-0001 again."
+    assert metadata["what to do"] == "Look at the failures, then run wave-0001 again (job remediate_wave)."
     assert (metadata["success rate"], metadata["threshold"], metadata["95 % interval"]) == (0.6, 0.7, "23% to 88%")
     assert (metadata["outcome success"], metadata["outcome failed"], metadata["counted"]) == (3, 2, 5)
     rows = str(metadata["not succeeded"]).splitlines()
@@ -90,7 +90,7 @@ def test_the_gate_shows_what_a_person_needs_to_decide(execute: Execute, seed: Ca
     (passed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
     history = passed.metadata["history"]
     assert isinstance(history, dg.TableMetadataValue)
-    assert [(row.data["round"], row.data["passed"]) for row in history.records] == [("1", "False"), ("2", "True")]
+    assert [(row.data["round"], row.data["verdict"]) for row in history.records] == [("1", "failed"), ("2", "passed")]
 
 
 def test_a_wave_that_overruled_its_gate_leaves_a_trace(
@@ -125,7 +125,9 @@ def test_the_run_that_collects_logs_what_happened_before_it(
     execute("remediate_wave", "wave-0001")
     logged = logged_by(execute("collect_wave", "wave-0001"))
     with ledger.transaction() as tx:
-        events = [row[0] for row in tx.execute("SELECT message FROM session_events ORDER BY event_id").fetchall()]
+        # The start and the end of the whole run are events of no wave.
+        events = tx.column("SELECT message FROM session_events WHERE wave_number = 1 ORDER BY event_id")
+    assert len(events) > 5
     assert [line for line in logged if line in events] == events
 
 
