@@ -165,7 +165,14 @@ def prioritized_findings_metadata(reader: Reader, count: int) -> dict[str, Any]:
 
 
 def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
-    """Return the waves of a plan, and what planning changed."""
+    """Return the waves of a plan, what planning changed, and which findings the next waves have."""
+    chosen_waves, chosen_findings = reader.execute(
+        # Of the waves to come: one that has started may have followed an earlier choice.
+        """
+        SELECT count(DISTINCT wave_number), count(*) FROM wave_findings
+        SEMI JOIN (SELECT wave_number FROM waves WHERE chosen AND frozen_at IS NULL) USING (wave_number)
+        """
+    ).fetchall()[0]
     return {
         **published_table(reader, "waves"),
         "dagster/row_count": len(plan.waves),
@@ -173,15 +180,28 @@ def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
         "waves started": plan.frozen,
         "waves changed": len(plan.changed),
         "waves removed": ", ".join(plan.removed) or "none",
+        "choice": plan.choice.words or "none",
+        "chosen waves to come": chosen_waves,
+        "chosen findings to come": chosen_findings,
         "preview": preview(
             reader,
             """
             SELECT w.wave, count(f.finding_key) AS findings, max(p.priority_score) AS best_score,
-                min(p.priority_score) AS worst_score, w.frozen_at IS NOT NULL AS started
+                min(p.priority_score) AS worst_score, w.chosen, w.frozen_at IS NOT NULL AS started
             FROM waves w
             LEFT JOIN wave_findings f USING (wave_number)
             LEFT JOIN finding_scores p USING (finding_key)
             GROUP BY ALL ORDER BY w.wave
+            """,
+        ),
+        "next findings": preview(
+            reader,
+            """
+            SELECT p.wave, p.position, p.finding_id, p.priority_score, p.severity, p.category, p.service_name,
+                p.playbook
+            FROM planned_findings p
+            SEMI JOIN (SELECT wave_number FROM waves WHERE frozen_at IS NULL) w ON w.wave_number = p.wave_number
+            ORDER BY p.wave_number, p.position
             """,
         ),
     }

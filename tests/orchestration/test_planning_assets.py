@@ -88,6 +88,34 @@ def test_another_wave_size_moves_the_partitions(execute: Execute, instance: dg.D
     assert finished.metadata("waves")["waves removed"] == "wave-0003, wave-0004"
 
 
+def test_chosen_findings_come_first_until_the_choice_is_ended(execute: Execute) -> None:
+    chosen = execute("plan_waves", waves={"categories": ["hardcoded_secret"], "severities": ["critical", "high"]})
+    metadata = chosen.metadata("waves")
+    assert metadata["choice"] == "severity critical or high, category hardcoded_secret"
+    first = [row.data for row in metadata["next findings"].records if row.data["wave"] == "wave-0001"]
+    assert len(first) == metadata["chosen findings to come"] > 0
+    assert {row["category"] for row in first} == {"hardcoded_secret"}
+    assert (first[0]["position"], first[0]["playbook"]) == ("1", "hardcoded_secrets")
+    assert set(first[0]) >= {"finding_id", "priority_score", "severity", "service_name"}
+    assert metadata["chosen waves to come"] == 1
+    # Nothing is said about it: the choice stands.
+    assert execute("plan_waves").metadata("waves")["choice"] == metadata["choice"]
+    ended = execute("plan_waves", waves={"all": True}).metadata("waves")
+    assert (ended["choice"], ended["chosen waves to come"], ended["chosen findings to come"]) == ("none", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"severities": ["terrible"]}, "'terrible' is no severity; choose from critical, high, medium, low."),
+        ({"categories": ["sqli"]}, "'sqli' is no category; choose from dependency_vulnerability, sql_injection, "),
+        ({"services": ["payment-service"], "all": True}, "All findings and only those of service payment-service"),
+    ],
+)
+def test_a_choice_that_cannot_be_fails_with_a_sentence(execute: Execute, config: dict[str, Any], reason: str) -> None:
+    assert execute("plan_waves", waves=config).reason.startswith(reason)
+
+
 def test_a_partition_stays_while_a_run_for_it_is_under_way(execute: Execute, instance: dg.DagsterInstance) -> None:
     execute("plan_waves")
     instance.create_run_for_job(

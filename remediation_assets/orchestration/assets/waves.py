@@ -6,6 +6,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.orchestration.metadata import OWNERS, wave_plan_metadata, waves_metadata
 from remediation_assets.orchestration.resources import Pipeline, as_dagster_failure
 from remediation_assets.orchestration.run_liveness import UNFINISHED
+from remediation_assets.planning.order import Choice, requested_choice
 from remediation_assets.planning.playbooks import read_playbooks
 from remediation_assets.planning.wave_plan import find_wave, plan_sessions
 from remediation_assets.planning.waves import plan_waves
@@ -15,23 +16,42 @@ from .findings import prioritized_findings
 wave_partitions = dg.DynamicPartitionsDefinition(name="wave")
 
 
-class WavesConfig(dg.Config):
-    """How to cut the waves."""
+# With the docstrings of its fields as their descriptions, which the UI shows beside the run configuration.
+class WavesConfig(dg.Config, use_attribute_docstrings=True):
+    """How to cut the waves, and which findings come first."""
 
     wave_size: int | None = None
     """Findings per wave; WAVE_SIZE by default."""
+
+    services: list[str] = []  # noqa: RUF012 - Dagster's Config copies it, as Pydantic does
+    """Findings of these services come first, in waves of their own; this and the next two choose together."""
+
+    categories: list[str] = []  # noqa: RUF012
+    """Findings of these categories come first, such as sql_injection."""
+
+    severities: list[str] = []  # noqa: RUF012
+    """Findings of these severities come first: critical, high, medium, low."""
+
+    all: bool = False
+    """End the choice made last, which stands until another is made: the best scores come first again."""
+
+    def choice(self) -> Choice | None:
+        """Return what is chosen here; None if nothing is, which keeps the last choice."""
+        return requested_choice(self.services, self.categories, self.severities, all_findings=self.all)
 
 
 @dg.asset(group_name="planning", kinds={"duckdb", "sql"}, owners=OWNERS, deps=[prioritized_findings])
 def waves(context: dg.AssetExecutionContext, config: WavesConfig, pipeline: Pipeline) -> dg.MaterializeResult[None]:
     """One row per wave: every finding that needs work is in exactly one, best score first.
 
-    Waves that have started are frozen; the rest is cut again. Registers the `wave` partitions.
+    Chosen findings come first, in waves of their own. Waves that have started are frozen; the rest is cut again.
+    Registers the `wave` partitions.
     """
     with as_dagster_failure():
         ledger = pipeline.ledger
         with ledger.transaction() as tx:
-            plan = plan_waves(tx, wave_size=config.wave_size or pipeline.settings.wave_size, now=tx.now)
+            size = config.wave_size or pipeline.settings.wave_size
+            plan = plan_waves(tx, wave_size=size, now=tx.now, choice=config.choice())
             metadata = waves_metadata(tx, plan)
         ledger.publish(force=True)
     # After the ledger has the waves: Dagster must not offer one that is not planned.
