@@ -1,8 +1,12 @@
 """What Dagster loads: the graph as people know it, and nothing that spends by itself."""
 
 import dagster as dg
+import pytest
 
 from remediation_assets.definitions import defs
+from remediation_assets.orchestration.assets.findings import FindingsConfig
+from remediation_assets.orchestration.assets.sessions import DispatchConfig
+from remediation_assets.orchestration.assets.waves import WavesConfig
 
 GRAPH = """
 findings             [findings]  ()  <- -
@@ -48,6 +52,12 @@ def test_every_asset_says_what_one_row_is() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         assert (graph.get(key).description or "").startswith("One row per"), key
+
+
+@pytest.mark.parametrize("config", [FindingsConfig, WavesConfig, DispatchConfig])
+def test_every_field_of_a_run_configuration_has_a_description(config: type[dg.Config]) -> None:
+    fields = config.to_config_schema().as_field().config_type.fields  # type: ignore[attr-defined]
+    assert [name for name, field in fields.items() if not field.description] == []
 
 
 def test_the_gate_is_a_blocking_check_of_each_wave() -> None:

@@ -27,7 +27,7 @@ from remediation_assets.settings import CHECKOUT, Settings, dagster_home_is_set
 KINDS = {"duckdb", "sql"}
 
 
-class FindingsConfig(dg.Config):
+class FindingsConfig(dg.Config, use_attribute_docstrings=True):
     """Which files to read."""
 
     path: str = ""

@@ -27,7 +27,7 @@ IGNORED_GATE_TAG = "remediation/ignored_gate"
 TRIES_FOR_THE_LOCK = 30  # a second apart
 
 
-class DispatchConfig(dg.Config):
+class DispatchConfig(dg.Config, use_attribute_docstrings=True):
     """Exceptions from the usual order of waves and rounds."""
 
     ignore_gate: bool = False
