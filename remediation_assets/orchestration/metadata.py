@@ -24,6 +24,9 @@ from remediation_assets.sessions.store.gate_results import GateResult
 
 OWNERS = ["team:security"]
 
+# The simulator's sessions have URLs of the same form as real ones, but nothing is there: only real ones become links.
+_SESSION = "CASE WHEN (SELECT mode FROM stamp) = 'mock' THEN session_id ELSE session_url END AS session"
+
 PREVIEW_ROWS = 20
 _LONGEST_CELL = 200
 
@@ -235,8 +238,8 @@ def devin_sessions_metadata(
         "holds": "; ".join(hold.sentence for hold in holds) or "none",
         "sessions": links(
             reader,
-            """
-            SELECT p.finding_id, a.attempt, a.status, a.session_url AS session, a.pr_url AS pull_request
+            f"""
+            SELECT p.finding_id, a.attempt, a.status, {_SESSION}, a.pr_url AS pull_request
             FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
             WHERE p.wave = ? AND a.round = ? AND a.session_url IS NOT NULL ORDER BY p.position, a.attempt
             """,
@@ -272,8 +275,8 @@ def session_results_metadata(reader: Reader, wave: str, results: WaveResults) ->
         **{name: float(value) for name, value in measured.items() if value is not None},
         "links": links(
             reader,
-            """
-            SELECT finding_id, outcome, pr_url AS pull_request, session_url AS session FROM session_results
+            f"""
+            SELECT finding_id, outcome, pr_url AS pull_request, {_SESSION} FROM session_results
             WHERE wave = ? ORDER BY position
             """,
             [wave],
@@ -281,7 +284,7 @@ def session_results_metadata(reader: Reader, wave: str, results: WaveResults) ->
         "preview": preview(
             reader,
             """
-            SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_url,
+            SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_id,
                 error_message
             FROM session_results WHERE wave = ? ORDER BY position
             """,
@@ -309,8 +312,8 @@ def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, in
         # Also findings without a result, for which is_fixed is NULL.
         "not succeeded": links(
             reader,
-            """
-            SELECT finding_id, outcome, review, attempt, error_message AS reason, session_url AS session,
+            f"""
+            SELECT finding_id, outcome, review, attempt, error_message AS reason, {_SESSION},
                 pr_url AS pull_request
             FROM session_results WHERE wave = ? AND is_fixed IS DISTINCT FROM true ORDER BY position
             """,

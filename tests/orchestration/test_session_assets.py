@@ -1,5 +1,6 @@
 """Waves on the simulator, as Dagster runs them: dispatch, results, gate and refusal."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from remediation_assets.escape import for_markdown
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.orchestration.assets.sessions import IGNORED_GATE_TAG
+from remediation_assets.orchestration.metadata import session_results_metadata
+from remediation_assets.reports.waves import wave_results
 
 # Seeds whose outcome for the first five findings of the sample is known.
 ALL_SUCCEED = "100"
@@ -86,7 +90,7 @@ def test_the_gate_shows_what_a_person_needs_to_decide(execute: Execute, seed: Ca
     rows = str(metadata["not succeeded"]).splitlines()
     assert rows[0] == r"| finding\_id | outcome | review | attempt | reason | session | pull\_request |"
     assert len(rows) == 4
-    assert all("[session](<https://app.devin.ai/sessions/" in row for row in rows[2:])
+    assert all(re.search(r" \| devin\\-[0-9a-f]{32} \| ", row) for row in rows[2:]), rows
     (passed,) = execute("remediate_wave", "wave-0001").result.get_asset_check_evaluations()
     history = passed.metadata["history"]
     assert isinstance(history, dg.TableMetadataValue)
@@ -112,10 +116,30 @@ def test_results_carry_numbers_that_plot_and_links_to_follow(execute: Execute, s
     assert metadata["ACUs per success"] == pytest.approx(metadata["ACUs"] / 5)
     assert metadata["minutes to a pull request (median)"] > 0
     assert str(metadata["links"]).count("[pull\\_request](<https://git.example.com/") == 5
-    assert str(metadata["links"]).count("[session](<https://app.devin.ai/sessions/") == 5
     columns = {column.name: column.type for column in metadata["dagster/column_schema"].columns}
     assert (columns["outcome"], columns["attempt"]) == ("VARCHAR", "INTEGER")
     assert metadata["dagster/table_name"] == "remediation.main.session_results"
+
+
+def test_only_sessions_of_the_real_devin_are_links(
+    execute: Execute, seed: Callable[[str], None], ledger: Ledger
+) -> None:
+    seed(GATE_FAILS_THEN_PASSES)
+    finished = execute("remediate_wave", "wave-0001")
+    (gate,) = finished.result.get_asset_check_evaluations()
+    tables = [
+        finished.metadata("devin_sessions")["sessions"],
+        finished.metadata("session_results")["links"],
+        gate.metadata["not succeeded"].value,
+    ]
+    assert [text.count("app.devin.ai") for text in tables] == [0, 0, 0]
+    with ledger.transaction() as tx:
+        [session_id] = tx.column("SELECT session_id FROM session_results WHERE position = 1")
+        assert all(for_markdown(session_id) in text for text in tables[:2])
+        tx.execute("UPDATE stamp SET mode = 'live'")
+        live = session_results_metadata(tx, "wave-0001", wave_results(tx, "wave-0001"))
+        tx.execute("UPDATE stamp SET mode = 'mock'")
+    assert live["links"].value.count("[session](<https://app.devin.ai/sessions/") == 5
 
 
 def test_the_run_that_collects_logs_what_happened_before_it(
