@@ -15,6 +15,7 @@ from remediation_assets.escape import for_markdown, is_plain_url, markdown_link
 from remediation_assets.findings.intake.scan import ScanResult
 from remediation_assets.findings.rank import MergeCounts
 from remediation_assets.ledger.transaction import Reader
+from remediation_assets.orchestration.columns import describe
 from remediation_assets.planning.waves import Plan
 from remediation_assets.reports.scans import RowCounts
 from remediation_assets.reports.waves import WaveResults
@@ -31,8 +32,11 @@ PREVIEW_ROWS = 20
 _LONGEST_CELL = 200
 
 
-def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
-    """Return the first rows of a query as a table of plain text, so that nothing in a cell is read as markup."""
+def preview(reader: Reader, table: str, sql: str, values: list[object] | None = None) -> dg.TableMetadataValue:
+    """Return the first rows of a query as a table of plain text, so that nothing in a cell is read as markup.
+
+    Its columns are described as those of `table`.
+    """
     cursor = reader.execute(f"SELECT * FROM ({sql}) LIMIT {PREVIEW_ROWS}", values or [])
     columns = [column[0] for column in cursor.description or ()]
     # As objects: in pandas' own type for integers with gaps, 3 becomes 3.0.
@@ -42,17 +46,20 @@ def preview(reader: Reader, sql: str, values: list[object] | None = None) -> dg.
             dg.TableRecord({name: _cell(value) for name, value in zip(columns, row, strict=True)})
             for row in frame.itertuples(index=False)
         ],
-        schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, "string", describe(name, table)) for name in columns]),
     )
 
 
 def published_table(reader: Reader, name: str) -> dict[str, Any]:
     """Return the metadata that describes a table of the published results to the UI: its name and its columns."""
-    columns = reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
+    columns = [
+        dg.TableColumn(column, kind, describe(column, name))
+        for column, kind in reader.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall()
+    ]
     return {
         # Keys of Dagster, which shows them beside the asset.
         "dagster/table_name": f"remediation.main.{name}",
-        "dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns]),
+        "dagster/column_schema": dg.TableSchema(columns=columns),
     }
 
 
@@ -101,6 +108,7 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
         "dagster/row_count": total,
         "files": preview(
             reader,
+            "files",
             """
             SELECT source, format, rows_in, accepted, rejected AS set_aside, new_findings AS new,
                 unchanged_findings AS unchanged, closed_findings AS gone
@@ -122,10 +130,11 @@ def findings_metadata(reader: Reader, scanned: ScanResult, rows: RowCounts, tota
         "gone": scanned.changes.closed,
         "ignored columns": ", ".join(ignored) or "none",
         "preview": preview(
-            reader, "SELECT finding_id, severity, category, service_name, title, file_path FROM findings"
+            reader, "findings", "SELECT finding_id, severity, category, service_name, title, file_path FROM findings"
         ),
         "rejected": preview(
             reader,
+            "rejected_findings",
             """
             SELECT line_number, finding_id, reason FROM rejected_findings WHERE list_contains(?, scan_id) ORDER BY ALL
             """,
@@ -144,6 +153,7 @@ def normalized_findings_metadata(reader: Reader, counts: MergeCounts) -> dict[st
         "merged": counts.merged,
         "preview": preview(
             reader,
+            "normalized_findings",
             """
             SELECT finding_key, finding_id, severity, category, service_name, title
             FROM normalized_findings ORDER BY position
@@ -159,6 +169,7 @@ def prioritized_findings_metadata(reader: Reader, count: int) -> dict[str, Any]:
         "dagster/row_count": count,
         "preview": preview(
             reader,
+            "prioritized_findings",
             """
             SELECT priority_rank, priority_score, finding_id, severity, category, service_name, title
             FROM prioritized_findings ORDER BY priority_rank
@@ -188,6 +199,7 @@ def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
         "chosen findings to come": chosen_findings,
         "preview": preview(
             reader,
+            "waves at a glance",
             """
             SELECT w.wave, count(f.finding_key) AS findings, max(p.priority_score) AS best_score,
                 min(p.priority_score) AS worst_score, w.chosen, w.frozen_at IS NOT NULL AS started
@@ -199,6 +211,7 @@ def waves_metadata(reader: Reader, plan: Plan) -> dict[str, Any]:
         ),
         "next findings": preview(
             reader,
+            "planned_findings",
             """
             SELECT p.wave, p.position, p.finding_id, p.priority_score, p.severity, p.category, p.service_name,
                 p.playbook
@@ -217,6 +230,7 @@ def wave_plan_metadata(reader: Reader, wave: str, count: int) -> dict[str, Any]:
         "dagster/partition_row_count": count,
         "preview": preview(
             reader,
+            "wave_plan",
             """
             SELECT position, finding_id, priority_score, severity, category, title, playbook, playbook_version
             FROM wave_plan WHERE wave = ? ORDER BY position
@@ -247,6 +261,7 @@ def devin_sessions_metadata(
         ),
         "preview": preview(
             reader,
+            "attempts",
             """
             SELECT p.finding_id, a.attempt, a.round, a.status, a.dispatched_at, a.acus_consumed AS acus
             FROM attempts a JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
@@ -283,6 +298,7 @@ def session_results_metadata(reader: Reader, wave: str, results: WaveResults) ->
         ),
         "preview": preview(
             reader,
+            "session_results",
             """
             SELECT finding_id, status, outcome, attempt, round(minutes, 2) AS minutes, pr_url, session_id,
                 error_message
@@ -321,6 +337,7 @@ def gate_metadata(reader: Reader, verdict: GateResult, outcomes: Mapping[str, in
         ),
         "history": preview(
             reader,
+            "gate_results",
             """
             SELECT round, decided_at, verdict, opens, succeeded, answerable AS counted, rate, threshold, ignored_gate
             FROM gate_results WHERE wave = ? ORDER BY round
