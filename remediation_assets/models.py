@@ -207,8 +207,8 @@ _EVENT_SCHEMA: JsonDict = {
         "message": {"type": "string"},
         "details": {
             "type": "object",
-            "description": "The finding_id, service, wave and attempt, where the event concerns one; for session_progress "
-            "the stage that the session was seen in.",
+            "description": "The finding_id, service, wave and attempt, where the event concerns one; for "
+            "session_progress the stage that the session was seen in.",
         },
     },
 }

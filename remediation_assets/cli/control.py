@@ -12,7 +12,9 @@ from remediation_assets.connect import connect, open_ledger
 from remediation_assets.devin.errors import DevinError
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
+from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.planning.wave_plan import find_finding
 from remediation_assets.sessions.notifications import announce_events
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.reconcile import advance
@@ -21,8 +23,9 @@ from remediation_assets.sessions.steps.terminate import terminate_sessions
 from remediation_assets.sessions.store import reviews
 from remediation_assets.settings import Settings, load_settings
 
-from .options import ExampleCommand
-from .output import report_errors
+from .options import ExampleCommand, WaveName
+from .output import counted, report_errors, say
+from .shell import file_of
 
 STOP_SECONDS = 60.0
 """How long `stop` waits for sessions to end, on top of the wait for creations without an answer."""
@@ -35,20 +38,26 @@ Result = TypeVar("Result")
 @report_errors
 def pause(reason: str) -> None:
     """Start no more sessions until `resume`; sessions at work continue."""
-    _execute(lambda tx: cancel.pause(tx, reason))
-    click.echo("Paused: no session is started until `remediate resume`. Sessions at work continue.")
+    ledger, _ = _execute(lambda tx: cancel.pause(tx, reason))
+    _say("Paused: no session is started until `remediate resume`. Sessions at work continue.", ledger)
 
 
 @click.command(cls=ExampleCommand, example="remediate resume")
 @report_errors
 def resume() -> None:
     """Lift a pause, and probe at once the holds that are otherwise probed at intervals."""
-    _execute(cancel.resume)
-    click.echo("Resumed: whatever runs the waves starts sessions again with its next step.")
+    ledger, _ = _execute(cancel.resume)
+    _say(
+        "Resumed: whatever runs the waves starts sessions again with its next step. If nothing does, "
+        "`remediate run FILE` goes on.",
+        ledger,
+    )
 
 
 @click.command(cls=ExampleCommand, example="remediate stop --wave wave-0003")
-@click.option("--wave", help="Stop only this wave, such as wave-0001. Without it, stop all waves and pause.")
+@click.option(
+    "--wave", type=WaveName(), help="Stop only this wave, such as wave-0001. Without it, stop all waves and pause."
+)
 @report_errors
 def stop(wave: str | None) -> None:
     """Start nothing more and terminate our live sessions. Their attempts are cancelled and count for no gate."""
@@ -59,27 +68,37 @@ def stop(wave: str | None) -> None:
             cancel.pause(tx, "everything was stopped")
         return cancel.stop(tx, wave)
 
-    stopped = _execute(pause_and_stop)
-    click.echo(f"{stopped} attempts are stopped." + ("" if wave else " `remediate resume` lets sessions start again."))
+    ledger, stopped = _execute(pause_and_stop)
+    click.echo(f"{counted(stopped, 'attempt is', 'attempts are')} stopped.")
     left = asyncio.run(_terminate_stopped(load_settings()))
     if left:
-        raise RemediationError(f"{left} sessions could not be terminated or found yet; run `remediate stop` again.")
+        raise RemediationError(
+            f"{counted(left, 'session')} could not be terminated or found yet; `remediate stop` tries again."
+        )
     click.echo("No session of these attempts is left.")
+    on = "`remediate run FILE` runs what was stopped again."
+    _say(on if wave else f"Nothing is started until `remediate resume`; after that {on}", ledger)
 
 
-@click.command(cls=ExampleCommand, example="remediate reopen KEY --reason 'It drops the check for admins.'")
-@click.argument("key")
+@click.command(cls=ExampleCommand, example="remediate reopen FIND-0003 --reason 'It drops the check for admins.'")
+@click.argument("finding")
 @click.option("--by", "reviewer", metavar="NAME", default=getpass.getuser, help="Who decides this; you by default.")
 @click.option("--reason", default="", help="What was wrong, for the prompt of the next attempt.")
 @report_errors
-def reopen(key: str, reviewer: str, reason: str) -> None:
-    """Try the finding with this KEY again although it succeeded, for example if its pull request was rejected."""
-    wave = _execute(lambda tx: reviews.reopen(tx, key, reviewer, reason))
-    click.echo(f"{key} is reopened: `remediate run FILE --wave {wave}` tries it again.")
+def reopen(finding: str, reviewer: str, reason: str) -> None:
+    """Try a FINDING, by its id or key, again although it succeeded, for example if its pull request was rejected."""
+    ledger, wave = _execute(
+        lambda tx: reviews.reopen(tx, find_finding(tx, finding).finding_key, reviewer, reason),
+    )
+    _say(f"{finding} is reopened: `remediate run FILE --wave {wave}` tries it again.", ledger)
 
 
-def _execute(command: Callable[[Transaction], Result]) -> Result:
-    """Run a control command on the ledger, publish the ledger and notify Slack; return what the command returns."""
+def _say(message: str, ledger: Ledger) -> None:
+    say(message, load_settings(), file_of(ledger))
+
+
+def _execute(command: Callable[[Transaction], Result]) -> tuple[Ledger, Result]:
+    """Run a control command on the ledger, publish and notify Slack; return the ledger and what the command returns."""
     settings = load_settings()
     ledger = open_ledger(settings)
     # A transaction would create an empty ledger.
@@ -91,7 +110,7 @@ def _execute(command: Callable[[Transaction], Result]) -> Result:
     # At once, whatever the usual interval: the next command is often `status`.
     ledger.publish(force=True)
     announce_events(ledger, settings.slack_webhook_url, journal)
-    return result
+    return ledger, result
 
 
 async def _terminate_stopped(settings: Settings) -> int:

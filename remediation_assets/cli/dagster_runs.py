@@ -18,13 +18,28 @@ from remediation_assets.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.instance import DagsterInstanceOverrides
 
 # Dagster's own log lines would bury ours; they are kept in the run's record.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+# Captured, the output of each step goes through processes of Dagster's own, which take a second to start, and on ^C
+# print their tracebacks over our sentence. The steps print nothing: they log, and the UI has the log.
+_WITHOUT_CAPTURED_OUTPUT: "DagsterInstanceOverrides" = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
+
 class RunFailed(RemediationError):
     """A Dagster run failed; the message is that of its first failure."""
+
+
+class Interrupted(RemediationError):
+    """A person interrupted a run with ^C; the message says what goes on and what to do."""
 
 
 class NoDagsterHome(RemediationError):
@@ -86,7 +101,7 @@ def run_job(
 ) -> FinishedRun:
     """Run a job, or only the given assets of it, to its end; `config` maps asset names to their configuration.
 
-    A job over partitioned assets needs a `wave`.
+    A job over partitioned assets needs a `wave`. Raise Interrupted if a person interrupts it.
     """
     import dagster as dg
 
@@ -112,6 +127,13 @@ def run_job(
                 raise_on_error=False,
             )
     failures = [event for event in result.all_events if event.is_step_failure]
+    if any(_is_interruption(event) for event in failures):
+        raise Interrupted(
+            "Stopped waiting. The sessions continue at Devin: `remediate status` shows them, `remediate run FILE` "
+            "follows them again."
+            if wave
+            else "Interrupted. Nothing was started; run the command again to go on."
+        )
     return FinishedRun(
         run_id=result.run_id,
         succeeded=result.success,
@@ -154,11 +176,14 @@ def forget_materializations() -> None:
 @contextmanager
 def _open_instance() -> "Iterator[dg.DagsterInstance]":
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
     # Dagster creates its databases at the first use, and fails if two processes do so at once.
     with held(Path(os.environ["DAGSTER_HOME"]) / "instance.lock", timeout=60):
         try:
-            instance = dg.DagsterInstance.get()
+            instance = dg.DagsterInstance.from_ref(
+                InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=_WITHOUT_CAPTURED_OUTPUT)
+            )
             # The first query of each storage creates its database.
             instance.get_runs_count()
             instance.get_dynamic_partitions("wave")
@@ -172,20 +197,20 @@ def _open_instance() -> "Iterator[dg.DagsterInstance]":
         yield instance
 
 
-def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
+def _is_interruption(event: "dg.DagsterEvent") -> bool:
     import dagster as dg
 
+    error = event.step_failure_data.error
+    cause = (error.cause or error) if error else None
+    return cause is not None and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__
+
+
+def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:
     for event in failures:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return data.user_failure_data.description
         if data.error:
             # The error of Dagster wraps the one that the asset raised.
-            cause = data.error.cause or data.error
-            if cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-                return (
-                    "Stopped waiting. The sessions continue at Devin: `remediate status` shows them, "
-                    "`remediate run FILE` follows them again."
-                )
-            return cause.message.strip()
+            return (data.error.cause or data.error).message.strip()
     return "the run failed; its log in the Dagster UI says why"

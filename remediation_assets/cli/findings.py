@@ -11,11 +11,19 @@ from remediation_assets.escape import plain
 from remediation_assets.findings.intake.files import absolute
 from remediation_assets.findings.intake.propose_columns import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.reports.plan import mix_of_findings
 from remediation_assets.reports.scans import Rejection, ScannedFile, scan_report, scan_rows
 
 from .dagster_runs import run_job
-from .options import ExampleCommand, prepare, source_config, source_options
-from .output import must_succeed, report_errors, waiting
+from .options import (
+    ExampleCommand,
+    existing_files,
+    prepare,
+    source_config,
+    source_options,
+    with_last_options,
+)
+from .output import counted, must_succeed, report_errors, waiting
 
 
 @click.command(
@@ -32,7 +40,9 @@ def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
     A FILE is what a scanner writes, recognised by its content: SARIF, Semgrep, Trivy, Snyk or OSV-Scanner JSON,
     GitHub's alerts, or CSV.
     """
-    ledger = prepare()[1]
+    settings, ledger = prepare()
+    found = existing_files(files)
+    source = with_last_options(ledger, settings, found, source, f"ingest {' '.join(map(str, files))}")
     # Not `waves`: the plan stays as it is until somebody plans again.
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [str(absolute(file)) for file in files]
@@ -73,16 +83,32 @@ def _report_scans(ledger: Ledger, run_id: str) -> None:
         if file.encoding_guessed:
             click.echo(f"{plain(file.source)} is not UTF-8 and was read as Windows-1252; save it as UTF-8 to be sure.")
     if before := len(report.files) - len(new_files):
-        click.echo(f"{before} of the files had been read before as they are.")
-    click.echo(f"{report.new} findings are new, {report.unchanged} unchanged, {report.closed} closed.")
-    click.echo(f"{report.findings} findings are known, {report.duplicates} further rows merged into them.")
+        click.echo(f"{counted(before, 'file')} had been read before as they are.")
+    new = counted(report.new, "finding is", "findings are")
+    click.echo(f"{new} new, {report.unchanged} unchanged, {report.closed} closed.")
+    known = counted(report.findings, "finding is", "findings are")
+    click.echo(f"{known} known, {counted(report.duplicates, 'further row')} merged into them.")
+    _report_mix(ledger)
     if report.presence:
         seen = ", ".join(f"{one.findings} {one.presence}" for one in report.presence)
         click.echo(f"Of the findings fixed before, this has been seen since: {seen}; see fixed_findings.")
 
 
+def _report_mix(ledger: Ledger) -> None:
+    """Print how the findings are spread by severity and category, and which are ranked best."""
+    with ledger.transaction() as tx:
+        mix = mix_of_findings(tx)
+    if not mix.best:
+        return
+    click.echo("By severity: " + ", ".join(f"{severity} {count}" for severity, count in mix.by_severity) + ".")
+    click.echo("By category: " + ", ".join(f"{category} {count}" for category, count in mix.by_category) + ".")
+    click.echo("Ranked best:")
+    for finding_id, score, severity, service, title in mix.best:
+        click.echo(plain(f"  {score:g}  {finding_id}  {severity}, {service}: {title[:100]}"))
+
+
 def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
-    counts = f"{file.rows_in} rows read: {file.accepted} accepted, {file.rejected} rejected"
+    counts = f"{counted(file.rows_in, 'row')} read: {file.accepted} accepted, {file.rejected} rejected"
     click.echo(f"{plain(file.source)}: {counts}. {plain(file.format)}.")
     for rejection in rejections:
         lines = list(rejection.lines or ())
@@ -102,6 +128,7 @@ def _report_file(file: ScannedFile, rejections: Sequence[Rejection]) -> None:
 @report_errors
 def columns(file: Path, save: Path | None) -> None:
     """Propose which columns of a CSV FILE fill which fields of a finding, for `--columns` of ingest, plan and run."""
+    existing_files([file])
     mapping = proposed_mapping(absolute(file))
     if save is None:
         for line in mapping.splitlines():

@@ -5,6 +5,7 @@ removed and nothing is read as markup.
 """
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from remediation_assets.models import GateVerdict
 from remediation_assets.reports.waves import Around, waves_around_the_work
 from remediation_assets.sessions.store.events import all_events_since, newest_event
 
+# The simulator names its sessions as the real service does, where nobody would find them.
+_SIMULATED = re.compile(r"https://app\.devin\.ai/sessions/(\S+)")
+
 _COLOURS = {GateVerdict.PASSED: "green", GateVerdict.FAILED: "red", GateVerdict.NOT_JUDGED: "yellow"}
 
 
@@ -36,7 +40,8 @@ def wave_table(waves: Around, *, framed: bool = True) -> Table:
     """Return the table of waves; the caption counts the waves that are not shown."""
     table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
     if waves.earlier or waves.later:
-        table.caption = f"{waves.earlier} waves before these and {waves.later} after them"
+        earlier = f"{waves.earlier:,} {'wave' if waves.earlier == 1 else 'waves'}"
+        table.caption = f"{earlier} before these and {waves.later:,} after them"
     for state in waves.states:
         gate = Text(state.verdict.words, _COLOURS[state.verdict]) if state.verdict else Text("")
         counts = (state.findings, state.succeeded, state.failed, state.at_work)
@@ -47,9 +52,10 @@ def wave_table(waves: Around, *, framed: bool = True) -> Table:
 class Progress:
     """Shows new events in a thread of its own while a run goes on in the main thread."""
 
-    def __init__(self, ledger: Ledger, console: Console) -> None:
+    def __init__(self, ledger: Ledger, console: Console, *, mock: bool) -> None:
         self._ledger = ledger
         self._console = console
+        self._mock = mock
         self._last_event = self._newest_event()
         self._stop = threading.Event()
 
@@ -84,7 +90,9 @@ class Progress:
                 events = all_events_since(results, self._last_event)
             for event in events:
                 self._last_event = event.event_id
-                message = plain(event.message)
+                message = plain(
+                    _SIMULATED.sub(r"simulated session devin-\1", event.message) if self._mock else event.message
+                )
                 # Without wrapping: a URL that is cut into lines cannot be clicked or copied.
                 self._console.print(f"{event.timestamp:%H:%M:%S} {message}", markup=False, soft_wrap=True)
 

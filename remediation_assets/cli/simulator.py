@@ -1,14 +1,18 @@
 """`remediate simulator` and `reset`: serve the simulated Devin, and delete a ledger that was made with it."""
 
+import sys
+
 import click
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.locks import held
+from remediation_assets.reports.waves import totals
 from remediation_assets.settings import load_settings
 
 from .dagster_runs import forget_materializations
 from .options import ExampleCommand, prepare
-from .output import report_errors
+from .output import Misused, counted, report_errors
 
 SIMULATOR_LOCK = "simulator.lock"
 
@@ -53,14 +57,17 @@ def simulator(port: int, faults: tuple[str, ...], control: bool) -> None:
 
 
 @click.command(cls=ExampleCommand, example="remediate reset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @report_errors
-def reset() -> None:
-    """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history."""
+def reset(yes: bool) -> None:
+    """Delete a mock ledger, its results, the simulator's world, the wave partitions and their history; ask before."""
     settings, ledger = prepare()
     if not settings.mock_mode:
         raise RemediationError("Only a mock ledger can be reset; a live one is the record of what was spent.")
     if ledger.path.exists():
         ledger.verify()
+        if not yes:
+            _ask(ledger)
         with held(ledger.data_dir / "advance.lock", timeout=0):
             ledger.delete()
         # Not without a ledger: the Dagster home may be used with another data directory, whose history would be lost.
@@ -70,3 +77,13 @@ def reset() -> None:
             for leftover in ledger.data_dir.glob("simulator.sqlite*"):
                 leftover.unlink()
     click.echo(f"{ledger.data_dir} holds no ledger now.")
+
+
+def _ask(ledger: Ledger) -> None:
+    """Ask whether to delete a ledger; raise Misused without a terminal, and Abort if the answer is no."""
+    with ledger.transaction() as tx:
+        figures = totals(tx)
+    what = f"{ledger.path}, with {counted(figures.planned, 'planned finding')} and all results"
+    if not sys.stdin.isatty():
+        raise Misused(f"This deletes {what}; without a terminal to ask on, `remediate reset --yes` does so.")
+    click.confirm(f"Delete {what}?", abort=True)

@@ -89,6 +89,10 @@ class SourceContext:
         return best
 
 
+OPTIONS = ("repo_url", "service", "root", "services", "columns")
+"""The options of a source context, as a person gives them; the last two are paths of TOML files."""
+
+
 @dataclass(frozen=True)
 class ScanRequest:
     """What a person asks to be read: files and folders, and the options of their source context.
@@ -112,6 +116,11 @@ class ScanRequest:
             services=load_services(Path(self.services)) if self.services else (),
             mapping=read_toml(Path(self.columns)) if self.columns else {},
         )
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Return the options that are not empty."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name))}
 
     def to_text(self) -> str:
         """Return the request as text, which the ledger keeps for the next run that names no file."""

@@ -21,6 +21,10 @@ class UnknownWave(RemediationError):
     """A wave that is not in the plan; the message names the waves that are in the plan."""
 
 
+class UnknownFinding(RemediationError):
+    """No planned finding has the given id or key, or several have the id; the message says which."""
+
+
 @dataclass(frozen=True)
 class PlannedWave:
     """A wave as it is stored in the ledger."""
@@ -54,7 +58,8 @@ def find_wave(tx: Reader, wave: str) -> PlannedWave:
             else "nothing is planned yet"
         )
         raise UnknownWave(
-            f"{wave} is not a wave of the plan ({description}); run plan_waves, or name one of its waves."
+            f"{wave} is not a wave of the plan ({description}); "
+            + ("name one of its waves." if existing.waves else "plan a findings file first.")
         )
     return found
 
@@ -77,6 +82,39 @@ def plan_sessions(
     if not planned.frozen:
         _write(tx, planned, playbooks, ledger_id, draw_delimiter)
     return int(tx.scalar("SELECT count(*) FROM wave_plan WHERE wave_number = ?", [planned.wave_number]))
+
+
+@dataclass(frozen=True)
+class PlannedFinding:
+    """A finding's key, and the last wave that it is in."""
+
+    finding_key: str
+    wave_number: int
+
+
+def find_finding(tx: Reader, name: str) -> PlannedFinding:
+    """Return the planned finding of this id or key; raise UnknownFinding if there is none, or more than one."""
+    found = tx.rows(
+        PlannedFinding,
+        """
+        SELECT finding_key, max(wave_number) AS wave_number FROM (
+            -- The plan too: a finding of a frozen wave stays in it when the scans no longer report it.
+            SELECT finding_key, wave_number FROM wave_findings
+            UNION ALL SELECT finding_key, wave_number FROM wave_plan)
+        WHERE finding_key = $name OR finding_key IN (
+            SELECT finding_key FROM findings WHERE finding_id = $name
+            UNION SELECT finding_key FROM wave_plan WHERE finding_id = $name)
+        GROUP BY finding_key ORDER BY finding_key
+        """,
+        {"name": name},
+    )
+    if not found:
+        raise UnknownFinding(f"No planned finding has the id or key {name!r}; prioritized_findings lists those known.")
+    # Ids come from scanners, and two may use the same one; only keys are unique.
+    if len(found) > 1:
+        keys = ", ".join(one.finding_key for one in found[:10])
+        raise UnknownFinding(f"{len(found)} findings have the id {name!r}; name one of them by its key: {keys}.")
+    return found[0]
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:

@@ -5,6 +5,7 @@ waves after them. What comes before the rank belongs to `order.py`, the prompt o
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,12 @@ class NothingChosen(RemediationError):
 def wave_name(number: int) -> str:
     """Return the partition key of a wave, zero-padded because backfills run in the order of their keys."""
     return f"wave-{number:04d}"
+
+
+def wave_of_name(text: str) -> str | None:
+    """Return the wave that a person names, as `wave-0003`, `wave-3` or `3`; None if the text names none."""
+    found = re.fullmatch(r"(?:wave-)?0*([1-9][0-9]{0,8})", text.strip())
+    return wave_name(int(found[1])) if found else None
 
 
 @dataclass(frozen=True)

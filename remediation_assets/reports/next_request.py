@@ -8,7 +8,7 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText
-from remediation_assets.planning.wave_plan import plan_sessions
+from remediation_assets.planning.wave_plan import PlannedFinding, find_finding, plan_sessions
 from remediation_assets.planning.waves import wave_name
 from remediation_assets.sessions.model import Attempt, Phase
 from remediation_assets.sessions.rules.retry import may_be_retried
@@ -38,9 +38,9 @@ def next_request(
     """Build the next create request for a finding, named by its id or its key.
 
     Plan the finding's wave first, as every dispatch does; send nothing. Raise NothingToSend if no session would be
-    started for the finding.
+    started for the finding, and UnknownFinding if it is not planned.
     """
-    finding = _find(tx, name)
+    finding = find_finding(tx, name)
     wave = wave_name(finding.wave_number)
     # What is shown has to come from the plan that a dispatch would use, not from an older one.
     plan_sessions(tx, wave, playbooks, ledger_id=context.ledger_id, draw_delimiter=context.draw_delimiter)
@@ -78,38 +78,9 @@ def _may_be_retried_in_its_round(tx: Reader, last: Attempt, attempts: Sequence[A
     return is_open(tx, last.wave_number, last.round) and may_be_retried(of_round, max_retries)
 
 
-@dataclass(frozen=True)
-class _Planned:
-    finding_key: str
-    wave_number: int
-
-
-def _find(tx: Reader, name: str) -> _Planned:
-    """Find a planned finding's key and wave by its id or its key."""
-    found = tx.rows(
-        _Planned,
-        """
-        SELECT finding_key, max(wave_number) AS wave_number FROM (
-            -- The plan too: a finding of a frozen wave stays in it when the scans no longer report it.
-            SELECT finding_key, wave_number FROM wave_findings
-            UNION ALL SELECT finding_key, wave_number FROM wave_plan)
-        WHERE finding_key = $name OR finding_key IN (
-            SELECT finding_key FROM findings WHERE finding_id = $name
-            UNION SELECT finding_key FROM wave_plan WHERE finding_id = $name)
-        GROUP BY finding_key ORDER BY finding_key
-        """,
-        {"name": name},
-    )
-    if not found:
-        raise NothingToSend(f"No planned finding has the id or key {name!r}; prioritized_findings lists those known.")
-    # Ids come from scanners, and two may use the same one; only keys are unique.
-    if len(found) > 1:
-        keys = ", ".join(one.finding_key for one in found[:10])
-        raise NothingToSend(f"{len(found)} findings have the id {name!r}; name one of them by its key: {keys}.")
-    return found[0]
-
-
-def _planned_playbook(tx: Reader, planned: _Planned, playbooks: Mapping[FindingCategory, PlaybookText]) -> PlaybookText:
+def _planned_playbook(
+    tx: Reader, planned: PlannedFinding, playbooks: Mapping[FindingCategory, PlaybookText]
+) -> PlaybookText:
     category = tx.scalar(
         "SELECT category FROM wave_plan WHERE finding_key = ? AND wave_number = ?",
         [planned.finding_key, planned.wave_number],

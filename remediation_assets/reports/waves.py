@@ -162,11 +162,18 @@ def decide(state: WaveState, *, ignore_gate: bool) -> Decision:
 
 @dataclass(frozen=True)
 class Totals:
-    """The ledger in figures; `acus` is None if the API does not report it (v1)."""
+    """The ledger in figures; `acus` is None if the API does not report it (v1).
+
+    The first six count findings by their last attempt, and the others of them add up to `planned`. `stopped` has no
+    outcome that counts: stopped by a person, or the session vanished.
+    """
 
     planned: int
     succeeded: int
     failed: int
+    at_work: int
+    stopped: int
+    not_started: int
     pull_requests: int
     acus: float | None
     live: int
@@ -182,7 +189,10 @@ def totals(reader: Reader) -> Totals:
         WITH results AS (
             -- `planned` not from `session_results`, which lacks the findings of waves without a plan.
             SELECT (SELECT count(*) FROM wave_findings) AS planned, count(*) FILTER (is_fixed) AS succeeded,
-                count(*) FILTER (is_failed) AS failed, count(pr_url) FILTER (outcome = 'success') AS pull_requests
+                count(*) FILTER (is_failed) AS failed,
+                count(*) FILTER (session_id IS NOT NULL AND outcome IS NULL) AS at_work,
+                count(*) FILTER (outcome IS NOT NULL AND NOT is_fixed AND NOT is_failed) AS stopped,
+                count(pr_url) FILTER (outcome = 'success') AS pull_requests
             FROM session_results),
         work AS (
             SELECT sum(acus_consumed) AS acus, count(*) FILTER ({LIVE}) AS live,
@@ -191,7 +201,9 @@ def totals(reader: Reader) -> Totals:
         SELECT results.*, work.* FROM results, work
         """
     )
-    return Totals(**figures, holds=tuple(hold.sentence for hold in standing_holds(reader)))
+    others = ("succeeded", "failed", "at_work", "stopped")
+    not_started = figures["planned"] - sum(figures[name] for name in others)
+    return Totals(**figures, not_started=not_started, holds=tuple(hold.sentence for hold in standing_holds(reader)))
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ class Shell:
         with duckdb.connect(str(self.data / "remediation.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def dagster_runs(self) -> list[Any]:
+        """Return job and status of each run that Dagster has, the oldest first."""
+        with sqlite3.connect(self.home / "history" / "runs.db") as connection:
+            return connection.execute("SELECT pipeline_name, status FROM runs ORDER BY id").fetchall()
+
     def sessions_at_devin(self) -> int:
         """Count the sessions that the simulator has."""
         world = self.data / "simulator.sqlite"

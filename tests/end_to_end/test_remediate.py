@@ -21,7 +21,8 @@ def test_the_sample_runs_to_the_end_and_a_second_run_starts_nothing(shell: Any, 
     assert first.returncode == 0, first.stderr
     assert "wave-0004 round 1 settled, gate passed" in first.stdout
     assert "to be tried again" in first.stdout
-    assert f"duckdb -readonly {shell.data / 'remediation.duckdb'}" in first.stdout
+    assert str(shell.data / "remediation.duckdb") in first.stdout
+    assert f"Results: DAGSTER_HOME={shell.home} " in first.stdout
     sessions = shell.sessions_at_devin()
     with duckdb.connect(str(shell.data / "remediation.duckdb"), read_only=True) as results:
         assert results.execute("SELECT count(*) FROM session_results").fetchone() == (20,)
@@ -41,7 +42,7 @@ def test_a_second_run_leaves_a_finding_that_stayed_failed_alone(shell: Any, samp
     shell.remediate("run", sample)
     sessions = shell.sessions_at_devin()
     again = shell.remediate("run", sample)
-    assert "1 did not succeed, `remediate run FILE --wave wave-0001` tries again" in again.stdout
+    assert f"remediate run {sample} --wave wave-0001` tries again" in again.stdout
     assert shell.sessions_at_devin() == sessions
 
 
@@ -49,12 +50,17 @@ def test_a_failed_gate_pauses_and_running_the_wave_again_mends_it(shell: Any, sa
     shell.env["MOCK_SEED"] = GATE_FAILS_THEN_MENDS
     first = shell.remediate("run", sample)
     assert first.returncode == 3
-    assert "wave-0001 failed its gate (3 of 5 succeeded, 60%, needed 70%)" in first.stdout
+    # The last line says which wave, why, and the command.
+    last = first.stderr.splitlines()[-1]
+    assert last.startswith("wave-0001 failed its gate (3 of 5 succeeded, 60%, needed 70%); ")
+    assert f"remediate run {sample} --wave wave-0001` tries again what did not succeed." in last
     assert shell.sessions_at_devin() == 5
     assert shell.remediate("run", sample).returncode == 3
     refused = shell.remediate("run", sample, "--wave", "wave-0002")
     assert refused.returncode == 3
-    assert "wave-0002 is refused and not started: wave-0001 has not passed its gate" in refused.stdout
+    assert refused.stderr.startswith("wave-0002 is refused and not started: wave-0001 has not passed its gate")
+    assert "ignore_gate" not in refused.stderr
+    assert f"remediate run {sample} --wave wave-0001` runs wave-0001." in refused.stderr
     assert shell.sessions_at_devin() == 5
     mended = shell.remediate("run", sample, "--wave", "wave-0001")
     assert mended.returncode == 0, mended.stderr
@@ -70,8 +76,9 @@ def test_a_run_that_is_interrupted_goes_on_without_new_sessions(shell: Any, samp
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "Stopped waiting. The sessions continue at Devin" in err
+    assert process.returncode == 130
+    assert err.startswith("Stopped waiting. The sessions continue at Devin")
+    assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     finished = shell.remediate("run", sample, "--wave", "wave-0001", **slow)
     assert finished.returncode == 0, finished.stderr
@@ -141,7 +148,7 @@ def test_columns_of_any_csv_are_proposed_saved_and_used(shell: Any) -> None:
     arguments = ("house.csv", "--columns", "house.toml")
     assert "does not name the repository" in shell.remediate("ingest", *arguments).stderr
     finished = shell.remediate("ingest", *arguments, "--repo-url", "https://github.com/acme/shop")
-    assert "house.csv: 1 rows read: 1 accepted, 0 rejected. mapped CSV." in finished.stdout
+    assert "house.csv: 1 row read: 1 accepted, 0 rejected. mapped CSV." in finished.stdout
 
 
 def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:
@@ -149,26 +156,25 @@ def test_status_and_reset_tell_what_there_is(shell: Any, sample: str) -> None:
     status = shell.remediate("status")
     assert "wave-0004" in status.stdout
     assert "0 live sessions" in status.stdout
-    assert shell.remediate("reset").returncode == 0
+    # Without a terminal nobody can be asked.
+    refused = shell.remediate("reset")
+    assert (refused.returncode, "remediate reset --yes` does so" in refused.stderr) == (2, True)
+    assert shell.remediate("reset", "--yes").returncode == 0
     assert not (shell.data / "ledger.duckdb").exists()
-    assert "does not exist yet; run `remediate run FILE` first" in shell.remediate("status").stderr
+    assert "remediate run FILE` first" in shell.remediate("status").stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (["run", "nowhere.csv"], {}, "does not exist; give the path of a findings file"),
         (["plan", "empty.csv"], {}, "is empty; expected a CSV file"),
         (["ingest", "wrong.csv"], {}, "has no column finding_id"),
-        (["run", "SAMPLE", "--wave", "wave-0099"], {}, "wave-0099 is not a wave of the plan"),
         (["status"], {"WAVE_SIZE": "many"}, "WAVE_SIZE='many' cannot be used"),
         (["status"], {"MOCK_MODE": "cog_canary"}, "MOCK_MODE cannot be used"),
         (["status"], {"POLL_INTERVAL_SECONDS": "inf"}, "POLL_INTERVAL_SECONDS='inf' cannot be used"),
         (["status"], {"DEVIN_API_BASE_URL": "http://u:p@host/v1"}, "expected an http or https URL without user"),
         (["status"], {"REMEDIATION_DATA_DIR": "relative"}, "expected an absolute path"),
         (["plan", "SAMPLE"], {"DAGSTER_HOME": "BROKEN"}, "correct its dagster.yaml"),
-        (["plan", "~nobody-here/f.csv"], {}, "does not exist; give the path"),
-        (["plan", "f" * 300], {}, "cannot be read"),
         (["run", "SAMPLE"], {"MOCK_MODE": "false"}, "MOCK_MODE is off and DEVIN_API_KEY is empty"),
         (["run", "SAMPLE"], {"DAGSTER_HOME": "here"}, "DAGSTER_HOME=here is not absolute"),
         (["run", "SAMPLE"], {"REMEDIATION_DATA_DIR": "/proc/nowhere"}, "cannot be used for the ledger"),
@@ -235,6 +241,41 @@ def test_wrong_usage_ends_in_exit_code_2(shell: Any) -> None:
     assert shell.remediate("run").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.csv"], "nowhere.csv does not exist; give the path of a findings file"),
+        (["ingest", "SAMPLE", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["plan", "SAMPLE", "--services", "nowhere.toml"], "--services nowhere.toml does not exist"),
+        (["columns", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["plan", "~nobody-here/f.csv"], "does not exist; give the path"),
+        (["plan", "f" * 300], "cannot be read"),
+        (["plan", "."], "has no findings file in it"),
+        (["plan", "SAMPLE", "--all", "--severity", "high"], "--all ends a choice"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_is_launched(
+    shell: Any, sample: str, traceback_free: Callable[..., None], arguments: list[str], said: str
+) -> None:
+    finished = shell.remediate(*[sample if word == "SAMPLE" else word for word in arguments])
+    assert (finished.returncode, said in finished.stderr) == (2, True), finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert not shell.data.exists()
+    traceback_free(finished)
+
+
+def test_a_wave_that_does_not_exist_is_refused_without_a_failed_run(shell: Any, sample: str) -> None:
+    # Nothing is planned yet, so that it shows after planning; then the ledger knows.
+    for _ in range(2):
+        finished = shell.remediate("run", sample, "--wave", "9999")
+        assert finished.returncode == 2
+        assert finished.stderr == (
+            "Error: wave-9999 is not a wave of the plan (there are 4 waves, wave-0001 to wave-0004); "
+            "name one of its waves.\n"
+        )
+    assert shell.dagster_runs() == [("plan_waves", "SUCCESS")]
+
+
 def test_plan_show_prints_what_would_be_sent_and_starts_nothing(shell: Any, sample: str) -> None:
     told = shell.remediate("plan", sample, "--show", "FIND-0001")
     assert told.returncode == 0, told.stderr
@@ -243,4 +284,4 @@ def test_plan_show_prints_what_would_be_sent_and_starts_nothing(shell: Any, samp
     assert "# Upgrade a vulnerable dependency" in told.stdout
     assert shell.sessions_at_devin() == 0
     unknown = shell.remediate("plan", sample, "--show", "FIND-9")
-    assert (unknown.returncode, "No planned finding has the id or key 'FIND-9'" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "No planned finding has the id or key 'FIND-9'" in unknown.stderr) == (2, True)

@@ -93,8 +93,7 @@ def test_a_wave_that_does_not_exist_is_an_error_that_names_those_that_do(planned
     with planned.transaction() as tx, pytest.raises(UnknownWave) as caught:
         find_wave(tx, "wave-0009")
     assert str(caught.value) == (
-        "wave-0009 is not a wave of the plan (there are 2 waves, wave-0001 to wave-0002); "
-        "run plan_waves, or name one of its waves."
+        "wave-0009 is not a wave of the plan (there are 2 waves, wave-0001 to wave-0002); name one of its waves."
     )
 
 

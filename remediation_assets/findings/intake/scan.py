@@ -3,14 +3,17 @@
 The steps themselves are in their own modules; the findings are merged and ranked afterwards, in `rank`.
 """
 
+import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.source_context import ScanRequest
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.ledger.transaction import Transaction
+from remediation_assets.ledger.transaction import Reader, Transaction
 
 from .files import findings_files
 from .ingest import IngestResult, ingest, staging_databases, unchanged_scan
@@ -64,9 +67,33 @@ def scan_files(
             changes = ingest(tx, scans, unchanged=unchanged, max_rejected_share=max_rejected_share, now=now)
             tx.execute("UPDATE state SET current_source = ?", [request.to_text()])
             result = ScanResult(tuple(scans), unchanged, changes, (*unchanged, *changes.scan_ids))
+            _keep_options(tx, request, result)
             if run_id:
                 _keep_request(tx, run_id, result, now)
     return result
+
+
+def _keep_options(tx: Transaction, request: ScanRequest, result: ScanResult) -> None:
+    """Store with each scan the options of its last request; a request that repeats them writes nothing."""
+    tx.execute(
+        """
+        UPDATE scans SET options = $options
+        WHERE list_contains($scans, scan_id) AND options IS DISTINCT FROM $options
+        """,
+        {"options": json.dumps(request.options), "scans": list(result.scan_ids)},
+    )
+
+
+def last_options(reader: Reader, files: Sequence[Path]) -> dict[str, str]:
+    """Return the options that these files were last read with; empty if they never were, or with none."""
+    found = reader.column(
+        """
+        SELECT options FROM scans WHERE list_contains(?, source) AND options IS NOT NULL
+        ORDER BY coalesce(last_read_at, ingested_at) DESC, scan_id DESC LIMIT 1
+        """,
+        [[str(file) for file in files]],
+    )
+    return dict(json.loads(found[0])) if found else {}
 
 
 def _keep_request(tx: Transaction, run_id: str, result: ScanResult, now: datetime) -> None:
@@ -88,7 +115,7 @@ def _keep_request(tx: Transaction, run_id: str, result: ScanResult, now: datetim
     )
 
 
-def last_request(tx: Transaction) -> ScanRequest | None:
+def last_request(tx: Reader) -> ScanRequest | None:
     """Return the last scan request, or None if there was none."""
     text = tx.scalar("SELECT current_source FROM state")
     return ScanRequest.from_text(text) if text else None

@@ -216,15 +216,13 @@ def _observation(
     )
 
 
-_PROGRESS = {
-    SessionStatus.WORKING: EventType.SESSION_WORKING,
-    SessionStatus.BLOCKED: EventType.SESSION_BLOCKED,
-}
-
-
 def _record(tx: Transaction, observation: Observation) -> None:
     attempt, changes = observation.attempt, observation.changes
     outcome, status, pr_url, stage = (changes[name] for name in ("outcome", "status", "pr_url", "stage"))
+    # Most observations change a figure or a note only, and are no event.
+    is_news = outcome is None and status is not attempt.status
+    if is_news and status is SessionStatus.WORKING:
+        tx.record(EventType.SESSION_WORKING, f"{attempt.label} is working", attempt=attempt)
     # Before the poll is noted: until then the last poll is the one before, the last that saw the session as it was.
     if stage is not None and stage != attempt.stage:
         enter_stage(tx, attempt, stage)
@@ -238,9 +236,8 @@ def _record(tx: Transaction, observation: Observation) -> None:
         tx.record(EventType.SESSION_COMPLETED, message, attempt=attempt, details={"pr_url": pr_url})
     elif outcome:
         tx.record(EventType.SESSION_FAILED, f"{attempt.label} failed: {changes['error_message']}", attempt=attempt)
-    # Most observations change a figure or a note only, and are no event.
-    elif status is not attempt.status and status in _PROGRESS:
-        tx.record(_PROGRESS[status], f"{attempt.label} is {status}", attempt=attempt)
+    elif is_news and status is SessionStatus.BLOCKED:
+        tx.record(EventType.SESSION_BLOCKED, f"{attempt.label} is blocked", attempt=attempt)
 
 
 def _settle_unknown(tx: Transaction, attempts: list[Attempt], policy: Policy, begun: datetime) -> None:
