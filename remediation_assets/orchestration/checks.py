@@ -28,7 +28,8 @@ def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.
             if verdict is None:
                 # Dagster takes a check without a result as passed, so a wave that has not settled has to fail it.
                 return dg.AssetCheckResult(
-                    passed=False, description=f"{wave} has not settled: there is no verdict yet."
+                    passed=False,
+                    description=f"{wave} has not settled and has no verdict yet; the job collect_wave waits for it.",
                 )
             result = dg.AssetCheckResult(
                 passed=verdict.verdict is GateVerdict.PASSED,

@@ -238,6 +238,22 @@ def test_a_round_that_is_not_collected_continues_without_new_sessions(
     assert sessions_at_devin() == 5
 
 
+def test_results_alone_say_that_they_open_no_round(
+    execute: Execute, seed: Callable[[str], None], logged_by: Callable[[Any], list[str]]
+) -> None:
+    seed(GATE_FAILS_THEN_PASSES)
+    assert "note" not in execute("remediate_wave", "wave-0001").metadata("session_results")
+    alone = execute("collect_wave", "wave-0001")
+    shown = "This run opened no round and shows the results of round"
+    note = f"{shown} 1 once more; the job remediate_wave runs wave-0001 again."
+    assert alone.metadata("session_results")["note"] == note
+    assert note in logged_by(alone)
+    assert "note" not in execute("remediate_wave", "wave-0001").metadata("session_results")
+    # All have succeeded by now.
+    nothing_left = execute("remediate_wave", "wave-0001").metadata("session_results")["note"]
+    assert nothing_left == f"{shown} 2 once more; nothing of wave-0001 is left to run again."
+
+
 def test_dispatch_and_collect_make_the_same_results(execute: Execute, seed: Callable[[str], None]) -> None:
     seed(ALL_SUCCEED)
     assert execute("dispatch_wave", "wave-0001").success
