@@ -4,8 +4,6 @@ Dagster itself does not notice that the process of a run was killed. The run wou
 of its partition would wait for it.
 """
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +11,16 @@ from pathlib import Path
 
 import dagster as dg
 
-from remediation_assets.locks import LockHeld, LockUnusable, held
+from remediation_assets.locks import LockHeld, LockUnusable, held, holder_of
+
+LOCKED_TAG = ".dagster/remediation_locked"
+"""Tag of a run that has taken its lock. Dagster shows no tag with this prefix.
+
+Its value is the id of the run, because running it again from the UI copies the tags to a run without a lock.
+"""
 
 PROCESS_TAG = "remediation/process"
-"""Tag of a run that has taken its lock; its value is host and process."""
+"""Tag that runs of older versions have instead: its value is host and process."""
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -35,7 +39,7 @@ _BEGUN = [dg.DagsterRunStatus.STARTING, *_UNDER_WAY]
 
 @contextmanager
 def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator[None]:
-    """Hold the run's lock while the block runs, and record the process in the run's tags."""
+    """Hold the run's lock while the block runs, and tag the run as locked."""
     path = _lock_path(data_dir, run_id)
     with ExitStack() as stack:
         try:
@@ -47,7 +51,7 @@ def alive(instance: dg.DagsterInstance, run_id: str, data_dir: Path) -> Iterator
             return
         # Removed while it is still held: nobody may find it free and report the run.
         stack.callback(_remove_lock, path)
-        instance.add_run_tags(run_id, {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"})
+        instance.add_run_tags(run_id, {LOCKED_TAG: run_id})
         yield
 
 
@@ -56,28 +60,29 @@ def report_dead_runs(
 ) -> list[str]:
     """Report as failed every run of ours whose process is gone although Dagster believes the run to be under way.
 
-    Return a message for each such run. A run that has PROCESS_TAG but no lock file is skipped: it is just ending, or it
-    works on another data directory. A run without the tag has START_MINUTES to start.
+    Return a message for each such run. A run that has taken its lock but has no lock file is skipped: it is just
+    ending, or it works on another data directory. A run that has not taken it has START_MINUTES to start.
     """
     messages = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
         run, path = record.dagster_run, _lock_path(data_dir, record.dagster_run.run_id)
         if path.exists():
+            # Before the lock is taken, which puts this process into the note.
+            process = holder_of(path)
             try:
                 # The file is there: if its lock is free, its process has died.
                 with held(path, timeout=0):
-                    process = run.tags.get(PROCESS_TAG, "its process")
-                    message = f"{process} is gone, so the run cannot go on. Its sessions are followed; run it again."
+                    message = f"it was run by {process}, which is gone. Sessions that it started go on; {_again(run)}."
                     messages += _report(instance, run, message)
             except LockHeld:
                 continue
             _remove_lock(path)
         elif (
-            PROCESS_TAG not in run.tags
+            not _has_taken_its_lock(run)
             and _is_ours(run)
             and now() - record.update_timestamp.timestamp() > START_MINUTES * 60
         ):
-            message = f"it has not reached its first step within {START_MINUTES:g} minutes; run it again."
+            message = f"it has not reached its first step within {START_MINUTES:g} minutes; {_again(run)}."
             messages += _report(instance, run, message)
     return messages
 
@@ -90,6 +95,18 @@ def _report(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> l
         return []
     instance.report_run_failed(run, message)
     return [f"run {run.run_id[:8]} of {run.job_name}: {message}"]
+
+
+def _has_taken_its_lock(run: dg.DagsterRun) -> bool:
+    return run.tags.get(LOCKED_TAG) == run.run_id or PROCESS_TAG in run.tags
+
+
+def _again(run: dg.DagsterRun) -> str:
+    """Return how to do again what the run was for."""
+    wave = run.tags.get("dagster/partition")
+    # Assets that somebody selects in the UI run in a job of Dagster that nobody can launch.
+    what = "materialize the same assets" if run.job_name.startswith("__") else f"launch {run.job_name}"
+    return f"{what} for {wave} again" if wave else f"{what} again"
 
 
 def _is_ours(run: dg.DagsterRun) -> bool:

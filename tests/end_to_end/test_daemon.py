@@ -1,5 +1,6 @@
 """Waves under a real daemon: queued, killed, restarted, upgraded, backfilled, and left alone."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from remediation_assets.orchestration.run_liveness import PROCESS_TAG
 from tests.end_to_end.dagster_dev import dagster_dev, wait_until
 from tests.end_to_end.unattended import ALL_SUCCEED_AT_ONCE, WAVES, run_unattended
 from tests.support.processes import CHECKOUT
@@ -21,7 +21,8 @@ def test_a_killed_run_is_told_failed_and_the_next_in_the_queue_loses_no_session(
         first, second = dev.launch("remediate_wave", "wave-0001"), dev.launch("remediate_wave", "wave-0001")
         wait_until(lambda: shell.sessions_at_devin() >= 3, seconds=60)
         assert dev.status_of(second) is dg.DagsterRunStatus.QUEUED
-        os.kill(int(dev.run(first).tags[PROCESS_TAG].rpartition(":")[2]), signal.SIGKILL)
+        process = json.loads((shell.data / "runs" / f"{first}.holder").read_text())["pid"]
+        os.kill(process, signal.SIGKILL)
         wait_until(lambda: dev.status_of(first) is dg.DagsterRunStatus.FAILURE, seconds=60)
         wait_until(lambda: dev.run(second).is_finished, seconds=120)
         assert dev.status_of(second) is dg.DagsterRunStatus.SUCCESS

@@ -1,5 +1,6 @@
 """Runs whose process is gone are reported as failed, those that are under way are not."""
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import TagType, get_tag_type
 
 from remediation_assets.definitions import defs
 from remediation_assets.orchestration.run_liveness import (
+    LOCKED_TAG,
     PROCESS_TAG,
     START_MINUTES,
     alive,
@@ -47,7 +50,10 @@ def test_a_run_whose_process_was_killed_is_reported_as_failed(instance: dg.Dagst
         process.kill()
         process.wait()
         [message] = report_dead_runs(instance, tmp_path)
-    assert message.startswith(f"run {run.run_id[:8]} of plan_waves: its process is gone")
+    assert message == (
+        f"run {run.run_id[:8]} of plan_waves: it was run by process {process.pid} on {socket.gethostname()}, which is "
+        "gone. Sessions that it started go on; launch plan_waves again."
+    )
     assert status_of(instance, run) is dg.DagsterRunStatus.FAILURE
     assert report_dead_runs(instance, tmp_path) == []
     assert list(lock.parent.iterdir()) == []
@@ -59,17 +65,21 @@ def test_a_run_that_is_under_way_or_not_ours_is_left_alone(instance: dg.DagsterI
         assert report_dead_runs(instance, tmp_path) == []
         found = instance.get_run_by_id(ours.run_id)
         assert found is not None
-        assert PROCESS_TAG in found.tags
+        assert found.tags[LOCKED_TAG] == ours.run_id
     assert [status_of(instance, run) for run in (ours, other)] == [dg.DagsterRunStatus.STARTED] * 2
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_every_run_of_ours_records_its_process_and_removes_its_lock(
+def test_every_run_of_ours_takes_its_lock_and_removes_it(
     execute: Callable[..., Any], instance: dg.DagsterInstance, home: Path
 ) -> None:
     assert execute("plan_waves").success
     [run] = instance.get_runs()
-    assert PROCESS_TAG in run.tags
+    assert run.tags[LOCKED_TAG] == run.run_id
+    # The list of runs shows what is left, and a process is of no interest there.
+    kinds = {tag: get_tag_type(tag) for tag in run.tags}  # type: ignore[no-untyped-call]
+    assert kinds[LOCKED_TAG] is TagType.HIDDEN
+    assert TagType.USER_PROVIDED not in kinds.values()
     assert list((home / "data" / "runs").iterdir()) == []
 
 
@@ -81,7 +91,7 @@ def test_a_run_that_was_killed_before_its_first_step_is_reported_after_some_minu
     later = time.time() + START_MINUTES * 60 + 1
     assert report_dead_runs(instance, tmp_path) == []
     [message] = report_dead_runs(instance, tmp_path, now=lambda: later)
-    assert "it has not reached its first step within 10 minutes; run it again." in message
+    assert "it has not reached its first step within 10 minutes; launch plan_waves again." in message
     assert status_of(instance, run) is dg.DagsterRunStatus.FAILURE
 
 
@@ -94,10 +104,32 @@ def test_a_run_of_another_project_or_of_another_data_directory_is_left_alone(
 
     theirs = instance.create_run_for_job(of_others, status=dg.DagsterRunStatus.STARTED)
     elsewhere = a_run(instance)
-    instance.add_run_tags(elsewhere.run_id, {PROCESS_TAG: "another-host:7"})
+    instance.add_run_tags(elsewhere.run_id, {LOCKED_TAG: elsewhere.run_id})
     later = time.time() + 24 * 3600
     assert report_dead_runs(instance, tmp_path, now=lambda: later) == []
     assert [status_of(instance, run) for run in (theirs, elsewhere)] == [dg.DagsterRunStatus.STARTED] * 2
+
+
+def test_a_run_that_copied_its_tags_from_another_has_taken_no_lock(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run = a_run(instance)
+    instance.add_run_tags(run.run_id, {LOCKED_TAG: "the run that it repeats", "dagster/partition": "wave-0002"})
+    later = time.time() + START_MINUTES * 60 + 1
+    [message] = report_dead_runs(instance, tmp_path, now=lambda: later)
+    assert message.endswith("; launch plan_waves for wave-0002 again.")
+
+
+def test_a_run_that_an_older_version_tagged_has_taken_its_lock(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run = a_run(instance)
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: "a-host:7"})
+    later = time.time() + START_MINUTES * 60 + 1
+    assert report_dead_runs(instance, tmp_path, now=lambda: later) == []
+    lock = tmp_path / "runs" / f"{run.run_id}.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    [message] = report_dead_runs(instance, tmp_path)
+    assert "it was run by another process, which is gone" in message
 
 
 def test_a_run_of_any_of_our_jobs_or_of_any_of_our_assets_is_ours(instance: dg.DagsterInstance, tmp_path: Path) -> None:
