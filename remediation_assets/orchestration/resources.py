@@ -13,6 +13,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.settings import Settings, SettingsError, load_settings
 
+from .last_line import print_last
 from .run_liveness import alive
 
 GIVE_UP_TAG = "remediation/give_up"
@@ -66,9 +67,10 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Turn an expected error into a Dagster failure that shows its message and no stack trace."""
+    """Turn an expected error into a Dagster failure that shows its message; print the message last in a shell."""
     try:
         yield
     except RemediationError as error:
+        print_last(str(error))
         # No retry by Dagster: the message says what somebody has to do first.
         raise dg.Failure(description=str(error), allow_retries=False) from None
