@@ -17,14 +17,33 @@ import httpx
 REPOSITORY = {"repositoryLocationName": "remediation_assets.definitions", "repositoryName": "__repository__"}
 
 
-class DagsterDev:
-    """`dagster dev` as `make dev` starts it: webserver, daemon and code server, with a client for its GraphQL."""
+class ServedUi:
+    """A Dagster UI that is served, with a client for its GraphQL."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self._http = httpx.Client(base_url=origin, timeout=30)
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        answer = self._http.post("/graphql", json={"query": query, "variables": variables or {}}).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def loaded(self) -> bool:
+        """Whether the webserver answers and has our code."""
+        with suppress(httpx.HTTPError):
+            found = self.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+            return bool(found["repositoriesOrError"]["nodes"])
+        return False
+
+
+class DagsterDev(ServedUi):
+    """`dagster dev` as `make dev` starts it: webserver, daemon and code server, and what a test does with it."""
 
     def __init__(self, origin: str, instance: dg.DagsterInstance, group: int) -> None:
-        self.origin = origin
+        super().__init__(origin)
         self.instance = instance
         self._group = group
-        self._http = httpx.Client(base_url=origin, timeout=30)
 
     def kill(self) -> None:
         """Kill webserver, daemon, code server and the runs they started, all at once."""
@@ -64,11 +83,6 @@ class DagsterDev:
         )
         assert answer["startSensor"]["__typename"] == "Sensor", answer
 
-    def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        answer = self._http.post("/graphql", json={"query": query, "variables": variables or {}}).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
-
     def run(self, run_id: str) -> dg.DagsterRun:
         found = self.instance.get_run_by_id(run_id)
         assert found is not None
@@ -76,13 +90,6 @@ class DagsterDev:
 
     def status_of(self, run_id: str) -> dg.DagsterRunStatus:
         return self.run(run_id).status
-
-    def loaded(self) -> bool:
-        """Whether the webserver answers and has our code."""
-        with suppress(httpx.HTTPError):
-            found = self.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
-            return bool(found["repositoriesOrError"]["nodes"])
-        return False
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> None:
@@ -93,12 +100,41 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def served_ui(command: str, cwd: Path, env: Mapping[str, str]) -> Iterator[ServedUi]:
+    """Serve the UI by a command as it is typed in a shell, on a free port; end the whole group of its processes."""
+    port = free_port()
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec env {command} -p {port}"],
+        cwd=cwd,
+        env=dict(env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        ui = ServedUi(f"http://127.0.0.1:{port}")
+        wait_until(ui.loaded, seconds=180)
+        yield ui
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=15)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextmanager
 def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
     """Run `dagster dev` on a free port; ends the whole group of its processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "remediation_assets.definitions"]
     # Opened first: Dagster makes its databases on first use, and two processes that do so at once can fail.
     with dg.DagsterInstance.from_config(str(home)) as instance:

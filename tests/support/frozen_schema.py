@@ -33,6 +33,23 @@ def statements(connection: DuckDBPyConnection) -> list[str]:
     return [sql.strip() for (sql,) in rows]
 
 
+def downgrade(ledger: Path, version: int) -> None:
+    """Rewrite a ledger as an earlier version would have left it: its tables, its columns, under their former names."""
+    former = ledger.with_name("former.duckdb")
+    with duckdb.connect(str(former)) as connection:
+        connection.execute(frozen(version))
+        connection.execute("DELETE FROM state")
+        connection.execute(f"ATTACH '{ledger}' AS present (READ_ONLY)")
+        older = schema._columns_of(connection, "former")
+        migrations = [schema._migration(since) for since in range(version, schema.SCHEMA_VERSION)]
+        carried = schema._carried_over(older, schema._columns_of(connection, "present"), migrations)
+        for table, names in carried.items():
+            columns = ", ".join(f'"{now}" AS "{then}"' for then, now in names.items())
+            connection.execute(f"INSERT INTO {table} BY NAME SELECT {columns} FROM present.{table}")
+        connection.execute("UPDATE stamp SET schema_version = ?", [version])
+    former.rename(ledger)
+
+
 def main() -> None:
     """Write the file of the current version."""
     connection = duckdb.connect()
