@@ -15,7 +15,7 @@ from remediation_assets.planning.wave_plan import find_wave
 from remediation_assets.sessions.reconcile import Step, advance
 from remediation_assets.sessions.store.attempts import count_of_wave
 from remediation_assets.sessions.store.holds import standing_holds
-from remediation_assets.sessions.store.rounds import Opening, OpenOptions, open_round
+from remediation_assets.sessions.store.rounds import GateClosed, Opening, OpenOptions, open_round
 
 from .waves import register_partition, wave_of, wave_partitions, wave_plan
 
@@ -70,11 +70,23 @@ def devin_sessions(
 
 
 def _open_round(context: dg.AssetExecutionContext, config: DispatchConfig, ledger: Ledger, wave: str) -> Opening:
-    """Open the wave's next round or continue the last one, and log which; tag the run if it ignored the gate."""
+    """Open the wave's next round or continue the last one, and log which; tag the run if it ignored the gate.
+
+    A refusal is shown on the page of the wave's partition, too.
+    """
     journal = Journal()
     options = OpenOptions(run_id=context.run.run_id, ignore_gate=config.ignore_gate, again=config.again)
-    with ledger.transaction(journal) as tx:
-        opening = open_round(tx, wave, read_playbooks(), options)
+    try:
+        with ledger.transaction(journal) as tx:
+            opening = open_round(tx, wave, read_playbooks(), options)
+    except GateClosed as error:
+        # A failed run leaves nothing on the page of its partition; an event that is logged is stored at once.
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key, partition=wave, metadata={"refused": dg.MetadataValue.text(str(error))}
+            )
+        )
+        raise
     for message in journal.messages:
         context.log.info(message)
     # A tag, so that such runs can be filtered in the UI.
