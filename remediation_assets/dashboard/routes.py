@@ -93,7 +93,10 @@ class _Dashboard:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines}
+        self._templates.filters |= {
+            **{"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines},
+            **{"number": _number, "counted": _counted},
+        }
         self._templates.globals |= {"is_link": is_plain_url, "statuses": pages.STATUSES}
 
     async def overview(self, request: Request) -> Response:
@@ -104,7 +107,7 @@ class _Dashboard:
         )
 
     async def findings(self, request: Request) -> Response:
-        filters = _query_values(request, "severity", "category", "service", "status", "text")
+        filters = _query_values(request, "severity", "category", "service", "status", "wave", "text")
         page, sort = _page_and_sort(request, "rank")
         return await self._page(
             request,
@@ -304,6 +307,17 @@ def _lines(text: str | None) -> list[str]:
 
 def _when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else NOTHING
+
+
+def _number(value: float) -> str:
+    """Return a number without needless decimals: 85 and not 85.0."""
+    # An integer of hundreds of digits, which a report may have, is no float.
+    return str(value) if isinstance(value, int) else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun: 1 session, 2 sessions."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _minutes(minutes: float | None) -> str:

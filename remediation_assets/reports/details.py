@@ -22,6 +22,15 @@ A review that overrides the outcome comes first. An attempt that was stopped, or
 failed, because it counts as a failure nowhere.
 """
 
+MINUTES = """
+date_diff('second', a.dispatched_at,
+    greatest(a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state)))) / 60.0"""
+"""SQL for how long the session of attempt `a` has taken; NULL without a session.
+
+It is counted until the last poll, because a published copy knows nothing of what came later. A session that was
+started after that poll has taken no time yet.
+"""
+
 
 def finding(reader: Reader, finding_key: str) -> Row | None:
     """Return a finding with its attempts, reviews and events; None if the key is unknown.
@@ -53,12 +62,17 @@ def finding(reader: Reader, finding_key: str) -> Row | None:
         """,
         [finding_key],
     )
-    waves = reader.records("SELECT wave_number FROM wave_findings WHERE finding_key = ?", [finding_key])
+    waves = reader.column(
+        """
+        SELECT wave FROM wave_findings JOIN waves USING (wave_number) WHERE finding_key = ? ORDER BY wave_number
+        """,
+        [finding_key],
+    )
     return known[0] | {
         "attempts": attempts,
         "reviews": review_rows(reader, "finding_key = ?", [finding_key]),
         "events": _events(reader, "finding_key = ?", [finding_key]),
-        "planned_in": [row["wave_number"] for row in waves],
+        "planned_in": waves,
     }
 
 
@@ -70,9 +84,7 @@ def session(reader: Reader, session_id: str) -> Row | None:
             p.repo_url, p.wave, a.attempt, a.round, a.session_id, a.session_url, {ATTEMPT_STATUS} AS status, a.outcome,
             a.api_status, a.api_detail, a.dispatched_at, a.completed_at, a.observed_at, a.pr_url, a.error_message,
             a.acus_consumed, a.playbook, a.playbook_version, o.pull_requests, o.structured_output, o.output_valid,
-            -- Until the last poll: a published copy knows nothing of what came later.
-            date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
-                AS minutes,
+            {MINUTES} AS minutes,
             (SELECT max(attempt) FROM attempts l WHERE l.finding_key = a.finding_key) AS last_attempt
         FROM reviewed_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.models import FindingCategory, Severity
+from remediation_assets.planning.waves import wave_of_name
 from remediation_assets.sessions.store.attempts import OPEN
 
-from .details import ATTEMPT_STATUS, Row, pull_request_states, report, review_rows
+from .details import ATTEMPT_STATUS, MINUTES, Row, pull_request_states, report, review_rows
 
 PAGE = 50
 
@@ -26,9 +27,16 @@ LEFT JOIN last_reviewed_attempts a ON a.finding_key = p.finding_key"""
 
 _SEVERITY_RANK = "CASE {} " + " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(Severity)) + " END"
 
+# People count: FIND-2 comes before FIND-10. Runs of digits are compared as numbers of equal length.
+_NATURAL_ID = """list_transform(
+    regexp_extract_all(lower(p.finding_id), '[0-9]+|[^0-9]+'),
+    part -> CASE WHEN regexp_full_match(part, '[0-9]+')
+        THEN lpad(part, greatest(20, length(part))::INTEGER, '0') ELSE part END)"""
+
 # The only orders that reach the SQL: a request's word is looked up here and never put into a query.
 _FINDING_ORDERS = {
     "rank": "p.priority_rank",
+    "finding": f"{_NATURAL_ID}, p.priority_rank",
     "severity": f"{_SEVERITY_RANK.format('p.severity')}, p.priority_rank",
     "title": "p.title, p.priority_rank",
     "service": "p.service_name, p.priority_rank",
@@ -38,22 +46,22 @@ _FINDING_ORDERS = {
 
 _SESSION_ORDERS = {
     "started": "a.created_at DESC, p.finding_id",
-    "finding": "p.finding_id, a.attempt",
+    "finding": f"{_NATURAL_ID}, a.attempt",
     "service": "p.service_name, a.created_at DESC",
-    "status": "a.status, a.created_at DESC",
+    "status": f"({ATTEMPT_STATUS}), a.created_at DESC",
     "duration": "minutes DESC NULLS LAST, a.created_at DESC",
 }
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of a list: its rows, the total over all pages, and how it is sorted."""
+    """One page of a list: its rows, the total over all pages, and how it is sorted; not every list can be sorted."""
 
     rows: Sequence[Row]
     total: int
     page: int
-    sort: str
-    sorts: Sequence[str]
+    sort: str = ""
+    sorts: Sequence[str] = ()
 
     @property
     def pages(self) -> int:
@@ -63,7 +71,12 @@ class Listing:
     @property
     def first(self) -> int:
         """Return the position of the page's first row in the whole list, from 1; 0 if the page is empty."""
-        return (self.page - 1) * PAGE + 1 if self.rows else 0
+        return (self.page - 1) * PAGE + 1 if self.total else 0
+
+    @property
+    def last(self) -> int:
+        """Return the position of the page's last row in the whole list; 0 if the page is empty."""
+        return min(self.page * PAGE, self.total)
 
 
 def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
@@ -97,7 +110,10 @@ WHERE a.outcome = 'success' AND a.pr_url IS NOT NULL"""
 
 
 def overview(reader: Reader) -> Row:
-    """Return the figures of the four cards and the latest sessions."""
+    """Return the figures of the four cards and the latest sessions.
+
+    `working`, `fixed` and `failed` count findings by their latest attempt, so no finding is counted twice.
+    """
     severities = dict(reader.execute("SELECT severity, count(*) FROM normalized_findings GROUP BY ALL").fetchall())
     [counts] = reader.records(
         """
@@ -117,24 +133,26 @@ def overview(reader: Reader) -> Row:
 
 
 def findings(reader: Reader, filters: Mapping[str, str], *, page: int, sort: str = "rank") -> Listing:
-    """Return a page of the findings that match the filters: severity, category, service, status, text."""
+    """Return a page of the findings that match the filters: severity, category, service, status, wave, text."""
     conditions = {
         "severity": "p.severity = $severity",
         "category": "p.category = $category",
         "service": "p.service_name = $service",
         "status": f"({ATTEMPT_STATUS}) = $status",
+        "wave": "p.finding_key IN ("
+        "SELECT finding_key FROM wave_findings JOIN waves USING (wave_number) WHERE wave = $wave)",
         # Not LIKE, which would take % and _ in what people type for wildcards.
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.file_path, p.rule_id, p.dependency_name)), "
         "lower($text))",
     }
-    values = {name: value for name, value in filters.items() if name in conditions and value}
+    values = _values(filters, conditions)
     where = " AND ".join(conditions[name] for name in values) or "true"
     order = _FINDING_ORDERS.get(sort, _FINDING_ORDERS["rank"])
     # Attempts are joined before paging only if the filter or the order needs them; otherwise to the page's rows alone.
     joins = _OF_ATTEMPTS if "status" in values or sort == "status" else ""
     status = ATTEMPT_STATUS if joins else "NULL"
     total = reader.scalar(f"SELECT count(*) FROM prioritized_findings p {joins} WHERE {where}", values)
-    page = _page_within(page, total)
+    page = page_within(page, total)
     rows = reader.records(
         f"""
         -- The page's keys first: wide columns are then read for its rows only.
@@ -185,23 +203,21 @@ def sessions(
         "wave": "p.wave = $wave",
         "text": "contains(lower(concat_ws(' ', p.finding_id, p.title, p.service_name, a.session_id)), lower($text))",
     }
-    values = {name: value for name, value in filters.items() if name in conditions and value}
+    values = _values(filters, conditions)
     where = " AND ".join(conditions[name] for name in values) or "true"
     joined = f"""
         FROM reviewed_attempts a
         JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
         WHERE {where}"""
     total = reader.scalar(f"SELECT count(*) {joined}", values)
-    page = _page_within(page, total)
+    page = page_within(page, total)
     order = _SESSION_ORDERS.get(sort, _SESSION_ORDERS["started"])
     rows = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.wave, a.attempt, a.session_id,
             {ATTEMPT_STATUS} AS status, a.outcome, coalesce(a.dispatched_at, a.created_at) AS started_at,
             a.completed_at,
-            -- Until the last poll: a published copy knows nothing of what came later.
-            date_diff('second', a.dispatched_at, coalesce(a.completed_at, (SELECT last_poll_at FROM state))) / 60.0
-                AS minutes, a.pr_url
+            {MINUTES} AS minutes, a.pr_url
         {joined} ORDER BY {order} LIMIT {int(limit)} OFFSET {(page - 1) * PAGE}
         """,
         values,
@@ -212,7 +228,7 @@ def sessions(
 def reviews(reader: Reader, *, page: int) -> Row:
     """Return a page of the pull requests that wait for a review, worst severity first, and the latest reviews."""
     total = reader.scalar(f"SELECT count(*) FROM ({_PENDING_REVIEWS})")
-    page = _page_within(page, total)
+    page = page_within(page, total)
     rows = reader.records(
         f"""
         SELECT p.finding_key, p.finding_id, p.title, p.service_name, p.severity, p.category, p.file_path, p.wave,
@@ -229,7 +245,7 @@ def reviews(reader: Reader, *, page: int) -> Row:
         row["report"] = report(row["structured_output"])
         row["pr_states"] = pull_request_states(row["pull_requests"])
     return {
-        "waiting": Listing(rows, total, page, "", ()),
+        "waiting": Listing(rows, total, page),
         "reviewed": review_rows(reader, "true", [], limit=20),
     }
 
@@ -247,10 +263,20 @@ def waves(reader: Reader, *, page: int) -> Row:
     )
     holds = reader.records("SELECT kind, reason, set_at, lifted_at FROM holds ORDER BY hold_id DESC LIMIT 20")
     total = reader.scalar("SELECT count(*) FROM waves")
-    page = _page_within(page, total)
-    return {"gates": gates, "holds": holds, "plan": Listing((), total, page, "", ())}
+    page = page_within(page, total)
+    return {"gates": gates, "holds": holds, "plan": Listing((), total, page)}
 
 
-def _page_within(page: int, total: int) -> int:
+def _values(filters: Mapping[str, str], conditions: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the filters that are set; a wave by its name, however a person wrote it."""
+    values = {name: value for name, value in filters.items() if name in conditions and value}
+    if "wave" in values:
+        # What names no wave stays as it is, and matches none.
+        values["wave"] = wave_of_name(values["wave"]) or values["wave"]
+    return values
+
+
+def page_within(page: int, total: int) -> int:
+    """Return the page to show of a list: the page itself, or the first or last one if there is no such page."""
     # A list may have become shorter since the address of a page was made.
     return min(max(1, page), max(1, -(-total // PAGE)))

@@ -41,17 +41,6 @@ class AttemptName:
     wave_number: int
 
 
-@pytest.fixture
-def client(ledger: Ledger, settings: Settings, tmp_path: Path) -> TestClient:
-    synthetic_ledger.fill(ledger, settings, tmp_path, findings=120, sessions=32)
-    return TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
-
-
-@pytest.fixture
-def empty(ledger: Ledger, settings: Settings) -> TestClient:
-    return TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_an_empty_page_says_what_to_do_next(empty: TestClient, path: str) -> None:
     page = empty.get(path)
@@ -71,10 +60,21 @@ def test_the_cards_count_what_there_is(client: TestClient) -> None:
     assert '<p class="large">120</p>' in page
     # 16 of 32 succeeded, of which one was rejected; 8 are at work.
     assert '<p class="large">8</p>' in page
-    assert "Completed 15" in page
+    assert "Working 8 · Completed 15 · Failed 9<br>by the latest session of each finding" in page
+    assert "Fixed 15 · Failed 9<br>of 24 findings with a result" in page
     assert '<p class="large">14</p>' in page
     assert "No ACUs are left." in page
-    assert "have not been polled since 2026-11-11" in page
+    assert "8 sessions are at work and have not been polled since 2026-11-11" in page
+
+
+def test_a_count_of_one_has_its_noun_in_the_singular(ledger: Ledger, client: TestClient) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE attempts SET outcome = 'cancelled' WHERE session_id != 'devin-000004'")
+        tx.execute("UPDATE attempts SET outcome = 'success' WHERE session_id = 'devin-000003'")
+    ledger.publish(force=True)
+    page = client.get("/").text
+    assert "1 session is at work and has not been polled since" in page
+    assert "of 1 finding with a result" in page
 
 
 @pytest.mark.usefixtures("client")
@@ -98,6 +98,12 @@ def test_sessions_that_are_followed_are_not_called_old(ledger: Ledger) -> None:
         ("status=working", 4),
         ("status=rejected", 1),
         ("status=pending", 88),
+        ("wave=wave-0002", 10),
+        ("wave=2", 10),
+        ("wave=wave-12", 10),
+        ("wave=wave-0002&status=working", 1),
+        ("wave=99", 0),
+        ("wave=wave", 0),
         ("text=FINDING 12", 2),
         ("text=100%25", 0),
         ("severity=nothing", 0),
@@ -110,7 +116,9 @@ def test_findings_are_filtered(client: TestClient, query: str, total: int) -> No
     assert ("No finding matches." in page) == (total == 0)
 
 
-@pytest.mark.parametrize("sort", ["rank", "severity", "title", "service", "category", "status", "nothing; DROP"])
+@pytest.mark.parametrize(
+    "sort", ["rank", "finding", "severity", "title", "service", "category", "status", "nothing; DROP"]
+)
 def test_lists_are_sorted_and_paged_without_losing_or_repeating_any(
     ledger: Ledger, client: TestClient, sort: str
 ) -> None:
@@ -120,6 +128,66 @@ def test_lists_are_sorted_and_paged_without_losing_or_repeating_any(
     assert (len(keys), len(set(keys)), listings[0].pages) == (120, 120, 3)
     for page in ("0", "-1", "99", "x", "1e3", "9" * 40):
         assert client.get(f"/findings?page={page}&sort={sort}").status_code == 200
+
+
+def test_findings_are_sorted_by_score_or_by_their_ids_as_people_count(ledger: Ledger, client: TestClient) -> None:
+    scores = re.findall(r'<td class="number">([^<]*)</td>', client.get("/findings").text)
+    assert scores == sorted(scores, key=float, reverse=True)
+    assert all(not score.endswith(("0.0", ".0")) for score in scores)
+    assert 'aria-sort="descending"><a href="/findings?sort=rank">Score' in client.get("/findings").text
+    ids = re.findall(r'<td><a class="id" href="/findings/[^>]*>([^<]*)</a>', client.get("/findings?sort=finding").text)
+    assert ids == [f"F-{number}" for number in range(1, 51)]
+    assert 'aria-sort="ascending"><a href="/findings?sort=finding">Finding' in client.get("/findings?sort=finding").text
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE finding_rows SET finding_id = 'f-' || repeat('9', 30) WHERE finding_id = 'F-3'")
+        tx.execute("UPDATE finding_rows SET finding_id = '' WHERE finding_id = 'F-4'")
+        tx.execute("UPDATE finding_rows SET finding_id = 'a10b2' WHERE finding_id = 'F-5'")
+        tx.execute("UPDATE finding_rows SET finding_id = 'A9' WHERE finding_id = 'F-6'")
+    ledger.publish(force=True)
+    with ledger.published() as reader:
+        rows = [row for page in (1, 2, 3) for row in pages.findings(reader, {}, page=page, sort="finding").rows]
+    shown = [row["finding_id"] for row in rows]
+    assert shown[:6] == ["", "A9", "a10b2", "F-1", "F-2", "F-7"]
+    assert shown[-1] == "f-" + "9" * 30
+
+
+def test_sessions_are_filtered_by_wave_and_sorted_by_the_status_shown(ledger: Ledger, client: TestClient) -> None:
+    assert " of 10</span>" in client.get("/sessions?wave=1").text
+    assert " of 10</span>" in client.get("/sessions?wave=wave-0001").text
+    assert "No session matches." in client.get("/sessions?wave=other").text
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE attempts SET outcome = 'cancelled', status = 'failed' WHERE session_id = 'devin-000000'")
+    ledger.publish(force=True)
+    with ledger.published() as reader:
+        statuses = [row["status"] for row in pages.sessions(reader, {}, page=1, sort="status").rows]
+    assert statuses == sorted(statuses)
+    assert "stopped" in statuses
+
+
+def test_the_pager_of_waves_counts_from_the_first_to_the_last(client: TestClient) -> None:
+    assert "<span>1\u201312 of 12</span>" in client.get("/waves").text
+
+
+def test_a_finding_shows_its_score_without_needless_decimals(ledger: Ledger, client: TestClient) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE finding_scores SET priority_score = if(priority_rank = 1, 85.0, 0.125)")
+        keys = tx.column("SELECT finding_key FROM finding_scores ORDER BY priority_rank LIMIT 2")
+    ledger.publish(force=True)
+    assert "<dt>Score</dt><dd>85</dd>" in client.get(f"/findings/{keys[0]}").text
+    assert "<dt>Score</dt><dd>0.12</dd>" in client.get(f"/findings/{keys[1]}").text
+
+
+def test_a_session_that_was_started_after_the_last_poll_has_taken_no_time(ledger: Ledger, client: TestClient) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE state SET last_poll_at = ?", [synthetic_ledger.BEGUN - timedelta(seconds=1)])
+        tx.execute("UPDATE attempts SET dispatched_at = NULL WHERE session_id = 'devin-000007'")
+    ledger.publish(force=True)
+    assert "<dt>Duration</dt><dd>0 s</dd>" in client.get("/sessions/devin-000004").text
+    assert "<dt>Duration</dt><dd>\u2013</dd>" in client.get("/sessions/devin-000007").text
+    for path in ("/", "/sessions"):
+        shown = client.get(path).text
+        assert '<td class="number">0 s</td>' in shown
+        assert '<td class="number">-' not in shown
 
 
 def test_a_session_shows_its_report_and_its_trace(client: TestClient) -> None:
@@ -198,7 +266,7 @@ def test_a_hostile_text_is_only_text(name: str, ledger: Ledger, settings: Settin
         return hostile.replace("\0", "") if plain.startswith(("Finding", "A weak", "rule", "went", "Run", "Bind", "src",
                                                               "No ACU", "F-", "Ada", "Because")) else plain  # fmt: skip
 
-    synthetic_ledger.fill(ledger, settings, tmp_path, findings=8, sessions=8, text=_encodable(text))
+    synthetic_ledger.fill(ledger, settings, tmp_path, findings=8, sessions=8, wave_size=4, text=_encodable(text))
     client = TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
     with ledger.published() as connection:
         found = connection.execute("SELECT finding_key FROM normalized_findings LIMIT 1").fetchone()
@@ -233,7 +301,24 @@ ELEMENTS = {
         "section",
         "article",
     ),
-    *("h1", "h2", "p", "div", "span", "strong", "code", "time", "br", "a", "ul", "ol", "li", "dl", "dt", "dd"),
+    *(
+        "h1",
+        "h2",
+        "p",
+        "div",
+        "span",
+        "strong",
+        "code",
+        "time",
+        "br",
+        "a",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+    ),
     *("table", "thead", "tbody", "tr", "th", "td", "progress", "details", "summary"),
     *("form", "label", "select", "option", "input", "textarea", "button"),
 }
