@@ -102,6 +102,13 @@ def session(reader: Reader, session_id: str) -> Row | None:
         "pr_states": pull_request_states(row["pull_requests"]),
         "reviews": review_rows(reader, "finding_key = ? AND attempt = ?", of_attempt),
         "events": _events(reader, "finding_key = ? AND attempt = ?", of_attempt),
+        "stages": reader.records(
+            """
+            SELECT stage, minutes_at_least FROM session_stages
+            WHERE finding_key = ? AND attempt = ? ORDER BY first_seen_at
+            """,
+            of_attempt,
+        ),
         "attempts": reader.records(
             "SELECT attempt, session_id, status FROM attempts WHERE finding_key = ? ORDER BY attempt",
             [row["finding_key"]],
@@ -170,8 +177,11 @@ def _events(reader: Reader, where: str, values: Sequence[object]) -> list[Row]:
     return reader.records(
         f"""
         -- The latest ones, read backwards, and then turned round: pages show them in order.
-        SELECT "timestamp" AS at, event_type, message, attempt FROM session_events
-        WHERE {where} ORDER BY event_id DESC LIMIT 200
+        WITH latest AS (SELECT * FROM session_events WHERE {where} ORDER BY event_id DESC LIMIT 200)
+        SELECT e."timestamp" AS at, e.event_type, e.message, e.attempt,
+            CASE WHEN e.event_type = 'session_progress' THEN json_extract_string(e.details, '$.stage') END AS stage
+        FROM latest e LEFT JOIN attempts a ON a.finding_key = e.finding_key AND a.attempt = e.attempt
+        ORDER BY e.event_id DESC
         """,
         values,
     )[::-1]

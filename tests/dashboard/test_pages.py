@@ -29,8 +29,19 @@ EVENT_COLOURS = {
         EventType.TERMINATE_FAILED,
         EventType.REVIEW_REJECTED,
     },
-    "green": {EventType.WAVE_COMPLETED, EventType.SESSION_COMPLETED, EventType.REVIEW_APPROVED},
-    "grey": {EventType.WAVE_STARTED, EventType.SESSION_STARTED},
+    "green": {
+        EventType.RUN_COMPLETED,
+        EventType.WAVE_COMPLETED,
+        EventType.SESSION_COMPLETED,
+        EventType.REVIEW_APPROVED,
+    },
+    "grey": {
+        EventType.RUN_STARTED,
+        EventType.WAVE_STARTED,
+        EventType.WAVE_STOPPED,
+        EventType.SESSION_STARTED,
+        EventType.SESSION_CANCELLED,
+    },
 }
 
 
@@ -193,7 +204,7 @@ def test_a_session_that_was_started_after_the_last_poll_has_taken_no_time(ledger
 def test_a_session_shows_its_report_and_its_trace(client: TestClient) -> None:
     page = client.get("/sessions/devin-000000").text
     for text in ("Bind the value as a parameter", "Running the tests", "src/db.py", "attempt 1 by <strong>Ada</strong>",
-                 'href="https://github.com/acme/shop/pull/0"', "session started"):  # fmt: skip
+                 'href="https://github.com/acme/shop/pull/0"', "Session Started"):  # fmt: skip
         assert text in page
     assert client.get("/sessions/devin-nothing").status_code == 404
 
@@ -210,10 +221,36 @@ def test_the_trace_colours_each_kind_of_event(ledger: Ledger, client: TestClient
     page = client.get("/sessions/devin-000000").text
     shown = re.findall(r'<li class="(\w+)">\n<time>.*?<span class="badge grey">(.*?)</span>', page)
     assert len(shown) == len(EventType)
-    colours = {event_type.replace(" ", "_"): colour for colour, event_type in shown}
+    colours = {event_type.lower().replace(" ", "_"): colour for colour, event_type in shown}
     for colour, event_types in EVENT_COLOURS.items():
         assert {one for one in EventType if colours[one] == colour} == event_types
     assert set(colours.values()) == {*EVENT_COLOURS, "amber"}
+
+
+STEPS = {
+    "analyzing": "Analyzing Finding",
+    "fixing": "Applying Fix",
+    "testing": "Running Tests",
+    "creating_pr": "Creating PR",
+}
+
+
+def test_the_trace_names_each_step_of_a_session(ledger: Ledger, client: TestClient) -> None:
+    with ledger.transaction() as tx:
+        attempt = tx.one(
+            AttemptName, "SELECT finding_key, attempt, wave_number FROM attempts WHERE session_id = 'devin-000000'"
+        )
+        for stage in STEPS:
+            tx.record(EventType.SESSION_PROGRESS, "It goes on", attempt=attempt, details={"stage": stage})
+        tx.record(EventType.SESSION_PROGRESS, "It goes on", attempt=attempt, details={"stage": "<b>resting"})
+        tx.record(EventType.SESSION_COMPLETED, "It is done", attempt=attempt)
+        tx.record(EventType.SESSION_FAILED, "It is broken", attempt=attempt)
+        tx.record(EventType.SESSION_BLOCKED, "It asks", attempt=attempt)
+    ledger.publish(force=True)
+    for path in ("/sessions/devin-000000", f"/findings/{attempt.finding_key}"):
+        shown = re.findall(r'</time> <span class="badge grey">(.*?)</span>', client.get(path).text)
+        expected = ["Session Started", *STEPS.values(), "session progress", "Session Completed", "Session Failed"]
+        assert shown == [*expected, "session blocked"]
 
 
 def test_a_rejected_finding_can_be_reopened_on_its_page(ledger: Ledger, client: TestClient) -> None:
@@ -304,6 +341,7 @@ ELEMENTS = {
     *(
         "h1",
         "h2",
+        "h3",
         "p",
         "div",
         "span",
