@@ -3,6 +3,7 @@
 The queries are in `reports/pages.py` and `reports/details.py`; who may read and write is decided in `security.py`.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -56,6 +57,7 @@ def create_app(ledger: Ledger, settings: Settings) -> Starlette:
             Route("/review", dashboard.reviews),
             Route("/review/{key}/{attempt:int}", dashboard.review, methods=["POST"]),
             Route("/waves", dashboard.waves),
+            Route("/simulated/{session_id}", dashboard.simulated_session),
             Route("/login", dashboard.login, methods=["GET", "POST"]),
             Route("/api/status", dashboard.status),
             Route("/healthz", dashboard.health),
@@ -95,7 +97,7 @@ class _Dashboard:
         )
         self._templates.filters |= {
             **{"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines},
-            **{"number": _number, "counted": _counted},
+            **{"number": _number, "counted": _counted, "split_addresses": _split_addresses},
         }
         self._templates.globals |= {"is_link": is_plain_url, "statuses": pages.STATUSES}
 
@@ -161,6 +163,16 @@ class _Dashboard:
             return shown | {"states": states}
 
         return await self._page(request, "waves.html", load)
+
+    async def simulated_session(self, request: Request) -> Response:
+        session_id = request.path_params["session_id"]
+
+        def load(reader: Reader) -> dict[str, Any]:
+            if not self._is_mock(reader):
+                raise HTTPException(404, "There are no simulated sessions here: these results are of the real Devin.")
+            return {"session": _or_not_found(details.simulated_session(reader, session_id))}
+
+        return await self._page(request, "simulated.html", load)
 
     async def review(self, request: Request) -> Response:
         form = await _guard(request).form(request)
@@ -236,9 +248,14 @@ class _Dashboard:
     async def _page(self, request: Request, template: str, load: Callable[[Reader], Mapping[str, Any]]) -> Response:
         def read(reader: Reader) -> dict[str, Any]:
             frame = pages.frame(reader, self._settings.poll_interval_seconds, utc_now())
-            return {"frame": frame, **load(reader)}
+            return {"frame": frame, "mock": self._is_mock(reader), **load(reader)}
 
         return self._render(request, template, await self._read(read))
+
+    def _is_mock(self, reader: Reader) -> bool:
+        """Whether the sessions shown are simulated: by what was recorded, or before that by the settings."""
+        mode = pages.recorded_mode(reader)
+        return self._settings.mock_mode if mode is None else mode == "mock"
 
     def _render(self, request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         guard = _guard(request)
@@ -318,6 +335,25 @@ def _number(value: float) -> str:
 def _counted(count: int, one: str, many: str = "") -> str:
     """Return a count with its noun: 1 session, 2 sessions."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+_ADDRESS_AT_DEVIN = re.compile(r"(https://app\.devin\.ai/[^\s]*)")
+
+
+def _split_addresses(event: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Split the message of an event of a simulated session at Devin's addresses, where that session does not exist.
+
+    Each address is replaced by the session's id. With each part comes whether it is the id of the event's own session.
+    """
+    parts = []
+    for part in _ADDRESS_AT_DEVIN.split(event["message"]):
+        if not part.startswith("https://app.devin.ai/"):
+            parts.append((part, False))
+        elif event["session_id"] and part == event["session_url"]:
+            parts.append((event["session_id"], True))
+        else:
+            parts.append((part.rstrip("/").rpartition("/")[2], False))
+    return parts
 
 
 def _minutes(minutes: float | None) -> str:

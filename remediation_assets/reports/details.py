@@ -159,6 +159,54 @@ def pull_request_states(pull_requests: str | None) -> dict[str, str]:
     }
 
 
+def simulated_session(reader: Reader, session_id: str) -> Row | None:
+    """Return what the simulator last answered about a session, None if the id is unknown.
+
+    `answer` is empty if the simulator has not been asked yet.
+    """
+    found = reader.records(
+        """
+        SELECT p.title, p.finding_id, a.session_id, o.observed_at, o.raw
+        FROM attempts a
+        JOIN wave_plan p ON p.finding_key = a.finding_key AND p.wave_number = a.wave_number
+        LEFT JOIN observations o ON o.finding_key = a.finding_key AND o.attempt = a.attempt
+        WHERE a.session_id = ?
+        """,
+        [session_id],
+    )
+    return found[0] | {"answer": _answer(found[0]["raw"])} if found else None
+
+
+def _answer(raw: str | None) -> Row:
+    """Return the parts of an answer of either version of the API, as texts and lists of texts."""
+    try:
+        fields = json.loads(raw) if raw else None
+        if not isinstance(fields, dict):
+            return {}
+        output = fields.get("structured_output")
+        shown_output = "" if output is None else json.dumps(output, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return {}
+    detail = fields.get("status_detail") or fields.get("status_enum")
+    pull_requests = [*_objects(fields.get("pull_requests")), *_objects([fields.get("pull_request")])]
+    return {
+        "status": str(fields.get("status") or ""),
+        "detail": str(detail or ""),
+        "output": shown_output,
+        "pull_requests": [
+            (str(one.get("pr_url") or one.get("url") or ""), str(one.get("pr_state") or "")) for one in pull_requests
+        ],
+        "messages": [
+            (str(one.get("type") or one.get("source") or ""), str(one.get("message") or ""))
+            for one in _objects(fields.get("messages"))
+        ],
+    }
+
+
+def _objects(value: object) -> list[Row]:
+    return [one for one in value[:50] if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def review_rows(reader: Reader, where: str, values: Sequence[object], limit: int = 100) -> list[Row]:
     """Return the latest reviews that meet a condition, newest first, with the ids and titles of their findings."""
     return reader.records(
@@ -178,7 +226,7 @@ def _events(reader: Reader, where: str, values: Sequence[object]) -> list[Row]:
         f"""
         -- The latest ones, read backwards, and then turned round: pages show them in order.
         WITH latest AS (SELECT * FROM session_events WHERE {where} ORDER BY event_id DESC LIMIT 200)
-        SELECT e."timestamp" AS at, e.event_type, e.message, e.attempt,
+        SELECT e."timestamp" AS at, e.event_type, e.message, e.attempt, a.session_id, a.session_url,
             CASE WHEN e.event_type = 'session_progress' THEN json_extract_string(e.details, '$.stage') END AS stage
         FROM latest e LEFT JOIN attempts a ON a.finding_key = e.finding_key AND a.attempt = e.attempt
         ORDER BY e.event_id DESC

@@ -79,6 +79,12 @@ class Listing:
         return min(self.page * PAGE, self.total)
 
 
+def recorded_mode(reader: Reader) -> str | None:
+    """Return the mode that the results were recorded in, `mock` or `live`; None if nothing is recorded yet."""
+    mode: str | None = reader.scalar("SELECT any_value(mode) FROM stamp")
+    return mode
+
+
 def frame(reader: Reader, poll_interval_seconds: float, now: datetime) -> Row:
     """Return what every page shows around its content: pending reviews, holds, and the last poll.
 

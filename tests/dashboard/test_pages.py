@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from remediation_assets.dashboard.routes import create_app
-from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.ledger.ledger import Ledger, Stamp
 from remediation_assets.models import BatchRun, EventType
 from remediation_assets.reports import pages
 from remediation_assets.settings import Settings
@@ -253,6 +253,66 @@ def test_the_trace_names_each_step_of_a_session(ledger: Ledger, client: TestClie
         assert shown == [*expected, "session blocked"]
 
 
+def test_a_simulated_session_is_never_a_link_to_devin(ledger: Ledger, client: TestClient) -> None:
+    url = "https://app.devin.ai/sessions/"
+    answer = {
+        "status": "exit",
+        "status_detail": "finished",
+        "structured_output": {"current_step": "Wrote the <b>fix</b>"},
+        "pull_requests": [{"pr_url": "https://git.example.com/a/b/1", "pr_state": "open"}, "odd"],
+        "messages": [{"type": "devin_message", "message": "It is <i>done</i>"}, 7],
+    }
+    with ledger.transaction() as tx:
+        attempt = tx.one(
+            AttemptName, "SELECT finding_key, attempt, wave_number FROM attempts WHERE session_id = 'devin-000000'"
+        )
+        tx.record(EventType.SESSION_STARTED, f"F-1 attempt 1 started: {url}0", attempt=attempt)
+        tx.record(EventType.DUPLICATE_SESSION, f"Another one: {url}abc, it was ended", attempt=attempt)
+        tx.execute("UPDATE observations SET raw = ? WHERE finding_key = ?", [json.dumps(answer), attempt.finding_key])
+        before = tx.column("SELECT message FROM session_events ORDER BY event_id")
+    ledger.publish(force=True)
+    for path in (*PAGES, "/sessions/devin-000000", f"/findings/{attempt.finding_key}"):
+        assert "app.devin.ai" not in client.get(path).text
+    for path in ("/sessions/devin-000000", f"/findings/{attempt.finding_key}"):
+        page = client.get(path).text
+        assert 'F-1 attempt 1 started: <a href="/simulated/devin-000000">devin-000000</a></li>' in page
+        assert "Another one: abc, it was ended" in page
+    assert '<a href="/simulated/devin-000000">simulated session</a>' in client.get("/sessions/devin-000000").text
+    page = client.get("/simulated/devin-000000").text
+    for text in ("exists nowhere else", "<dd>exit</dd>", "<dd>finished</dd>", "Wrote the &lt;b&gt;fix&lt;/b&gt;",
+                 "https://git.example.com/a/b/1", "It is &lt;i&gt;done&lt;/i&gt;",
+                 'href="/sessions/devin-000000">Back to the session'):  # fmt: skip
+        assert text in page
+    assert client.get("/simulated/devin-nothing").status_code == 404
+    with ledger.published() as reader:
+        assert reader.column("SELECT message FROM session_events ORDER BY event_id") == before
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "{}", "[]", "null", "[" * 100_000, '{"pull_request": {"url": 3}, "status": ["x"]}']
+)
+def test_an_odd_answer_of_the_simulator_is_shown_all_the_same(ledger: Ledger, client: TestClient, raw: str) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE observations SET raw = ?", [raw])
+    ledger.publish(force=True)
+    page = client.get("/simulated/devin-000000")
+    assert page.status_code == 200
+    assert "exists nowhere else" in page.text
+
+
+def test_a_live_session_is_a_link_to_devin(settings: Settings, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "live", Stamp("live", "https://api.devin.ai", "org"), lock_timeout=10.0)
+    synthetic_ledger.fill(ledger, settings, tmp_path, findings=8, sessions=8)
+    # What was recorded decides, even if the settings have been changed since.
+    client = TestClient(create_app(ledger, settings), base_url="http://127.0.0.1")
+    page = client.get("/sessions/devin-000000").text
+    assert 'href="https://app.devin.ai/sessions/0"' in page
+    assert "simulated" not in page
+    answer = client.get("/simulated/devin-000000")
+    assert answer.status_code == 404
+    assert "results are of the real Devin" in answer.text
+
+
 def test_a_rejected_finding_can_be_reopened_on_its_page(ledger: Ledger, client: TestClient) -> None:
     with ledger.published() as connection:
         keys = connection.execute("SELECT finding_key FROM reviews ORDER BY review_id").fetchall()
@@ -308,7 +368,8 @@ def test_a_hostile_text_is_only_text(name: str, ledger: Ledger, settings: Settin
     with ledger.published() as connection:
         found = connection.execute("SELECT finding_key FROM normalized_findings LIMIT 1").fetchone()
     keys = [found[0]] if found else []
-    for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003", *(f"/findings/{key}" for key in keys)):
+    for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003",
+                 "/simulated/devin-000003", *(f"/findings/{key}" for key in keys)):  # fmt: skip
         page = client.get(path)
         assert page.status_code == 200
         assert len(page.content) < 300_000
@@ -343,6 +404,7 @@ ELEMENTS = {
         "h2",
         "h3",
         "p",
+        "pre",
         "div",
         "span",
         "strong",
