@@ -1,6 +1,7 @@
 """The dashboard's routes: read what a page shows, render its template, write reviews.
 
-The queries are in `reports/pages.py` and `reports/details.py`; who may read and write is decided in `security.py`.
+The queries are in `reports/pages.py`, `reports/details.py` and `reports/wave_page.py`; who may read and write is
+decided in `security.py`.
 """
 
 import re
@@ -27,7 +28,8 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escape import is_plain_url, plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Reader, Transaction
-from remediation_assets.reports import details, pages
+from remediation_assets.planning.wave_plan import UnknownWave
+from remediation_assets.reports import details, pages, wave_page
 from remediation_assets.reports.batch_run import load_batch_run
 from remediation_assets.reports.waves import wave_states, waves_around_the_work
 from remediation_assets.sessions.store import reviews
@@ -57,6 +59,7 @@ def create_app(ledger: Ledger, settings: Settings) -> Starlette:
             Route("/review", dashboard.reviews),
             Route("/review/{key}/{attempt:int}", dashboard.review, methods=["POST"]),
             Route("/waves", dashboard.waves),
+            Route("/waves/{wave}", dashboard.wave),
             Route("/simulated/{session_id}", dashboard.simulated_session),
             Route("/login", dashboard.login, methods=["GET", "POST"]),
             Route("/api/status", dashboard.status),
@@ -163,6 +166,17 @@ class _Dashboard:
             return shown | {"states": states}
 
         return await self._page(request, "waves.html", load)
+
+    async def wave(self, request: Request) -> Response:
+        page, _ = _page_and_sort(request, "")
+
+        def load(reader: Reader) -> dict[str, Any]:
+            try:
+                return wave_page.wave(reader, request.path_params["wave"], page=page)
+            except UnknownWave as error:
+                raise HTTPException(404, str(error)) from None
+
+        return await self._page(request, "wave.html", load)
 
     async def simulated_session(self, request: Request) -> Response:
         session_id = request.path_params["session_id"]

@@ -1,7 +1,7 @@
 """The queries behind the dashboard's lists and figures, on the published results.
 
 They return rows as dictionaries, which templates render. Lists are filtered, sorted and paged by the database. The
-queries of a single finding or session are in `details.py`.
+queries of a single finding or session are in `details.py`, those of a single wave in `wave_page.py`.
 """
 
 from collections.abc import Mapping, Sequence

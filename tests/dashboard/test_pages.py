@@ -271,7 +271,7 @@ def test_a_simulated_session_is_never_a_link_to_devin(ledger: Ledger, client: Te
         tx.execute("UPDATE observations SET raw = ? WHERE finding_key = ?", [json.dumps(answer), attempt.finding_key])
         before = tx.column("SELECT message FROM session_events ORDER BY event_id")
     ledger.publish(force=True)
-    for path in (*PAGES, "/sessions/devin-000000", f"/findings/{attempt.finding_key}"):
+    for path in (*PAGES, "/sessions/devin-000000", f"/findings/{attempt.finding_key}", "/waves/1"):
         assert "app.devin.ai" not in client.get(path).text
     for path in ("/sessions/devin-000000", f"/findings/{attempt.finding_key}"):
         page = client.get(path).text
@@ -368,7 +368,7 @@ def test_a_hostile_text_is_only_text(name: str, ledger: Ledger, settings: Settin
     with ledger.published() as connection:
         found = connection.execute("SELECT finding_key FROM normalized_findings LIMIT 1").fetchone()
     keys = [found[0]] if found else []
-    for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003",
+    for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003", "/waves/1", "/waves/2",
                  "/simulated/devin-000003", *(f"/findings/{key}" for key in keys)):  # fmt: skip
         page = client.get(path)
         assert page.status_code == 200

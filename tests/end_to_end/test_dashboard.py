@@ -20,6 +20,9 @@ from tests.support.processes import CHECKOUT
 
 ARTEFACTS = CHECKOUT / "artefacts"
 PAGES = ("/", "/findings", "/sessions", "/review", "/waves")
+# Of a ledger that has something of everything: a wave that failed, one at work, one that is refused.
+WAVES = ("/waves/wave-0001", "/waves/2", "/waves/wave-0012")
+SESSIONS = ("/sessions/devin-000001", "/sessions/devin-000004", "/simulated/devin-000001")
 
 
 @contextmanager
@@ -57,6 +60,10 @@ class Watched:
         serious = [one for one in found if one["impact"] in ("serious", "critical")]
         assert not serious, [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in serious]
 
+    def fits(self, width: int) -> None:
+        """Look that nothing but tables, which scroll by themselves, is wider than the screen."""
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= width
+
     def keeps(self, name: str) -> None:
         ARTEFACTS.mkdir(exist_ok=True)
         self.page.screenshot(path=ARTEFACTS / f"dashboard-{name}.png")
@@ -87,18 +94,21 @@ def test_every_page_is_accessible_in_light_and_dark_and_on_a_phone(filled: Any, 
         watched = Watched(page, origin)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            for path in (*PAGES, "/sessions/devin-000001", "/sessions/devin-000004"):
+            for path in (*PAGES, *WAVES, *SESSIONS):
                 watched.visit(path)
                 watched.is_accessible()
                 watched.keeps(f"{scheme}{path.replace('/', '-')}")
         watched.visit("/findings")
         page.locator("tbody a").first.click()
         watched.is_accessible()
-        page.set_viewport_size({"width": 390, "height": 800})
-        for path in PAGES:
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            for path in (*PAGES, *WAVES, *SESSIONS):
+                watched.visit(path)
+                watched.fits(width)
+        watched.is_accessible()
+        for path in (*PAGES, *WAVES):
             watched.visit(path)
-            # Nothing but tables, which scroll by themselves, is wider than the screen.
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
             watched.is_accessible()
     assert watched.problems == []
 
@@ -224,7 +234,7 @@ def test_hostile_texts_run_nothing_and_move_nothing(
     with dashboard(shell) as origin:
         watched = Watched(page, origin)
         page.on("dialog", lambda dialog: watched.problems.append(dialog.message))
-        for path in (*PAGES, "/sessions/devin-000000", "/sessions/devin-000003"):
+        for path in (*PAGES, *WAVES[:2], *SESSIONS, "/sessions/devin-000003"):
             watched.visit(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 1400
             assert page.locator("main a:not([href^='/']):not([href^='https://'])").count() == 0
@@ -248,4 +258,52 @@ def test_the_dashboard_shows_a_wave_at_work_and_its_end(shell: Any, sample: str,
         expect(page.locator(".strip li.green")).to_have_count(4, timeout=15_000)
         expect(active).to_have_text("0")
         watched.keeps("after-a-run")
+    assert watched.problems == []
+
+
+def test_a_wave_has_a_page_before_during_and_after_its_run(shell: Any, sample: str, page: Page) -> None:
+    assert shell.remediate("plan", sample).returncode == 0
+    with dashboard(shell) as origin:
+        watched = Watched(page, origin)
+
+        def looks_right(name: str, path: str = "/waves/1") -> None:
+            page.emulate_media(color_scheme="light")
+            for width in (1440, 390):
+                page.set_viewport_size({"width": width, "height": 900})
+                watched.visit(path)
+                watched.fits(width)
+                watched.is_accessible()
+                watched.keeps(f"wave-{name}-{width}")
+            page.emulate_media(color_scheme="dark")
+            watched.is_accessible()
+
+        looks_right("before")
+        expect(page.get_by_text("Starts 5 sessions:")).to_be_visible()
+        expect(page.locator("[data-live=findings] tbody tr")).to_have_count(5)
+        looks_right("refused", "/waves/wave-0002")
+        expect(page.get_by_text("wave-0002 is refused and not started: wave-0001 has not been run")).to_be_visible()
+
+        watched.visit("/waves/1")
+        run = shell.start("remediate", "run", sample, "--wave", "wave-0001", MOCK_TIME_SCALE="30")
+        try:
+            # The page follows by itself.
+            expect(page.locator("[data-live=state] .badge")).to_have_text("Working", timeout=40_000)
+            looks_right("during")
+            wait_until(lambda: run.poll() is not None, seconds=150)
+        finally:
+            run.kill()
+            run.communicate()
+        expect(page.locator("[data-live=state] .badge")).to_have_text("Passed", timeout=15_000)
+        expect(page.locator("[data-live=gate]")).to_contain_text("The next wave may start.")
+        looks_right("after")
+        expect(page.locator("[data-live=stages] tbody tr").first).to_be_visible()
+
+        page.locator("[data-live=findings] tbody a[href^='/sessions/']").first.click()
+        page.get_by_role("link", name="simulated session").click()
+        expect(page.get_by_text("exists nowhere else")).to_be_visible()
+        page.get_by_role("link", name="Back to the session").click()
+        expect(page.get_by_text("Session Completed")).to_be_visible()
+        watched.visit("/")
+        page.locator(".strip a", has_text="wave-0002").click()
+        expect(page.get_by_text("Starts 5 sessions:")).to_be_visible()
     assert watched.problems == []
