@@ -1,6 +1,6 @@
 """A dashboard that knows nothing but the state file shows what ours shows from the ledger.
 
-From the file alone, every number, row and badge of the specification's pages (tasks 7.3 to 7.6) is computed anew and
+From the file alone, every number, row and badge of the specification's pages (tasks 7.3 to 7.6) is computed again and
 compared with what our pages read, in each state that a ledger goes through.
 """
 
@@ -99,7 +99,7 @@ class FromTheFile:
 
 
 def compare(worker: Worker, path: Path) -> FromTheFile:
-    """Compare everything that the file tells with the pages."""
+    """Compare everything in the file with the pages."""
     worker.let_go()
     worker.ledger.publish(force=True)
     file = FromTheFile(path)
