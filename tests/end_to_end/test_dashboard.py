@@ -267,15 +267,15 @@ def test_a_wave_has_a_page_before_during_and_after_its_run(shell: Any, sample: s
         watched = Watched(page, origin)
 
         def looks_right(name: str, path: str = "/waves/1") -> None:
-            page.emulate_media(color_scheme="light")
-            for width in (1440, 390):
-                page.set_viewport_size({"width": width, "height": 900})
-                watched.visit(path)
-                watched.fits(width)
-                watched.is_accessible()
-                watched.keeps(f"wave-{name}-{width}")
-            page.emulate_media(color_scheme="dark")
-            watched.is_accessible()
+            for scheme in ("light", "dark"):
+                # Before the visit: the colours of links change gradually.
+                page.emulate_media(color_scheme=scheme)
+                for width in (1440, 390):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    watched.visit(path)
+                    watched.fits(width)
+                    watched.is_accessible()
+                    watched.keeps(f"wave-{name}-{width}-{scheme}")
 
         looks_right("before")
         expect(page.get_by_text("Starts 5 sessions:")).to_be_visible()
