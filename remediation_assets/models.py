@@ -156,7 +156,7 @@ class EventType(StrEnum):
 class RemediationSession(BaseModel):
     """The last attempt at one finding, as the JSON of a batch run shows it; pending until its wave is run.
 
-    `status` is one of the words of `SessionStatus`. `outcome` tells more, because attempts that were stopped or whose
+    `status` is one of the words of `SessionStatus`. `outcome` says more, because attempts that were stopped or whose
     session vanished have the status failed, and count as failures nowhere. The fields `review_...` and `reviewed_...`
     are a person's decision.
     """

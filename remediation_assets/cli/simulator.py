@@ -67,7 +67,7 @@ def reset(yes: bool) -> None:
     if ledger.path.exists():
         ledger.verify()
         if not yes:
-            _ask(ledger)
+            _confirm(ledger)
         with held(ledger.data_dir / "advance.lock", timeout=0):
             ledger.delete()
         # Not without a ledger: the Dagster home may be used with another data directory, whose history would be lost.
@@ -79,8 +79,8 @@ def reset(yes: bool) -> None:
     click.echo(f"{ledger.data_dir} holds no ledger now.")
 
 
-def _ask(ledger: Ledger) -> None:
-    """Ask whether to delete a ledger; raise Misused without a terminal, and Abort if the answer is no."""
+def _confirm(ledger: Ledger) -> None:
+    """Make sure that a person wants a ledger deleted; raise Misused without a terminal, Abort if the answer is no."""
     with ledger.transaction() as tx:
         figures = totals(tx)
     what = f"{ledger.path}, with {counted(figures.planned, 'planned finding')} and all results"

@@ -54,6 +54,8 @@ def find_wave(tx: Reader, wave: str) -> PlannedWave:
         existing = tx.one(_ExistingWaves, "SELECT count(*) AS waves, min(wave) AS first, max(wave) AS last FROM waves")
         description = (
             f"there are {existing.waves} waves, {existing.first} to {existing.last}"
+            if existing.waves > 1
+            else f"there is only {existing.first}"
             if existing.waves
             else "nothing is planned yet"
         )

@@ -1,11 +1,13 @@
 """The real thing: commands in processes of their own, on a Dagster home of their own."""
 
 import os
+import pty
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,34 @@ class Shell:
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         with self.start(*command, **env) as process:
-            out, err = process.communicate(timeout=120)
+            try:
+                out, err = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else the test would wait for it for good
+                raise
         return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def on_a_terminal(self, *command: str, answer: str = "") -> tuple[str, int]:
+        """Run a command on a terminal of its own; return what it showed and its exit code."""
+        program = Path(sys.executable).with_name(command[0])
+        own, its = pty.openpty()
+        process = subprocess.Popen(
+            [str(program), *command[1:]],
+            cwd=self.home,
+            env=self.env | {"TERM": "dumb"},
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        )
+        os.close(its)
+        os.write(own, answer.encode())
+        shown = b""
+        # The terminal is gone when its last user has ended.
+        with suppress(OSError):
+            while part := os.read(own, 65536):
+                shown += part
+        os.close(own)
+        return shown.decode().replace("\r\n", "\n"), process.wait(timeout=60)
 
     def remediate(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `remediate`."""
@@ -71,6 +99,11 @@ class Shell:
         """Return job and status of each run that Dagster has, the oldest first."""
         with sqlite3.connect(self.home / "history" / "runs.db") as connection:
             return connection.execute("SELECT pipeline_name, status FROM runs ORDER BY id").fetchall()
+
+    def speed_up(self, time_scale: float) -> None:
+        """Change the pace of the simulated world, which is otherwise fixed when it is made."""
+        with sqlite3.connect(self.data / "simulator.sqlite") as connection:
+            connection.execute("UPDATE world SET time_scale = ?", [time_scale])
 
     def sessions_at_devin(self) -> int:
         """Count the sessions that the simulator has."""

@@ -1,6 +1,5 @@
 """The first hour of a new user: the commands of the README in a plain shell, and those that they print."""
 
-import os
 import re
 import subprocess
 import sys
@@ -78,4 +77,3 @@ def test_what_is_printed_without_activating_anything_can_be_typed(tmp_path: Path
     assert activate
     typed = in_a_shell(f"{activate[1]} && remediate status", CHECKOUT, **env)
     assert typed.returncode == 0, typed.stderr
-    assert os.path.exists(tmp_path / "home" / "data" / "ledger.duckdb")

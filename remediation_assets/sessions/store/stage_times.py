@@ -1,4 +1,4 @@
-"""When polls saw each session in its stages: what tells where sessions spend their time."""
+"""When polls saw each session in its stages, which shows where sessions spend their time."""
 
 from remediation_assets.ledger.transaction import Transaction
 from remediation_assets.sessions.model import Attempt
