@@ -5,7 +5,7 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 file=$project/sample_data/findings.csv
 home=${DEMO_HOME:-$project/.demo}
 
-# Only a folder that a demo has made is made anew.
+# Only a folder that a demo has made is made again.
 if [ -e "$home" ] && [ ! -e "$home/.made-by-the-demo" ]; then
   echo "$home is not the demo's; set DEMO_HOME to a folder that does not exist." >&2
   exit 1
@@ -33,7 +33,7 @@ failed=$(remediate query "SELECT wave FROM gate_results WHERE NOT passed ORDER B
 say "What went wrong in $failed?"
 remediate query "SELECT finding_id, attempt, outcome, error_message FROM session_results WHERE wave = '$failed' AND NOT is_fixed"
 
-say "$failed is run again: what succeeded is left alone, and the gate judges anew."
+say "$failed is run again: what succeeded is left alone, and the gate is evaluated again."
 remediate run "$file" --wave "$failed"
 
 say "And on with the waves that had to wait."

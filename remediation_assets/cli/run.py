@@ -206,10 +206,11 @@ class _Runner:
         """Exit if a person's hold stands and nothing of the wave is live: there would be nothing to wait for."""
         with self.ledger.published() as connection:
             hold = next((hold for hold in standing_holds(connection) if hold.kind in FOR_A_PERSON), None)
+            unanswered = totals(connection).unanswered
         if hold is None:
             return
-        # Sessions at work go on under a hold, and are followed.
-        if state.at_work:
+        # Sessions at work go on under a hold, and are followed; a claim may turn out to have one.
+        if state.at_work or unanswered:
             say(f"{hold.sentence}. The sessions at work are followed.", self.settings)
             return
         reason = f"{state.wave} is not started: {hold.sentence}. After that `remediate run FILE` goes on."

@@ -3,8 +3,10 @@
 They read the published results and return rows as dictionaries.
 """
 
+import shlex
 from dataclasses import dataclass
 
+from remediation_assets.findings.intake.scan import last_request
 from remediation_assets.ledger.transaction import Reader
 from remediation_assets.planning.output_schema import STAGES_OF_WORK
 from remediation_assets.planning.wave_plan import PlannedWave, find_wave
@@ -34,6 +36,7 @@ class NextRun:
     is_under_way: bool
     left: int
     refusal: str | None
+    command: str
 
 
 def wave(reader: Reader, name: str, *, page: int) -> Row:
@@ -118,8 +121,9 @@ def _stages(reader: Reader, planned: PlannedWave) -> list[Row]:
 
 def _next_run(reader: Reader, planned: PlannedWave, state: WaveState) -> NextRun:
     last = last_round(reader, planned.wave_number)
+    command = f"remediate run {_file(reader)} --wave {planned.wave}"
     if last and last.collected_at is None:
-        return NextRun(is_first=False, is_under_way=True, left=0, refusal=None)
+        return NextRun(is_first=False, is_under_way=True, left=0, refusal=None, command=command)
     # Before the first round there may be no sessions planned yet, and everything is left.
     left = len(unfinished_findings(reader, planned.wave_number)) if last else state.findings
     closed = gate_before(reader, planned) if left else None
@@ -128,7 +132,14 @@ def _next_run(reader: Reader, planned: PlannedWave, state: WaveState) -> NextRun
         is_under_way=False,
         left=left,
         refusal=closed.sentence(overrule=IN_A_SHELL) if closed else None,
+        command=command,
     )
+
+
+def _file(reader: Reader) -> str:
+    """Return the findings file as a shell takes it, FILE unless the waves were planned from exactly one."""
+    last = last_request(reader)
+    return shlex.quote(str(last.paths[0])) if last and len(last.paths) == 1 else "FILE"
 
 
 def _neighbours(reader: Reader, planned: PlannedWave) -> Row:

@@ -212,3 +212,10 @@ def _badges(texts: Sequence[str]) -> dict[str, set[str]]:
         for colour, label in re.findall(r'<span class="badge (\w+)">([^<]*)</span>', text):
             found.setdefault(label, set()).add(colour)
     return found
+
+
+def test_the_command_names_the_file_that_was_planned(planned: TestClient, ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE state SET current_source = ?", ['{"paths": ["/srv/my scans/codeql.sarif"]}'])
+    ledger.publish(force=True)
+    assert "remediate run '/srv/my scans/codeql.sarif' --wave wave-0001" in part(planned, "/waves/1", "run")
