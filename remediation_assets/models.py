@@ -218,7 +218,7 @@ _EVENT_SCHEMA: JsonDict = {
 class BatchRun(BaseModel):
     """All waves with their sessions, the totals and the events; the content of the state file.
 
-    `pending_not_listed` counts the findings of later waves, which have no session in `waves`. `data_source` is live, or
+    `pending_not_listed` counts the findings of later waves, which are not in `waves`. `data_source` is live, or
     mock for results of the simulator.
     """
 

@@ -125,8 +125,12 @@ def _waves(reader: Reader) -> list[Wave]:
         """,
     )
     sessions = _sessions(reader)
-    for session in _pending(reader, _listed_ahead(found)):
+    listed = _listed_ahead(found)
+    listed_numbers = set(listed)
+    for session in _pending(reader, listed):
         sessions[session.wave_number].append((session, None))
+    # A plan may have tens of thousands of waves, and a reader would look at none of the later ones.
+    shown = [wave for wave in found if wave.has_started or wave.wave_number in listed_numbers]
     return [
         Wave(
             wave_number=wave.wave_number,
@@ -138,7 +142,7 @@ def _waves(reader: Reader) -> list[Wave]:
                 for _, outcome in sessions[wave.wave_number]
             ),
         )
-        for wave in found
+        for wave in shown
     ]
 
 
