@@ -66,7 +66,7 @@ def test_the_demo_fails_a_gate_mends_it_and_ends_with_what_to_open(tmp_path: Pat
         "to be tried again",
         "gate failed",
         "is run again",
-        "20 findings fixed (100% of 20)",
+        "20 findings fixed (100% of 20 with a result)",
         "make dashboard",
     ):
         assert told in done.stdout, told

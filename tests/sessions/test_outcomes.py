@@ -125,11 +125,11 @@ TABLE: list[tuple[Sequence[tuple[str, str | None]], str | None, Any, SessionStat
     (FINISHED_WORDS, GOOD, None, SUCCESS, Outcome.SUCCESS),
     (FINISHED_WORDS, GOOD, INVALID, SUCCESS, Outcome.SUCCESS),
     (FINISHED_WORDS, GOOD, "no object at all", SUCCESS, Outcome.SUCCESS),
-    (FINISHED_WORDS, GOOD, FIXING, FAILED, Outcome.FAILED),
-    (FINISHED_WORDS, GOOD, INVALID_FIXING, FAILED, Outcome.FAILED),
-    (FINISHED_WORDS, None, COMPLETED, FAILED, Outcome.FAILED),
-    (FINISHED_WORDS, None, None, FAILED, Outcome.FAILED),
-    (FINISHED_WORDS, ELSEWHERE, COMPLETED, FAILED, Outcome.FAILED),
+    (FINISHED_WORDS, GOOD, FIXING, BLOCKED, None),
+    (FINISHED_WORDS, GOOD, INVALID_FIXING, BLOCKED, None),
+    (FINISHED_WORDS, None, COMPLETED, BLOCKED, None),
+    (FINISHED_WORDS, None, None, BLOCKED, None),
+    (FINISHED_WORDS, ELSEWHERE, COMPLETED, BLOCKED, None),
     (WAITING_WORDS, GOOD, COMPLETED, SUCCESS, Outcome.SUCCESS),
     (WAITING_WORDS, GOOD, None, SUCCESS, Outcome.SUCCESS),
     (WAITING_WORDS, GOOD, INVALID, SUCCESS, Outcome.SUCCESS),
@@ -177,15 +177,24 @@ def test_a_session_without_quota_stays_open_and_accuses_the_account(words: tuple
 @pytest.mark.parametrize(
     ("blocked_for", "outcome"), [(None, None), (0, None), (59.9, None), (60, Outcome.FAILED), (600, Outcome.FAILED)]
 )
-@pytest.mark.parametrize("words", WAITING_WORDS)
+@pytest.mark.parametrize("words", [*WAITING_WORDS, *FINISHED_WORDS])
 @pytest.mark.parametrize(("url", "said"), [(None, None), (ELSEWHERE, COMPLETED), (GOOD, FIXING)])
-def test_a_waiting_session_needs_a_person_once_it_has_waited_long_enough(
+def test_a_session_that_stopped_without_a_good_pull_request_fails_once_that_has_lasted(
     words: tuple[str, str | None], url: str | None, said: Any, blocked_for: float | None, outcome: Outcome | None
 ) -> None:
     judgement = judged(session(words, url, said), blocked_for)
     assert judgement.outcome is outcome
     assert judgement.status is (FAILED if outcome else BLOCKED)
-    assert ("needs a person" in (judgement.reason or "")) == bool(outcome)
+    # Only one that waits asks for a person; one that has finished says so itself.
+    asks = "needs a person" in (judgement.reason or "")
+    assert asks == (outcome is not None and words in WAITING_WORDS)
+    assert bool(judgement.reason) == bool(outcome)
+
+
+def test_a_pull_request_that_appears_after_the_session_has_finished_is_a_success() -> None:
+    finished = ("running", "finished")
+    assert judged(session(finished, None, COMPLETED), 30).outcome is None
+    assert judged(session(finished, GOOD, COMPLETED), 30).outcome is Outcome.SUCCESS
 
 
 def test_a_long_wait_does_not_stand_against_the_evidence_of_success() -> None:
@@ -208,7 +217,7 @@ def test_a_long_wait_does_not_stand_against_a_session_that_works_again() -> None
     ],
 )
 def test_a_failure_tells_its_reason(words: tuple[str, str | None], said: Any, told: str) -> None:
-    assert told in (judged(session(words, None, said)).reason or "")
+    assert told in (judged(session(words, None, said), blocked_for=60).reason or "")
 
 
 @pytest.mark.parametrize(

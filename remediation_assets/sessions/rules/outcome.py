@@ -89,8 +89,8 @@ def classify(
 ) -> Classification:
     """Classify an attempt by its session as seen by the poll that began at `polled_at`.
 
-    `blocked_since` is when a poll first saw the session waiting without a good pull request, provided that every poll
-    since then has seen the same. The order of the checks matters: the agent's own report beats the API's status, and
+    `blocked_since` is when a poll first saw the session waiting, or finished, without a good pull request, provided that
+    every poll since then has seen the same. The order of the checks matters: the agent's own report beats the API's status, and
     a good pull request beats waiting, because Devin parks a session that has done its work.
     """
     stage = stage_of(session.structured_output)
@@ -111,15 +111,13 @@ def classify(
     # opens its pull request and works on.
     if state in (ApiState.FINISHED, ApiState.WAITING, ApiState.EXPIRED) and good and stage in (None, "completed"):
         return Classification(SessionStatus.SUCCESS, Outcome.SUCCESS, pr_url=good.url)
-    if state is ApiState.FINISHED:
-        return _failed(said or ("Devin stopped before it was done" if good else "finished without a pull request"))
     # At once, unlike waiting: an expired session does nothing more that a second poll could see.
     if state is ApiState.EXPIRED:
         return Classification(SessionStatus.TIMEOUT, Outcome.TIMEOUT, reason=said or "the session expired at Devin")
-    if state is ApiState.WAITING:
+    if state in (ApiState.FINISHED, ApiState.WAITING):
         # Not at first sight: it may be a question in mid-run, or the pull request is about to appear.
         if blocked_since and (polled_at - blocked_since).total_seconds() >= confirm_seconds:
-            return _failed(NEEDS_A_PERSON + (f": {said}" if said else ""))
+            return _failed(_why_it_stopped(state, said, has_pull_request=good is not None))
         return Classification(SessionStatus.BLOCKED, pr_url=good.url if good else None)
     # With a good pull request as well: Devin may still be testing it, and evidence comes with the end of its work.
     working = SessionStatus.DISPATCHED if state is ApiState.QUEUED else SessionStatus.WORKING
@@ -157,6 +155,13 @@ def _is_within(url: str, repo_url: str) -> bool:
         and there.path.lower().startswith(path)
         and len(there.path) > len(path)
     )
+
+
+def _why_it_stopped(state: ApiState, said: str | None, *, has_pull_request: bool) -> str:
+    """Return why a session that does nothing more has failed."""
+    if state is ApiState.WAITING:
+        return NEEDS_A_PERSON + (f": {said}" if said else "")
+    return said or ("Devin stopped before it was done" if has_pull_request else "finished without a pull request")
 
 
 def _failed(reason: str) -> Classification:
