@@ -12,6 +12,11 @@ def plain(text: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
+def quoted(text: object) -> str:
+    """Return untrusted text for the middle of a sentence of ours: one line without backticks, which mark commands."""
+    return plain(text).replace("`", "'")
+
+
 def for_csv(text: object) -> str:
     """Return a value for a cell of CSV that no spreadsheet evaluates as a formula."""
     cell = "" if text is None else str(text)

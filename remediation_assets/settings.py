@@ -7,6 +7,7 @@ other module takes a value from the environment. (`cli/dagster_runs.py` passes D
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -246,6 +247,19 @@ class Settings(BaseSettings):
         if self.remediation_data_dir:
             return Path(os.path.expanduser(self.remediation_data_dir))
         return self.home.absolute() / "data"
+
+    @property
+    def shell_assignments(self) -> str:
+        """Return what a command of ours needs before it in another shell, so that it works on the same ledger.
+
+        That is nothing, or assignments such as `DAGSTER_HOME=/srv/remediation `, each followed by a blank.
+        """
+        variables = {}
+        if self.home.absolute() != DEFAULT_HOME:
+            variables["DAGSTER_HOME"] = str(self.home)
+        if self.remediation_data_dir:
+            variables["REMEDIATION_DATA_DIR"] = str(self.data_dir)
+        return "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
 
     @property
     def state_path(self) -> Path | None:

@@ -14,13 +14,16 @@ from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.ledger.transaction import Journal, Transaction
+from remediation_assets.models import GateVerdict
 from remediation_assets.planning.wave_plan import find_finding
+from remediation_assets.reports.waves import wave_states
 from remediation_assets.sessions.notifications import announce_events
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.reconcile import advance
 from remediation_assets.sessions.steps import cancel
 from remediation_assets.sessions.steps.terminate import terminate_sessions
 from remediation_assets.sessions.store import reviews
+from remediation_assets.sessions.store.rounds import open_rounds
 from remediation_assets.settings import Settings, load_settings
 
 from .options import ExampleCommand, WaveName
@@ -62,13 +65,14 @@ def resume() -> None:
 def stop(wave: str | None) -> None:
     """Start nothing more and terminate our live sessions. Their attempts are cancelled and count for no gate."""
 
-    def pause_and_stop(tx: Transaction) -> int:
+    def pause_and_stop(tx: Transaction) -> tuple[int, list[str]]:
         if wave is None:
             # In one transaction: nothing may be dispatched between the pause and the stop.
             cancel.pause(tx, "everything was stopped")
-        return cancel.stop(tx, wave)
+        under_way = [one.wave for one in open_rounds(tx) if wave in (None, one.wave)]
+        return cancel.stop(tx, wave), under_way
 
-    ledger, stopped = _execute(pause_and_stop)
+    ledger, (stopped, waves) = _execute(pause_and_stop)
     click.echo(f"{counted(stopped, 'attempt is', 'attempts are')} stopped.")
     left = asyncio.run(_terminate_stopped(load_settings()))
     if left:
@@ -76,8 +80,14 @@ def stop(wave: str | None) -> None:
             f"{counted(left, 'session')} could not be terminated or found yet; `remediate stop` tries again."
         )
     click.echo("No session of these attempts is left.")
-    on = "`remediate run FILE` runs what was stopped again."
-    _say(on if wave else f"Nothing is started until `remediate resume`; after that {on}", ledger)
+    if wave is None:
+        _say("Nothing is started until `remediate resume`.", ledger)
+    with ledger.published() as reader:
+        states = [state for state in wave_states(reader) if state.wave in waves]
+    for state in states:
+        # A wave that was judged all the same, by what had ended before, is not run again unless somebody asks for it.
+        again = "" if state.verdict in (None, GateVerdict.NOT_JUDGED) else f" --wave {state.wave}"
+        _say(f"`remediate run FILE{again}` runs what was stopped of {state.wave} again.", ledger)
 
 
 @click.command(cls=ExampleCommand, example="remediate reopen FIND-0003 --reason 'It drops the check for admins.'")

@@ -57,6 +57,8 @@ class FinishedRun:
     succeeded: bool
     only_gate_failed: bool
     reason: str
+    error: str = ""
+    """The class of our error that failed the run, empty if the run did not fail by one."""
 
 
 def prepare_dagster_home(settings: Settings) -> None:
@@ -129,8 +131,8 @@ def run_job(
     failures = [event for event in result.all_events if event.is_step_failure]
     if any(_is_interruption(event) for event in failures):
         raise Interrupted(
-            "Stopped waiting. The sessions continue at Devin: `remediate status` shows them, `remediate run FILE` "
-            "follows them again."
+            "Stopped waiting. Sessions that were started continue at Devin: `remediate status` shows them, "
+            "`remediate run FILE` follows them again."
             if wave
             else "Interrupted. Nothing was started; run the command again to go on."
         )
@@ -139,6 +141,7 @@ def run_job(
         succeeded=result.success,
         only_gate_failed=[event.step_key for event in failures] == [success_rate_gate.node_def.name],
         reason="" if result.success else _reason(failures),
+        error=next(filter(None, map(_error_kind, failures)), ""),
     )
 
 
@@ -203,6 +206,14 @@ def _is_interruption(event: "dg.DagsterEvent") -> bool:
     error = event.step_failure_data.error
     cause = (error.cause or error) if error else None
     return cause is not None and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__
+
+
+def _error_kind(event: "dg.DagsterEvent") -> str:
+    from remediation_assets.orchestration.resources import ERROR_KIND
+
+    data = event.step_failure_data.user_failure_data
+    kind = data.metadata.get(ERROR_KIND) if data else None
+    return str(kind.value) if kind else ""
 
 
 def _reason(failures: "Sequence[dg.DagsterEvent]") -> str:

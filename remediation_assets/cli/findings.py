@@ -42,7 +42,7 @@ def ingest(files: tuple[Path, ...], as_json: bool, **source: str) -> None:
     """
     settings, ledger = prepare()
     found = existing_files(files)
-    source = with_last_options(ledger, settings, found, source, f"ingest {' '.join(map(str, files))}")
+    source = with_last_options(ledger, settings, found, source)
     # Not `waves`: the plan stays as it is until somebody plans again.
     names = ["findings", "normalized_findings", "prioritized_findings"]
     paths = [str(absolute(file)) for file in files]

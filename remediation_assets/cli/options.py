@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from remediation_assets.connect import open_ledger
+from remediation_assets.escape import plain
 from remediation_assets.findings.errors import FindingsFileError
 from remediation_assets.findings.intake.files import absolute, findings_files
 from remediation_assets.findings.intake.scan import last_options
@@ -134,28 +136,40 @@ def existing_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def with_last_options(
-    ledger: Ledger, settings: Settings, files: Sequence[Path], source: Mapping[str, str], command: str
+    ledger: Ledger, settings: Settings, files: Sequence[Path], source: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the options to read files with: those given, and those that were given the last time.
 
-    Options of the last time are printed. Without a terminal they are not taken over: raise Misused, which names them,
-    because a script must not depend on what somebody typed before it ran.
+    Options of the last time are printed. Raise Misused, which names them, without a terminal, because a script must not
+    depend on what somebody typed before it ran; and if the files were last read with different ones. An option that is
+    given empty, as `--root ''`, is not taken over.
     """
-    given = {name: source[name] or getattr(settings, f"findings_{name}") for name in OPTIONS}
     if not ledger.path.exists():
         return dict(source)
+    context = click.get_current_context()
+    given = {
+        name
+        for name in OPTIONS
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or getattr(settings, f"findings_{name}")
+    }
     with ledger.transaction() as tx:
-        last = last_options(tx, files)
-    taken = {name: value for name, value in last.items() if not given.get(name)}
-    if not taken:
+        each = last_options(tx, files)
+    lasts = [{name: value for name, value in last.items() if name not in given} for last in each]
+    if not any(lasts):
         return dict(source)
+    if any(last != lasts[0] for last in lasts):
+        raise Misused(
+            "These files were last read with different options; give the options again, or read the files one by one."
+        )
+    taken = lasts[0]
     words = " ".join(f"{_SOURCE_OPTIONS[name][0]} {shlex.quote(value)}" for name, value in taken.items())
     if not sys.stdin.isatty():
         raise Misused(
             f"This was read with {words} the last time; without a terminal nothing is taken over, so give the options "
-            f"again: `remediate {command} {words}`."
+            f"again: `remediate {shlex.join(sys.argv[1:])} {words}`."
         )
-    click.echo(f"Read with {words}, as the last time.")
+    # On standard error: the answer of --json stays alone on standard output.
+    click.echo(plain(f"Read with {words}, as the last time."), err=True)
     return dict(source) | taken
 
 

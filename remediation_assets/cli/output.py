@@ -23,11 +23,12 @@ from remediation_assets.connect import open_ledger
 from remediation_assets.errors import RemediationError
 from remediation_assets.escape import plain
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.planning.order import UnknownChoice
 from remediation_assets.planning.wave_plan import UnknownFinding, UnknownWave
 from remediation_assets.planning.waves import NothingChosen
 from remediation_assets.reports.plan import PlannedRow
 from remediation_assets.reports.waves import Totals, totals, waves_around_the_work
-from remediation_assets.settings import Settings, load_settings
+from remediation_assets.settings import Settings, SettingsError, load_settings
 
 from .dagster_runs import FinishedRun, Interrupted, RunFailed
 from .progress import wave_table
@@ -38,6 +39,9 @@ USAGE = 2
 
 PAUSED = 3
 """Exit code of a run that stops at a gate or a hold: nothing is wrong, but a person is needed."""
+
+NARROW = 120
+"""Columns of a terminal below which a table of findings leaves out some of its own."""
 
 INTERRUPTED = 130
 """Exit code after ^C, as shells have it: 128 and the number of the signal."""
@@ -57,27 +61,36 @@ def report_errors(command: Callable[Parameters, None]) -> Callable[Parameters, N
         try:
             command(*args, **kwargs)
         except Interrupted as error:
-            _end(str(error), INTERRUPTED)
+            _end([str(error)], INTERRUPTED)
         except (KeyboardInterrupt, click.Abort):
             # ^C at a question too, which click raises as Abort.
-            _end("Interrupted.", INTERRUPTED)
-        except (Misused, UnknownWave, UnknownFinding, NothingChosen) as error:
-            _end(f"Error: {error}", USAGE)
+            _end(["Interrupted."], INTERRUPTED)
+        except SettingsError as error:
+            # The only error that is several: one for each setting that is wrong, a line each.
+            _end([f"Error: {line}" for line in str(error).splitlines()], 1)
         except RemediationError as error:
-            _end("\n".join(f"Error: {line}" for line in str(error).splitlines()), 1)
+            is_usage = isinstance(error, Misused | UnknownWave | UnknownFinding)
+            _end([f"Error: {error}"], USAGE if is_usage else 1)
 
     return reporting
 
 
-def _end(message: str, code: int) -> NoReturn:
+def _end(lines: Sequence[str], code: int) -> NoReturn:
     # The settings or the ledger may be what is wrong.
     with suppress(RemediationError, duckdb.Error):
         settings = load_settings()
-        message = completed(message, settings, file_of(open_ledger(settings)))
-    # A line each, for `plain` removes line breaks with everything else that could control the terminal.
-    for line in message.splitlines():
+        file = _own_file() or file_of(open_ledger(settings))
+        lines = [completed(line, settings, file) for line in lines]
+    for line in lines:
         click.echo(plain(line), err=True)
     sys.exit(code)
+
+
+def _own_file() -> str | None:
+    """Return the FILE that the running command was called with, None if it has none."""
+    context = click.get_current_context(silent=True)
+    file = context.params.get("file") if context else None
+    return str(file) if file is not None else None
 
 
 @contextmanager
@@ -93,9 +106,10 @@ def waiting(for_what: str) -> Iterator[None]:
 
 
 def must_succeed(finished: FinishedRun) -> None:
-    """Raise RunFailed, with the reason, if the run did not succeed."""
+    """Raise an error with the reason if the run did not succeed: Misused if what was asked for does not exist."""
     if not finished.succeeded:
-        raise RunFailed(finished.reason)
+        is_usage = finished.error in (NothingChosen.__name__, UnknownChoice.__name__, UnknownWave.__name__)
+        raise Misused(finished.reason) if is_usage else RunFailed(finished.reason)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -115,7 +129,7 @@ def end_paused(ledger: Ledger, settings: Settings, reason: str) -> NoReturn:
     """
     summarize(ledger, settings)
     sys.stdout.flush()
-    click.echo(plain(completed(reason, settings, file_of(ledger))), err=True)
+    click.echo(plain(completed(reason, settings, _own_file() or file_of(ledger))), err=True)
     sys.exit(PAUSED)
 
 
@@ -135,17 +149,28 @@ def show_planned(rows: Sequence[PlannedRow], *, with_status: bool = False) -> No
     """Print findings of waves as a table, in the order of the plan."""
     console = wide_console()
     table = Table(box=HEAVY_HEAD if console.is_terminal else None)
-    names = ["wave", "finding", "score", "severity", "category", "service", "playbook"]
-    for name in [*names, *(["status", "pull request"] if with_status else [])]:
+    columns: dict[str, Callable[[PlannedRow], str]] = {
+        "wave": lambda row: row.wave,
+        "finding": lambda row: row.finding_id,
+        "score": lambda row: f"{row.priority_score:g}",
+        "severity": lambda row: row.severity,
+        "category": lambda row: row.category.replace("_", " "),
+        "service": lambda row: row.service_name,
+        "playbook": lambda row: row.playbook or "",
+        "status": lambda row: row.status,
+        "pull request": lambda row: row.pr_url or "",
+    }
+    if not with_status:
+        del columns["status"], columns["pull request"]
+    # On a narrow terminal what others say too gives way: the category names the playbook, pages have the links.
+    if console.width < NARROW:
+        columns = {name: value for name, value in columns.items() if name not in ("playbook", "pull request")}
+    for name in columns:
         # An id or an address that is cut into lines can neither be read nor copied.
-        table.add_column(name, no_wrap=name in ("wave", "finding"), overflow="fold")
+        table.add_column(name, no_wrap=name in ("wave", "finding", "score", "severity", "status"), overflow="fold")
     for row in rows:
-        cells = [row.wave, row.finding_id, f"{row.priority_score:g}", row.severity, row.category.replace("_", " ")]
-        cells += [row.service_name, row.playbook or ""]
-        if with_status:
-            cells += [row.status, row.pr_url or ""]
         # As text: what scanners wrote is not read as markup.
-        table.add_row(*(Text(plain(cell)) for cell in cells))
+        table.add_row(*(Text(plain(value(row))) for value in columns.values()))
     console.print(table)
 
 

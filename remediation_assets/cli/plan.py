@@ -67,14 +67,16 @@ def plan(
     """Read FILE, rank its findings, cut them into waves and show what is in the next ones. Starts nothing."""
     settings, ledger = prepare()
     choice = choice_config(chosen_services, categories, severities, everything=everything)
-    make_plan(settings, ledger, PlanOptions(file, f"plan {file}", wave_size, choice, source))
+    make_plan(settings, ledger, PlanOptions(file, wave_size, choice, source))
+    # The same waves as are shown here, and not those of the usual size.
+    size = f" --wave-size {wave_size}" if wave_size else ""
     if as_json:
         _print_as_json(ledger)
     elif show is None:
         show_waves(ledger)
         show_next_findings(settings, ledger, str(file))
         say(
-            "`remediate run FILE --dry-run` shows what a run would start, and what it costs at most.",
+            f"`remediate run FILE{size} --dry-run` shows what a run would start, and what it costs at most.",
             settings,
             str(file),
         )
@@ -84,10 +86,9 @@ def plan(
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a command wants planned; `command` is how it was called, for messages."""
+    """What a command wants planned."""
 
     file: Path
-    command: str
     wave_size: int | None
     choice: Mapping[str, Any]
     source: Mapping[str, str]
@@ -96,7 +97,7 @@ class PlanOptions:
 def make_plan(settings: Settings, ledger: Ledger, options: PlanOptions) -> None:
     """Read a file and plan its findings by a Dagster run; raise Misused before it if something does not exist."""
     files = existing_files([options.file])
-    source = with_last_options(ledger, settings, files, options.source, options.command)
+    source = with_last_options(ledger, settings, files, options.source)
     config: dict[str, dict[str, Any]] = {"findings": {"path": str(absolute(options.file)), **source_config(source)}}
     waves = dict(options.choice) | ({"wave_size": options.wave_size} if options.wave_size else {})
     if waves:

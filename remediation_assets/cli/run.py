@@ -76,7 +76,10 @@ def run(
     if start is not Start.ALL:
         wave = wave or wave_name(1)
         wave_size = 1 if start is Start.FINDING else wave_size
-    make_plan(settings, ledger, PlanOptions(file, f"run {file}", wave_size, choice, source))
+    make_plan(settings, ledger, PlanOptions(file, wave_size, choice, source))
+    if wave:
+        with ledger.published() as connection:
+            find_wave(connection, wave)
     runner = _Runner(ledger, settings, str(file), wave, dry_run=dry_run, ignore_gate=ignore_gate)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, settings, closed)
@@ -84,7 +87,7 @@ def run(
         show_waves(ledger)
         show_next_findings(settings, ledger, str(file))
         _show_repositories(ledger)
-    handled, started = runner.take_waves()
+    handled, started, ends_choice = runner.take_waves()
     if dry_run and handled > SHOWN_OF_DRY_RUN:
         more = counted(handled - SHOWN_OF_DRY_RUN, "more wave")
         click.echo(f"{more} would follow, each if the one before passes its gate.")
@@ -97,7 +100,7 @@ def run(
             settings,
             str(file),
         )
-    if not started:
+    if not started and not ends_choice:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
     summarize(ledger, settings)
 
@@ -132,10 +135,11 @@ class _Runner:
     dry_run: bool
     ignore_gate: bool
 
-    def take_waves(self) -> tuple[int, bool]:
+    def take_waves(self) -> tuple[int, bool, bool]:
         """Take the waves in order; exit if a person has to decide first.
 
-        Return how many waves were handled, and whether any of them was run, or would be in a dry run.
+        Return how many waves were handled, whether any of them was run, or would be in a dry run, and whether the work
+        ends where the chosen findings do.
         """
         console = own_console()
         handled: set[str] = set()
@@ -143,12 +147,14 @@ class _Runner:
         # Read again for each wave: while one ran, somebody may have run another or planned again.
         while state := _next_wave(self.ledger, handled, self.only):
             if self._ends_the_choice(state):
-                break
+                return len(handled), started, True
             handled.add(state.wave)
             # A wave that was named is run, even again; `run` has checked the gate before it.
             decision = Decision(run=True) if self.only else decide(state, ignore_gate=self.ignore_gate)
             if decision.stop:
                 end_paused(self.ledger, self.settings, f"{decision.reason} No session is started.")
+            if decision.run:
+                self._keep_to_the_choice(state)
             if decision.run and not self.dry_run:
                 self._name_a_pause(state)
             if decision.reason:
@@ -159,7 +165,20 @@ class _Runner:
             elif decision.run:
                 self._run_wave(state, console)
             started |= decision.run
-        return len(handled), started
+        return len(handled), started, False
+
+    def _keep_to_the_choice(self, state: WaveState) -> None:
+        """Exit if the wave has to be run again before the chosen ones, and is not of them."""
+        if self.only or state.chosen or state.verdict is not GateVerdict.NOT_JUDGED:
+            return
+        with self.ledger.published() as connection:
+            choice = current_choice(connection)
+        if choice:
+            reason = (
+                f"{state.wave} was not judged and comes first, but is not of the chosen findings ({choice.words}); "
+            )
+            how = f"`remediate run FILE --wave {state.wave}` runs it again. No session is started."
+            end_paused(self.ledger, self.settings, reason + how)
 
     def _ends_the_choice(self, state: WaveState) -> bool:
         """Whether the chosen findings end before this wave; print so if they do."""
@@ -255,9 +274,14 @@ def _closed_gate(ledger: Ledger, wave: str) -> str | None:
         planned = find_wave(connection, wave)
         last = last_round(connection, planned.wave_number)
         closed = None if last and last.collected_at is None else gate_before(connection, planned)
+        first = next((one for one in wave_states(connection, last=planned.wave_number - 1) if not one.opens), None)
     if closed is None:
         return None
-    command = f"`remediate run FILE --wave {closed.before}` runs {closed.before}."
+    # The wave before may itself wait for an earlier one.
+    if first and first.verdict is GateVerdict.FAILED:
+        command = f"`remediate run FILE --wave {first.wave}` runs {first.wave} again."
+    else:
+        command = "`remediate run FILE` runs the waves before it in their order."
     return f"{closed.sentence(overrule=IN_A_SHELL)} {command}"
 
 

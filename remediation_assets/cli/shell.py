@@ -24,7 +24,9 @@ def completed(text: str, settings: Settings, file: str | None = None) -> str:
     def complete(found: re.Match[str]) -> str:
         rest = found["rest"]
         if file:
-            rest = re.sub(r"\bFILE\b", lambda _: shlex.quote(file), rest)
+            # A name that begins like an option is none if it begins with the folder.
+            name = shlex.quote(f"./{file}" if file.startswith("-") else file)
+            rest = re.sub(r"\bFILE\b", lambda _: name, rest)
         return f"`{remediate(rest, settings)}`"
 
     return _OURS.sub(complete, text)
@@ -32,7 +34,7 @@ def completed(text: str, settings: Settings, file: str | None = None) -> str:
 
 def remediate(rest: str, settings: Settings) -> str:
     """Return a command of ours with the environment and the path that it needs in this shell."""
-    return f"{_environment(settings)}{program('remediate')} {rest}"
+    return f"{settings.shell_assignments}{program('remediate')} {rest}"
 
 
 def program(name: str) -> str:
@@ -48,10 +50,10 @@ def dagster_ui(settings: Settings) -> str:
     """Return the command that serves the Dagster UI with the runs of this home."""
     if (CHECKOUT / "Makefile").exists():
         elsewhere = "" if Path.cwd() == CHECKOUT else f" -C {shlex.quote(str(CHECKOUT))}"
-        return f"{_environment(settings)}make{elsewhere} dev"
+        return f"{settings.shell_assignments}make{elsewhere} dev"
     # Dagster has no default home, unlike `remediate`.
     home = f"DAGSTER_HOME={shlex.quote(str(settings.home))} " if settings.home == DEFAULT_HOME else ""
-    return f"{home}{_environment(settings)}{program('dagster')} dev -m remediation_assets.definitions"
+    return f"{home}{settings.shell_assignments}{program('dagster')} dev -m remediation_assets.definitions"
 
 
 def activation() -> str | None:
@@ -69,16 +71,6 @@ def file_of(ledger: Ledger) -> str | None:
     with ledger.published() as reader:
         last = last_request(reader)
     return _relative(last.paths[0]) if last and len(last.paths) == 1 else None
-
-
-def _environment(settings: Settings) -> str:
-    """Return the assignments that a command needs in another shell, each followed by a blank."""
-    variables = {}
-    if settings.home.absolute() != DEFAULT_HOME:
-        variables["DAGSTER_HOME"] = str(settings.home)
-    if settings.remediation_data_dir:
-        variables["REMEDIATION_DATA_DIR"] = str(settings.data_dir)
-    return "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
 
 
 def _relative(path: Path) -> str:

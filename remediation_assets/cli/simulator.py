@@ -80,10 +80,11 @@ def reset(yes: bool) -> None:
 
 
 def _confirm(ledger: Ledger) -> None:
-    """Make sure that a person wants a ledger deleted; raise Misused without a terminal, Abort if the answer is no."""
+    """Make sure that a person wants a ledger deleted; raise an error, Misused without a terminal, if not."""
     with ledger.transaction() as tx:
         figures = totals(tx)
     what = f"{ledger.path}, with {counted(figures.planned, 'planned finding')} and all results"
     if not sys.stdin.isatty():
         raise Misused(f"This deletes {what}; without a terminal to ask on, `remediate reset --yes` does so.")
-    click.confirm(f"Delete {what}?", abort=True)
+    if not click.confirm(f"Delete {what}?"):
+        raise RemediationError("Nothing was deleted.")

@@ -274,7 +274,12 @@ class _Dashboard:
     def _render(self, request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         guard = _guard(request)
         form_token, cookie = guard.form_token(request)
-        common = {"path": request.scope["path"], "form_token": form_token, "mock": self._settings.mock_mode}
+        common = {
+            "path": request.scope["path"],
+            "form_token": form_token,
+            "mock": self._settings.mock_mode,
+            "assignments": self._settings.shell_assignments,
+        }
         response = HTMLResponse(self._templates.get_template(template).render(common | dict(values)), status)
         return guard.with_form_cookie(request, response, cookie)
 

@@ -5,7 +5,6 @@ import warnings
 import dagster as dg
 
 from remediation_assets.ledger.ledger import Ledger
-from remediation_assets.models import GateVerdict
 from remediation_assets.orchestration.assets.results import session_results
 from remediation_assets.orchestration.assets.waves import wave_partitions
 from remediation_assets.reports.waves import outcome_counts
@@ -40,7 +39,7 @@ def _report(ledger: Ledger, wave: str) -> dg.AssetCheckResult:
                 description=f"{wave} has not settled and has no verdict yet; the job collect_wave waits for it.",
             )
         result = dg.AssetCheckResult(
-            passed=verdict.verdict is GateVerdict.PASSED,
+            passed=verdict.opens,
             # Of a wave that was not judged, too: CI must not take a stopped wave for one that passed.
             severity=dg.AssetCheckSeverity.ERROR,
             description=f"{wave} {verdict.verdict.words}: {verdict.sentence}. {verdict.advice}",

@@ -16,6 +16,9 @@ from remediation_assets.settings import Settings, SettingsError, load_settings
 from .last_line import print_last
 from .run_liveness import alive
 
+ERROR_KIND = "error"
+"""Key of the metadata of a failure that names the class of our error."""
+
 GIVE_UP_TAG = "remediation/give_up"
 """Tag of runs that would fail again in the same way; its value is the reason."""
 
@@ -73,4 +76,7 @@ def as_dagster_failure() -> Iterator[None]:
     except RemediationError as error:
         print_last(str(error))
         # No retry by Dagster: the message says what somebody has to do first.
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        # The kind of the error is kept for the command line, whose exit code depends on it.
+        raise dg.Failure(
+            description=str(error), metadata={ERROR_KIND: type(error).__name__}, allow_retries=False
+        ) from None

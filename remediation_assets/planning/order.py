@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import TypeVar
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.escape import quoted
 from remediation_assets.models import FindingCategory, Severity
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -43,7 +44,8 @@ class Choice:
     def words(self) -> str:
         """Return the choice as people read it, such as `severity critical or high, service shop`."""
         parts = {"severity": self.severities, "category": self.categories, "service": self.services}
-        return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts.items() if values)
+        # The names of services come from scanners.
+        return ", ".join(f"{name} {' or '.join(map(quoted, values))}" for name, values in parts.items() if values)
 
     @classmethod
     def of(
@@ -51,7 +53,7 @@ class Choice:
     ) -> "Choice":
         """Return the choice that a person wrote; raise UnknownChoice if a category or severity does not exist."""
         return cls(
-            tuple(dict.fromkeys(name.strip() for name in services)),
+            tuple(dict.fromkeys(name.strip() for name in services if name.strip())),
             _parse("category", FindingCategory, categories),
             _parse("severity", Severity, severities),
         )
@@ -112,5 +114,5 @@ def _parse(name: str, words: type[Word], texts: Iterable[str]) -> tuple[Word, ..
     given = dict.fromkeys(text.strip().lower() for text in texts)
     for text in given:
         if text not in allowed:
-            raise UnknownChoice(f"{text!r} is no {name}; choose from {', '.join(allowed)}.")
+            raise UnknownChoice(f"{quoted(repr(text))} is no {name}; choose from {', '.join(allowed)}.")
     return tuple(allowed[text] for text in given)

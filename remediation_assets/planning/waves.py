@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from remediation_assets.errors import RemediationError
+from remediation_assets.escape import quoted
 from remediation_assets.ledger.transaction import Reader, Transaction
 
 from .order import NO_CHOICE, Band, Choice, Kind, band_of
@@ -108,15 +109,15 @@ def _check(kinds: Sequence[Kind], choice: Choice) -> None:
         if name not in services:
             close = difflib.get_close_matches(name, services, n=5, cutoff=0.0)
             raise NothingChosen(
-                f"No finding is of the service {name!r}; "
+                f"No finding is of the service {quoted(repr(name))}; "
                 + (
-                    f"choose one of those that have some, such as {', '.join(close)}."
+                    f"choose one that has some, such as {', '.join(map(quoted, close))}."
                     if close
-                    else "read findings first."
+                    else "read some first."
                 )
             )
     if not any(band_of(kind, choice) is Band.CHOSEN for kind in kinds):
-        raise NothingChosen(f"No finding is of {choice.words}; choose less narrowly, or plan with --all.")
+        raise NothingChosen(f"No finding is of {choice.words}; choose less narrowly, or plan all findings.")
 
 
 def _cut(tx: Transaction, wave_size: int, kinds: Sequence[Kind], choice: Choice) -> None:
@@ -180,6 +181,14 @@ def _note_what_it_follows(tx: Transaction, wave_size: int, choice: Choice) -> No
         FROM (SELECT DISTINCT wave_number, chosen FROM cut) c
         WHERE waves.wave_number = c.wave_number AND waves.chosen != c.chosen
         """
+    )
+    # What was chosen before and has started is of no concern to whoever follows this choice.
+    tx.execute(
+        """
+        UPDATE waves SET chosen = false
+        WHERE chosen AND frozen_at IS NOT NULL AND (SELECT choice IS DISTINCT FROM ? FROM state)
+        """,
+        [choice.to_text()],
     )
     now = {"scan": tx.scalar("SELECT max(scan_id) FROM scans"), "size": wave_size, "choice": choice.to_text()}
     tx.execute(

@@ -66,7 +66,14 @@ def load_batch_run(reader: Reader) -> BatchRun:
     stamp = reader.one(_Stamp, "SELECT ledger_id, created_at, mode FROM stamp")
     waves = _waves(reader)
     sessions = [session for wave in waves for session in wave.sessions]
-    planned = reader.scalar("SELECT count(*) FROM wave_findings")
+    planned = reader.scalar(
+        """
+        -- A finding that was closed since the last planning leaves its wave with the next one, if that has not started.
+        SELECT count(*) FROM wave_findings f
+        WHERE EXISTS (FROM waves w WHERE w.wave_number = f.wave_number AND w.frozen_at IS NOT NULL)
+            OR EXISTS (FROM kept_findings k WHERE k.finding_key = f.finding_key)
+        """
+    )
     return BatchRun(
         run_id=stamp.ledger_id,
         # Before its first claim nothing has started but the ledger.

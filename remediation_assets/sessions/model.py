@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from remediation_assets.escape import quoted
 from remediation_assets.models import Outcome, SessionStatus
 
 RETRIABLE = (Outcome.FAILED, Outcome.TIMEOUT)
@@ -118,11 +119,13 @@ class Hold:
     @property
     def sentence(self) -> str:
         """Return a clause that says what the hold waits for, and until when."""
+        # The reason may repeat what the API answered.
+        reason = quoted(self.reason)
         if self.ends_at:
-            return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {self.reason}"
+            return f"dispatching is on hold until {self.ends_at:%H:%M:%S} UTC ({self.kind}): {reason}"
         if self.kind in FOR_A_PERSON:
-            return f"dispatching is on hold ({self.kind}) until `remediate resume`: {self.reason}"
-        return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {self.reason}"
+            return f"dispatching is on hold ({self.kind}) until `remediate resume`: {reason}"
+        return f"dispatching is on hold ({self.kind}), tried again at {self.probe_at:%H:%M:%S} UTC: {reason}"
 
     def admits(self, now: datetime) -> int | None:
         """Return how many attempts the hold lets through now; None for any number."""

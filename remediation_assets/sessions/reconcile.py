@@ -46,7 +46,8 @@ from remediation_assets.sessions.store.holds import (
     set_hold,
     standing_holds,
 )
-from remediation_assets.sessions.store.rounds import last_round
+from remediation_assets.sessions.store.rounds import last_round, open_rounds
+from remediation_assets.sessions.store.runs import note_run_completed
 from remediation_assets.sessions.store.slots import release_parked
 
 from .notifications import announce_events
@@ -138,8 +139,11 @@ async def _take_steps(ledger: Ledger, devin: DevinClient, policy: Policy, journa
         may_send=lambda: time.monotonic() + POST_DEADLINE_SECONDS < give_up_at,
     )
     await resume_sessions(ledger, devin, policy, journal)
-    with ledger.transaction() as tx:
+    with ledger.transaction(journal) as tx:
         holds = standing_holds(tx)
+        # Also after a hold was lifted under which the last round had settled.
+        if not open_rounds(tx):
+            note_run_completed(tx)
     return Step(tuple(journal.messages), started, tuple(settled), tuple(holds))
 
 

@@ -45,7 +45,10 @@ def test_before_its_run_a_wave_shows_its_findings_and_the_command_that_runs_it(p
     for path in ("/waves/wave-0001", "/waves/1"):
         assert part(planned, path, "state").startswith("Pending 4 findings: 0 fixed, 0 failed, 0 at work.")
         assert "nothing to judge" in part(planned, path, "gate")
-        assert part(planned, path, "run").startswith("Starts 4 sessions: remediate run FILE --wave wave-0001")
+        run = part(planned, path, "run")
+        # With what another shell needs to find this ledger.
+        assert run.startswith("Starts 4 sessions: REMEDIATION_DATA_DIR=/")
+        assert "/data remediate run FILE --wave wave-0001" in run
     shown = part(planned, "/waves/1", "findings")
     assert [shown.count(f"F-{number} ") for number in (1, 2, 3, 4, 5)] == [1, 1, 1, 1, 0]
     assert "1\u20134 of 4" in shown
@@ -108,9 +111,8 @@ def test_a_settled_wave_names_the_command_that_runs_it_again(ledger: Ledger, cli
         ledger, "UPDATE attempts SET status = 'failed', outcome = 'failed' WHERE outcome IS NULL AND wave_number = 1"
     )
     run = part(client, "/waves/1", "run")
-    assert run.startswith(
-        "Runs the wave again, for the 4 findings that did not succeed: remediate run FILE --wave wave-0001"
-    )
+    assert run.startswith("Runs the wave again, for the 4 findings that did not succeed: ")
+    assert "remediate run FILE --wave wave-0001" in run
     assert "1 finding that was rejected in review can be tried again once reopened." in run
     change(ledger, "UPDATE attempts SET status = 'success', outcome = 'success' WHERE wave_number = 1")
     run = part(client, "/waves/1", "run")

@@ -59,8 +59,8 @@ class Shell:
                 raise
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
-    def on_a_terminal(self, *command: str, answer: str = "") -> tuple[str, int]:
-        """Run a command on a terminal of its own; return what it showed and its exit code."""
+    def on_a_terminal(self, *command: str, answer: str = "", stdout: int | None = None) -> tuple[str, int]:
+        """Run a command on a terminal of its own; return what it showed, or wrote to a pipe, and its exit code."""
         program = Path(sys.executable).with_name(command[0])
         own, its = pty.openpty()
         process = subprocess.Popen(
@@ -68,17 +68,20 @@ class Shell:
             cwd=self.home,
             env=self.env | {"TERM": "dumb"},
             stdin=its,
-            stdout=its,
+            stdout=its if stdout is None else stdout,
             stderr=its,
         )
         os.close(its)
         os.write(own, answer.encode())
+        # What fits into a pipe is kept there until the terminal has been read to its end.
         shown = b""
         # The terminal is gone when its last user has ended.
         with suppress(OSError):
             while part := os.read(own, 65536):
                 shown += part
         os.close(own)
+        if process.stdout:
+            shown = process.stdout.read()
         return shown.decode().replace("\r\n", "\n"), process.wait(timeout=60)
 
     def remediate(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -38,7 +38,9 @@ def test_a_stop_ends_every_session_and_the_run_that_waited_for_them(
     assert "remediate resume`: a look first" in status.stdout
     assert "5 attempts are stopped." in stopped.stdout
     assert "No session of these attempts is left.\n" in stopped.stdout
-    assert stopped.stdout.splitlines()[-1].endswith(f"remediate run {sample}` runs what was stopped again.")
+    assert stopped.stdout.splitlines()[-1].endswith(
+        f"remediate run {sample}` runs what was stopped of wave-0001 again."
+    )
     assert (run.returncode, "Traceback" in out + err) == (3, False)
     assert query(shell, "SELECT DISTINCT outcome FROM attempts") == [("cancelled",)]
     assert query(shell, "SELECT count(*) FROM attempts WHERE terminated_at IS NULL") == [(0,)]

@@ -60,7 +60,7 @@ def test_a_failed_gate_pauses_and_running_the_wave_again_mends_it(shell: Any, sa
     assert refused.returncode == 3
     assert refused.stderr.startswith("wave-0002 is refused and not started: wave-0001 has not passed its gate")
     assert "ignore_gate" not in refused.stderr
-    assert f"remediate run {sample} --wave wave-0001` runs wave-0001." in refused.stderr
+    assert f"remediate run {sample} --wave wave-0001` runs wave-0001 again." in refused.stderr
     assert shell.sessions_at_devin() == 5
     mended = shell.remediate("run", sample, "--wave", "wave-0001")
     assert mended.returncode == 0, mended.stderr
@@ -77,7 +77,7 @@ def test_a_run_that_is_interrupted_goes_on_without_new_sessions(shell: Any, samp
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.startswith("Stopped waiting. The sessions continue at Devin")
+    assert err.startswith("Stopped waiting. Sessions that were started continue at Devin")
     assert len(err.splitlines()) == 1
     assert "Traceback" not in err
     finished = shell.remediate("run", sample, "--wave", "wave-0001", **slow)
@@ -274,6 +274,9 @@ def test_a_wave_that_does_not_exist_is_refused_without_a_failed_run(shell: Any, 
             "name one of its waves.\n"
         )
     assert shell.dagster_runs() == [("plan_waves", "SUCCESS")]
+    # Past a gate, too.
+    assert shell.remediate("run", sample, "--wave", "9999", "--ignore-gate").returncode == 2
+    assert shell.sessions_at_devin() == 0
 
 
 def test_plan_show_prints_what_would_be_sent_and_starts_nothing(shell: Any, sample: str) -> None:

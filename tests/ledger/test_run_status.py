@@ -88,6 +88,40 @@ async def test_what_was_stopped_is_not_judged_and_left_to_run(worker: Worker) ->
     assert {(one.status, one.outcome) for one in stopped.waves[0].sessions} == {("failed", "cancelled")}
 
 
+async def test_a_run_that_ends_under_a_hold_completes_when_the_hold_is_lifted(worker: Worker) -> None:
+    worker.plan(4)
+    worker.open()
+    await worker.step()
+    with worker.transaction() as tx:
+        cancel.pause(tx, "a look first")
+    for number in range(1, 5):
+        worker.wire.succeed(f"F-{number}", repository="https://git.example.com/acme/shop")
+    await worker.follow()
+    assert (state(worker).status, events(worker)) == ("paused", ["run_started"])
+    with worker.transaction() as tx:
+        cancel.resume(tx)
+    assert (state(worker).status, events(worker)) == ("completed", ["run_started", "run_completed"])
+
+
+async def test_a_claim_that_was_refused_for_lack_of_quota_has_started_the_run(worker: Worker) -> None:
+    worker.plan(4)
+    worker.open()
+    worker.wire.fail("POST", "/sessions", 402, times=4)
+    await worker.step()
+    assert (state(worker).status, state(worker).waves[0].status) == ("paused", "held")
+
+
+async def test_what_a_scan_has_closed_is_neither_listed_nor_counted(worker: Worker) -> None:
+    worker.plan(8)
+    await worker.settle(S, S, S, S)
+    with worker.transaction() as tx:
+        tx.execute("DELETE FROM kept_findings WHERE finding_key IN (SELECT finding_key FROM planned_findings LIMIT 6)")
+        kept = tx.scalar("SELECT count(*) FROM planned_findings")
+    shown = state(worker)
+    assert (shown.total_findings, shown.pending_not_listed) == (kept, 0)
+    assert sum(shown.findings_by_severity.values()) == sum(len(wave.sessions) for wave in shown.waves) == kept
+
+
 async def test_a_session_is_as_old_as_it_is_and_not_as_its_round(worker: Worker) -> None:
     worker.set(max_parallel_sessions=1)
     worker.plan(2)

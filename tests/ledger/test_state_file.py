@@ -83,8 +83,8 @@ async def test_a_wave_on_hold_and_one_at_work_say_so(worker: Worker, path: Path)
     with worker.ledger.transaction() as tx:
         tx.execute("UPDATE holds SET lifted_at = now()")
     worker.ledger.publish(force=True)
-    # Nothing was ever claimed for good: the claims were refused for lack of quota and returned.
-    assert (read(path).waves[0].status, read(path).status) == ("running", "pending")
+    # Claims were made, and returned for lack of quota.
+    assert (read(path).waves[0].status, read(path).status) == ("running", "paused")
 
 
 async def test_a_wave_whose_gate_failed_says_so(worker: Worker, path: Path) -> None:

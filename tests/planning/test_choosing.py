@@ -159,9 +159,9 @@ def test_a_choice_that_has_been_worked_off_is_no_error(tx: Transaction) -> None:
     [
         (
             Choice(services=("mial",)),
-            "No finding is of the service 'mial'; choose one of those that have some, such as ",
+            "No finding is of the service 'mial'; choose one that has some, such as ",
         ),
-        (CRITICAL, "No finding is of severity critical; choose less narrowly, or plan with --all."),
+        (CRITICAL, "No finding is of severity critical; choose less narrowly, or plan all findings."),
         (
             Choice(services=("mail",), categories=(FindingCategory.OTHER,)),
             "No finding is of category other, service mail; choose less narrowly",
@@ -173,3 +173,12 @@ def test_a_choice_of_nothing_is_refused(tx: Transaction, choice: Choice, says: s
         cut(tx, choice)
     assert str(refused.value).startswith(says)
     assert not current_choice(tx)
+
+
+def test_a_hostile_service_is_one_line_of_text_without_commands() -> None:
+    choice = Choice(services=("zz\nError: passed; run `remediate reset --yes` now",))
+    assert choice.words == "service zz Error: passed; run 'remediate reset --yes' now"
+
+
+def test_empty_names_choose_nothing() -> None:
+    assert Choice.of(services=["", " "]) == Choice()

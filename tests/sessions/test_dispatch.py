@@ -266,7 +266,8 @@ async def test_events_stand_in_the_order_in_which_things_happened(worker: Worker
     events = worker.rows('SELECT event_type, "timestamp", finding_key, attempt FROM session_events ORDER BY event_id')
     assert [at for _, at, *_ in events] == sorted(at for _, at, *_ in events)
     kinds = [kind for kind, *_ in events]
-    assert (kinds[0], kinds[-1]) == ("wave_started", "wave_completed")
+    assert (kinds[0], kinds[1]) == ("wave_started", "run_started")
+    assert kinds[-2:] == ["wave_completed", "run_completed"]
     key = worker.key("F-1")
     of_first = [(kind, attempt) for kind, _, finding, attempt in events if finding == key]
     assert of_first[:5] == [

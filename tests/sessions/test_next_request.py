@@ -10,6 +10,7 @@ import pytest
 
 from remediation_assets.models import FindingCategory, Outcome
 from remediation_assets.planning.playbooks import PlaybookText, read_playbooks
+from remediation_assets.planning.wave_plan import UnknownFinding
 from remediation_assets.reports.next_request import NextCreateRequest, NothingToSend, next_request
 from remediation_assets.sessions.steps.cancel import stop
 from remediation_assets.sessions.steps.session_request import RequestContext
@@ -92,7 +93,7 @@ async def test_nothing_is_shown_for_what_would_not_be_started(worker: Worker) ->
     await worker.step()
     with pytest.raises(NothingToSend, match="F-1 is at work with attempt 1"):
         shown(worker, "F-1")
-    with pytest.raises(NothingToSend, match="No planned finding has the id or key 'F-9'"):
+    with pytest.raises(UnknownFinding, match="No planned finding has the id or key 'F-9'"):
         shown(worker, "F-9")
     await worker.settle(S, S, S, S)
     with pytest.raises(NothingToSend, match="F-1 has succeeded; nothing is sent"):
@@ -103,7 +104,7 @@ async def test_an_id_of_two_findings_asks_for_the_key(worker: Worker) -> None:
     worker.plan(2)
     with worker.ledger.transaction() as tx:
         tx.execute("UPDATE finding_rows SET finding_id = 'F-1'")
-    with pytest.raises(NothingToSend, match="2 findings have the id 'F-1'; name one of them by its key: "):
+    with pytest.raises(UnknownFinding, match="2 findings have the id 'F-1'; name one of them by its key: "):
         shown(worker, "F-1")
 
 

@@ -1,9 +1,11 @@
 """The stages of a session: noted once each, forward, as polls saw them."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from remediation_assets.devin.errors import DevinError
 from remediation_assets.sessions.rules.stages import further_stage
 from tests.support.samples import REPOSITORY
 from tests.support.worker import Worker
@@ -95,3 +97,30 @@ async def test_a_session_that_is_still_in_a_stage_was_in_it_until_the_last_poll(
     await worker.step(after=10)
     await worker.step(after=1000)
     assert stages(worker) == [("fixing", 20)]
+
+
+async def test_a_session_that_vanishes_was_in_its_stage_until_the_last_poll_that_saw_it(worker: Worker) -> None:
+    worker.plan(1)
+    worker.open()
+    await worker.step()
+    await see(worker, "fixing", "fixing")
+    worker.wire.gone.add("F-1")
+    for _ in range(3):
+        await worker.step(after=30)
+    assert worker.outcomes() == {("F-1", 1): "vanished"}
+    assert stages(worker) == [("fixing", 10)]
+
+
+async def test_polls_that_fail_make_no_stage_longer(worker: Worker) -> None:
+    worker.plan(1)
+    worker.open()
+    await worker.step()
+    await see(worker, "fixing", "fixing")
+    worker.wire.fail("GET", "/sessions", 500, times=40)
+    with pytest.raises(DevinError):
+        await worker.step(after=300)
+    worker.wire.fall_over("F-1")
+    while not worker.outcomes()["F-1", 1]:
+        with suppress(DevinError):
+            await worker.step(after=10)
+    assert stages(worker) == [("fixing", 10)]

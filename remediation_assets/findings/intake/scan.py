@@ -84,16 +84,16 @@ def _keep_options(tx: Transaction, request: ScanRequest, result: ScanResult) -> 
     )
 
 
-def last_options(reader: Reader, files: Sequence[Path]) -> dict[str, str]:
-    """Return the options that these files were last read with; empty if they never were, or with none."""
+def last_options(reader: Reader, files: Sequence[Path]) -> list[dict[str, str]]:
+    """Return the options that each of these files was last read with; those never read are left out."""
     found = reader.column(
         """
-        SELECT options FROM scans WHERE list_contains(?, source) AND options IS NOT NULL
-        ORDER BY coalesce(last_read_at, ingested_at) DESC, scan_id DESC LIMIT 1
+        SELECT arg_max(options, (coalesce(last_read_at, ingested_at), scan_id)) FROM scans
+        WHERE list_contains(?, source) AND options IS NOT NULL GROUP BY source
         """,
         [[str(file) for file in files]],
     )
-    return dict(json.loads(found[0])) if found else {}
+    return [dict(json.loads(options)) for options in found]
 
 
 def _keep_request(tx: Transaction, run_id: str, result: ScanResult, now: datetime) -> None:

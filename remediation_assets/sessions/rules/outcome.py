@@ -89,9 +89,9 @@ def classify(
 ) -> Classification:
     """Classify an attempt by its session as seen by the poll that began at `polled_at`.
 
-    `blocked_since` is when a poll first saw the session waiting, or finished, without a good pull request, provided that
-    every poll since then has seen the same. The order of the checks matters: the agent's own report beats the API's status, and
-    a good pull request beats waiting, because Devin parks a session that has done its work.
+    `blocked_since` is when a poll first saw the session waiting, or finished, without a good pull request, provided
+    that every poll since then has seen the same. The order of the checks matters: the agent's own report beats the
+    API's status, and a good pull request beats waiting, because Devin parks a session that has done its work.
     """
     stage = stage_of(session.structured_output)
     said = _text(session.structured_output, "error_message")

@@ -9,6 +9,7 @@ from remediation_assets.sessions.store.attempts import open_of_round, update_att
 from remediation_assets.sessions.store.duplicate_audit import unterminated_duplicates
 from remediation_assets.sessions.store.holds import lift, probe_at_once, set_hold
 from remediation_assets.sessions.store.rounds import mark_stopped, open_rounds
+from remediation_assets.sessions.store.runs import note_run_completed
 
 from .terminate import end_attempt
 
@@ -23,7 +24,10 @@ def pause(tx: Transaction, reason: str) -> None:
 def resume(tx: Transaction) -> int:
     """Lift the holds that only a person lifts, and make all probes due; return how many holds were lifted."""
     probe_at_once(tx)
-    return lift(tx, FOR_A_PERSON)
+    lifted = lift(tx, FOR_A_PERSON)
+    # The last round may have settled while the hold stood.
+    note_run_completed(tx)
+    return lifted
 
 
 def stop(tx: Transaction, wave: str | None) -> int:

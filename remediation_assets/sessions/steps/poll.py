@@ -260,6 +260,8 @@ def _note_vanished(tx: Transaction, attempts: list[Attempt], policy: Policy, beg
         # A single 404 is not believed: a vanished attempt has its outcome at once, and outcomes never change.
         if attempt.missing_since is None:
             update_attempt(tx, attempt, missing_since=begun)
+            # Nobody knows what it does from here on; the poll before was the last to see it.
+            leave_stage(tx, attempt)
         elif (begun - attempt.missing_since).total_seconds() >= policy.blocked_confirm_seconds:
             end_attempt(tx, attempt, Outcome.VANISHED, "Devin no longer knows the session")
 

@@ -1,12 +1,12 @@
 """Verdicts of the gate as they are stored, and the advice that follows from each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import GateVerdict
 from remediation_assets.sessions.rules.gate import Verdict, describe
 
-from .rounds import OpenRound
+from .rounds import OpenRound, opens_next
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class GateResult:
     @property
     def advice(self) -> str:
         """Return what to do next, as a sentence."""
+        if self.verdict is GateVerdict.NOT_JUDGED and self.opens:
+            return "Nothing of it counts and nothing of it is left to run, so the next wave may start."
         if self.verdict is GateVerdict.NOT_JUDGED:
             return f"Nothing of it counts, as after a stop; run {self.wave} again (job remediate_wave)."
         if not self.opens:
@@ -54,7 +56,7 @@ class GateResult:
 
 def last_verdict(tx: Reader, wave: str) -> GateResult | None:
     """Load the verdict on a wave's last settled round; None if none has settled."""
-    return tx.one_or_none(
+    found = tx.one_or_none(
         GateResult,
         """
         SELECT wave, wave_number, round, findings, succeeded, answerable, rate, threshold,
@@ -64,6 +66,8 @@ def last_verdict(tx: Reader, wave: str) -> GateResult | None:
         """,
         [wave],
     )
+    # As whoever starts the next wave decides it: of a wave that was not judged, what was left may be closed by now.
+    return found and replace(found, opens=opens_next(tx, found.wave_number, found.verdict, opens=found.opens))
 
 
 def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> None:
@@ -84,7 +88,7 @@ def insert_verdict(tx: Transaction, settled: OpenRound, verdict: Verdict) -> Non
         "interval_high": high,
         "passed": verdict.passed,
         "verdict": verdict.word,
-        "opens": verdict.opens,
+        "opens": opens_next(tx, settled.wave_number, verdict.word, opens=verdict.opens),
         "ignored_gate": settled.ignored_gate,
     }
     tx.insert("gate_results", values)

@@ -120,7 +120,6 @@ class ClosedGate:
     """Why a wave may not start, and what a person can do about it."""
 
     wave: str
-    before: str
     why: str
     remedy: str
 
@@ -189,7 +188,7 @@ def gate_before(tx: Reader, planned: PlannedWave) -> ClosedGate | None:
             )
             if rejected:
                 do = f"{rejected} of it were rejected in review: reopen them and run {before.wave} again, or"
-        return ClosedGate(planned.wave, before.wave, why, do)
+        return ClosedGate(planned.wave, why, do)
     return None
 
 

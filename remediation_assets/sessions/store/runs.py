@@ -6,7 +6,7 @@ from remediation_assets.ledger.transaction import Reader, Transaction
 from remediation_assets.models import EventType, GateVerdict, RunStatus
 from remediation_assets.sessions.rules.run_status import Progress, run_status
 
-from .attempts import OPEN, has_dispatched
+from .attempts import OPEN
 from .rounds import opens_next
 
 _OF_RUNS = [EventType.RUN_STARTED, EventType.RUN_COMPLETED]
@@ -22,7 +22,7 @@ def note_run_started(tx: Transaction) -> None:
 
 
 def note_run_completed(tx: Transaction) -> None:
-    """Record that the run has completed, if it has; called when a round has settled."""
+    """Record that the run has completed, if it has; called when a round has settled, and when a hold is lifted."""
     if current_status(tx) is RunStatus.COMPLETED and _last_event(tx) is not EventType.RUN_COMPLETED:
         tx.record(EventType.RUN_COMPLETED, "Run completed: every wave has settled, and no gate failed")
 
@@ -39,9 +39,13 @@ def current_status(tx: Reader) -> RunStatus:
     """Return how far the work on all waves is."""
     return run_status(
         Progress(
-            has_claimed=has_dispatched(tx),
+            # A claim that was returned to pending keeps its request.
+            has_claimed=bool(
+                tx.scalar("SELECT EXISTS (FROM attempts WHERE claimed_at IS NOT NULL OR request IS NOT NULL)")
+            ),
             open_attempts=tx.scalar(f"SELECT count(*) FROM attempts WHERE {OPEN}"),
-            holds=tx.scalar("SELECT count(*) FROM holds WHERE lifted_at IS NULL"),
+            # One whose end has come is lifted by the next step, of which there is none if nothing is under way.
+            holds=tx.scalar("SELECT count(*) FROM holds WHERE lifted_at IS NULL AND coalesce(ends_at > now(), true)"),
             waves_left=_waves_left(tx),
         )
     )

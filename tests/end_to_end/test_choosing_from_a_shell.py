@@ -1,10 +1,12 @@
 """Choosing what is run first, the plan as it is shown, and the options that a file keeps, in commands of their own."""
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
+from tests.end_to_end.test_control_commands_from_a_shell import wait_for_sessions
 from tests.support.scanner_documents import DOCUMENTS
 
 
@@ -12,6 +14,7 @@ def test_a_choice_is_run_to_its_end_and_stands_until_it_is_ended(shell: Any, sam
     first = shell.remediate("run", sample, "--category", "sql_injection", "--category", "xss", "--wave-size", "2")
     assert first.returncode == 0, first.stderr
     assert "The chosen findings (category sql_injection or xss) end here: wave-0003" in first.stdout
+    assert "Every wave has been run" not in first.stdout
     ran = "SELECT DISTINCT category FROM session_results WHERE outcome IS NOT NULL ORDER BY ALL"
     assert shell.query(ran) == [("sql_injection",), ("xss",)]
     sessions = shell.sessions_at_devin()
@@ -47,16 +50,19 @@ def test_a_wave_of_others_is_run_if_it_is_named(shell: Any, sample: str) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--service", "payment-servise"], "No finding is of the service 'payment-servise'; choose one of those"),
+        (
+            ["--service", "payment-servise"],
+            "No finding is of the service 'payment-servise'; choose one that has some, such as payment-service",
+        ),
         (["--service", "user-service", "--category", "access_logging"], "No finding is of "),
     ],
 )
 def test_a_choice_of_nothing_is_one_sentence(shell: Any, sample: str, arguments: list[str], said: str) -> None:
     refused = shell.remediate("plan", sample, *arguments)
-    assert refused.returncode in (1, 2)
+    assert refused.returncode == 2
     assert refused.stderr.startswith(f"Error: {said}")
     assert len(refused.stderr.splitlines()) == 1
-    assert shell.query("SELECT count(*) FROM waves") == [(0,)] if (shell.data / "remediation.duckdb").exists() else True
+    assert shell.query("SELECT count(*), count(choice) FROM waves, state GROUP BY ALL") == []
 
 
 def test_the_plan_lists_what_is_next_before_anything_is_spent(shell: Any, sample: str) -> None:
@@ -104,11 +110,61 @@ def test_a_file_keeps_its_options_and_a_script_has_to_name_them(shell: Any) -> N
     assert asked.returncode == 2
     assert f"remediate plan scan.sarif --services {shell.home / 'services.toml'}`" in asked.stderr
     assert shell.remediate("plan", "scan.sarif", *options).returncode == 0
-    # On a terminal the options are taken over, and said.
-    taken, code = shell.on_a_terminal("remediate", "plan", "scan.sarif")
+    # On a terminal the options are taken over, and said where no JSON is disturbed.
+    taken, code = shell.on_a_terminal("remediate", "plan", "scan.sarif", "--json", stdout=subprocess.PIPE)
     assert code == 0, taken
-    assert f"Read with --services {shell.home / 'services.toml'}, as the last time." in taken
-    assert shell.query("SELECT DISTINCT service_name FROM findings") == [("payments",)]
+    [wave] = json.loads(taken)
+    assert [row["service_name"] for row in wave["planned"]] == ["payments"]
+    shown, _ = shell.on_a_terminal("remediate", "plan", "scan.sarif")
+    assert f"Read with --services {shell.home / 'services.toml'}, as the last time." in shown
+    # Given empty, an option is not taken over.
+    without = shell.remediate("plan", "scan.sarif", "--services", "", "--repo-url", "https://git.example.com/a/b")
+    assert without.returncode == 0, without.stderr
+    assert shell.query("SELECT DISTINCT service_name FROM findings") == [("b",)]
+
+
+def test_files_that_were_read_with_different_options_are_not_read_with_one_of_them(shell: Any) -> None:
+    folder = shell.home / "scans"
+    folder.mkdir()
+    (folder / "a.sarif").write_text(json.dumps(DOCUMENTS["SARIF"]))
+    (folder / "b.sarif").write_text(json.dumps(DOCUMENTS["SARIF"]))
+    for name in "ab":
+        url = f"https://git.example.com/acme/{name}"
+        assert shell.remediate("ingest", f"scans/{name}.sarif", "--repo-url", url, "--root", "/x").returncode == 0
+    before = shell.query("SELECT DISTINCT repo_url FROM findings ORDER BY ALL")
+    shown, code = shell.on_a_terminal("remediate", "ingest", "scans")
+    assert code == 2
+    assert "These files were last read with different options" in shown
+    assert shell.query("SELECT DISTINCT repo_url FROM findings ORDER BY ALL") == before
+
+
+def test_a_wave_that_was_stopped_comes_before_others_that_are_chosen(shell: Any, sample: str) -> None:
+    with shell.start("remediate", "run", sample, MOCK_TIME_SCALE="0.01") as run:
+        wait_for_sessions(shell, 5)
+        shell.remediate("stop", MOCK_TIME_SCALE="0.01")
+        run.communicate(timeout=60)
+    shell.remediate("resume")
+    shell.speed_up(200)
+    refused = shell.remediate("run", sample, "--severity", "low")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("wave-0001 was not judged and comes first, but is not of the chosen findings")
+    assert shell.sessions_at_devin() == 5
+
+
+def test_a_stop_names_the_command_for_a_wave_that_was_judged_all_the_same(shell: Any, sample: str) -> None:
+    # Four succeed, and the fifth has no slot until it is stopped.
+    shell.env["MOCK_SEED"] = "12"
+    with shell.start("remediate", "run", sample, MAX_PARALLEL_SESSIONS="4", HOLD_WAIT_MINUTES="0") as run:
+        wait_for_sessions(shell, 4)
+        shell.remediate("pause")
+        run.communicate(timeout=60)
+    shell.remediate("run", sample)
+    stopped = shell.remediate("stop")
+    verdict = shell.query("SELECT verdict, answerable FROM gate_results")
+    assert verdict == [("passed", 4)]
+    assert stopped.stdout.splitlines()[-1].endswith(
+        f"remediate run {sample} --wave wave-0001` runs what was stopped of wave-0001 again."
+    )
 
 
 def test_reopening_takes_an_id(shell: Any, sample: str) -> None:
@@ -123,8 +179,9 @@ def test_reopening_takes_an_id(shell: Any, sample: str) -> None:
 def test_a_question_before_a_reset_can_be_declined(shell: Any, sample: str) -> None:
     shell.remediate("plan", sample)
     shown, code = shell.on_a_terminal("remediate", "reset", answer="n\n")
-    assert code == 130
+    assert code == 1
     assert "with 20 planned findings and all results?" in shown
+    assert "Nothing was deleted." in shown
     assert (shell.data / "ledger.duckdb").exists()
     assert shell.on_a_terminal("remediate", "reset", answer="y\n")[1] == 0
     assert not (shell.data / "ledger.duckdb").exists()
