@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from remediation_assets.ledger.ledger import Ledger
+from remediation_assets.models import GateVerdict
 from remediation_assets.orchestration.assets.results import session_results
 from remediation_assets.orchestration.assets.waves import wave_partitions
 from remediation_assets.reports.waves import outcome_counts
@@ -23,7 +24,7 @@ def _evaluate(context: dg.AssetCheckExecutionContext, pipeline: Pipeline) -> dg.
     """
     with as_dagster_failure():
         result = _report(pipeline.ledger, context.partition_key)
-    if not result.passed:
+    if not result.passed and result.severity is dg.AssetCheckSeverity.ERROR:
         print_last(result.description or "")
     return result
 
@@ -39,9 +40,10 @@ def _report(ledger: Ledger, wave: str) -> dg.AssetCheckResult:
                 description=f"{wave} has not settled and has no verdict yet; the job collect_wave waits for it.",
             )
         result = dg.AssetCheckResult(
-            passed=verdict.opens,
-            # Of a wave that was not judged, too: CI must not take a stopped wave for one that passed.
-            severity=dg.AssetCheckSeverity.ERROR,
+            passed=verdict.verdict is GateVerdict.PASSED,
+            # Of a wave that was not judged, too: CI must not take a stopped wave for one that passed. If nothing of it
+            # is left to run, it keeps nobody back, and its run does not fail.
+            severity=dg.AssetCheckSeverity.WARN if verdict.opens else dg.AssetCheckSeverity.ERROR,
             description=f"{wave} {verdict.verdict.words}: {verdict.sentence}. {verdict.advice}",
             metadata=gate_metadata(tx, verdict, outcome_counts(tx, wave)),
         )

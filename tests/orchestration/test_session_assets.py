@@ -14,6 +14,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.orchestration.assets.sessions import IGNORED_GATE_TAG
 from remediation_assets.orchestration.metadata import session_results_metadata
 from remediation_assets.reports.waves import wave_results
+from remediation_assets.sessions.steps import cancel
 
 # Seeds whose outcome for the first five findings of the sample is known.
 ALL_SUCCEED = "100"
@@ -321,9 +322,21 @@ def test_an_empty_wave_does_not_pass_its_gate(execute: Execute, ledger: Ledger) 
     with ledger.transaction() as tx:
         tx.execute("DELETE FROM wave_findings WHERE wave_number = 1")
     finished = execute("remediate_wave", "wave-0001")
+    # It keeps nobody back, so its run does not fail; and it has not passed.
+    assert finished.success
+    (evaluation,) = finished.result.get_asset_check_evaluations()
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (evaluation.description or "").startswith("wave-0001 not judged: no outcome that counts, needed 70%. ")
+
+
+def test_a_stopped_wave_fails_its_run(execute: Execute, ledger: Ledger) -> None:
+    execute("dispatch_wave", "wave-0001")
+    with ledger.transaction() as tx:
+        cancel.stop(tx, None)
+    finished = execute("collect_wave", "wave-0001")
+    # With ERROR, or a CI job would take a wave of which nothing counts for one that passed.
     assert not finished.success
     (evaluation,) = finished.result.get_asset_check_evaluations()
-    # With ERROR, or a CI job would take a wave of which nothing counts for one that passed.
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert (evaluation.description or "").startswith("wave-0001 not judged: no outcome that counts, needed 70%. ")
 
