@@ -85,7 +85,7 @@ def _keep_options(tx: Transaction, request: ScanRequest, result: ScanResult) -> 
 
 
 def last_options(reader: Reader, files: Sequence[Path]) -> list[dict[str, str]]:
-    """Return the options that each of these files was last read with; those never read are left out."""
+    """Return the options that each of these files was last read with; none for those never read."""
     found = reader.column(
         """
         SELECT arg_max(options, (coalesce(last_read_at, ingested_at), scan_id)) FROM scans
