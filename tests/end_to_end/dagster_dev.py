@@ -107,6 +107,15 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it has started in its group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=15)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextmanager
 def served_ui(command: str, cwd: Path, env: Mapping[str, str]) -> Iterator[ServedUi]:
     """Serve the UI by a command as it is typed in a shell, on a free port; end the whole group of its processes."""
@@ -124,11 +133,7 @@ def served_ui(command: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Serve
         wait_until(ui.loaded, seconds=180)
         yield ui
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=15)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end_group(process)
 
 
 @contextmanager
@@ -154,8 +159,4 @@ def dagster_dev(home: Path, env: Mapping[str, str]) -> Iterator[DagsterDev]:
             wait_until(dev.loaded, seconds=180)  # with other tests beside it on two cores
             yield dev
         finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=15)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end_group(process)
