@@ -5,6 +5,7 @@ compared with what our pages read, in each state that a ledger goes through.
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,11 @@ def compare(worker: Worker, path: Path) -> FromTheFile:
             )
             for row in pages.findings(reader, {}, page=1).rows
         }
-        ours = {row["session_id"]: row for row in pages.sessions(reader, {}, page=1).rows}
+        rows = pages.sessions(reader, {}, page=1, sort="finding").rows
+        # In the order of attempts, so that the last one of each finding is left: what the file shows.
+        last = {row["finding_id"]: row["session_id"] for row in rows}
+        assert set(file.started_sessions()) == {session_id for session_id in last.values() if session_id}
+        ours = {row["session_id"]: row for row in rows}
         for session_id, (finding_id, badge, pr_url) in file.started_sessions().items():
             row = ours[session_id]
             assert (row["finding_id"], row["status"], row["pr_url"]) == (finding_id, badge, pr_url)
@@ -133,6 +138,9 @@ def _compare_detail(reader: Reader, file: FromTheFile, session: dict[str, Any]) 
     assert [session["created_at"], session["completed_at"]] == [
         at.isoformat().replace("+00:00", "Z") if at else None for at in (page["dispatched_at"], page["completed_at"])
     ]
+    if session["completed_at"]:
+        begun, ended = (datetime.fromisoformat(session[name]) for name in ("created_at", "completed_at"))
+        assert page["minutes"] == pytest.approx((ended - begun).total_seconds() / 60, abs=1 / 60)
     for name, value in (session["structured_output"] or {}).items():
         shown = page["report"].get("files" if name == "files_modified" else name)
         assert shown == value or name in ("finding_id", "pr_url") or value is None
