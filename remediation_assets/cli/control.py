@@ -25,9 +25,10 @@ from remediation_assets.sessions.steps.terminate import terminate_sessions
 from remediation_assets.sessions.store import reviews
 from remediation_assets.sessions.store.rounds import open_rounds
 from remediation_assets.settings import Settings, load_settings
+from remediation_assets.wording import counted
 
 from .options import ExampleCommand, WaveName
-from .output import counted, report_errors, say
+from .output import report_errors, say
 from .shell import file_of
 
 STOP_SECONDS = 60.0

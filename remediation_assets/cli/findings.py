@@ -13,6 +13,7 @@ from remediation_assets.findings.intake.propose_columns import proposed_mapping
 from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.reports.plan import mix_of_findings
 from remediation_assets.reports.scans import Rejection, ScannedFile, scan_report, scan_rows
+from remediation_assets.wording import counted
 
 from .dagster_runs import run_job
 from .options import (
@@ -23,7 +24,7 @@ from .options import (
     source_options,
     with_last_options,
 )
-from .output import counted, must_succeed, report_errors, waiting
+from .output import must_succeed, report_errors, waiting
 
 
 @click.command(

@@ -29,6 +29,7 @@ from remediation_assets.planning.waves import NothingChosen
 from remediation_assets.reports.plan import PlannedRow
 from remediation_assets.reports.waves import Totals, totals, waves_around_the_work
 from remediation_assets.settings import Settings, SettingsError, load_settings
+from remediation_assets.wording import counted
 
 from .dagster_runs import FinishedRun, Interrupted, RunFailed
 from .progress import wave_table
@@ -110,11 +111,6 @@ def must_succeed(finished: FinishedRun) -> None:
     if not finished.succeeded:
         is_usage = finished.error in (NothingChosen.__name__, UnknownChoice.__name__, UnknownWave.__name__)
         raise Misused(finished.reason) if is_usage else RunFailed(finished.reason)
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun in the right form, such as `1 row` and `2 rows`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def say(message: str, settings: Settings, file: str | None = None) -> None:

@@ -22,6 +22,7 @@ from remediation_assets.reports.waves import wave_states
 from remediation_assets.sessions.policy import Policy
 from remediation_assets.sessions.steps.session_request import RequestContext
 from remediation_assets.settings import Settings
+from remediation_assets.wording import counted
 
 from .dagster_runs import run_job
 from .options import (
@@ -34,7 +35,7 @@ from .options import (
     source_options,
     with_last_options,
 )
-from .output import counted, must_succeed, report_errors, say, show_planned, show_waves, waiting
+from .output import must_succeed, report_errors, say, show_planned, show_waves, waiting
 
 SHOWN_FINDINGS = 60
 """Findings of the next waves that are listed on a screen."""

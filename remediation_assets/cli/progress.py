@@ -24,6 +24,7 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.models import GateVerdict
 from remediation_assets.reports.waves import Around, waves_around_the_work
 from remediation_assets.sessions.store.events import all_events_since, newest_event
+from remediation_assets.wording import counted
 
 # The simulator names its sessions as the real service does, where nobody would find them.
 _SIMULATED = re.compile(r"https://app\.devin\.ai/sessions/(\S+)")
@@ -40,8 +41,7 @@ def wave_table(waves: Around, *, framed: bool = True) -> Table:
     """Return the table of waves; the caption counts the waves that are not shown."""
     table = Table("wave", "findings", "succeeded", "failed", "at work", "gate", box=HEAVY_HEAD if framed else None)
     if waves.earlier or waves.later:
-        earlier = f"{waves.earlier:,} {'wave' if waves.earlier == 1 else 'waves'}"
-        table.caption = f"{earlier} before these and {waves.later:,} after them"
+        table.caption = f"{counted(waves.earlier, 'wave')} before these and {waves.later:,} after them"
     for state in waves.states:
         gate = Text(state.verdict.words, _COLOURS[state.verdict]) if state.verdict else Text("")
         counts = (state.findings, state.succeeded, state.failed, state.at_work)

@@ -22,11 +22,12 @@ from remediation_assets.sessions.model import FOR_A_PERSON
 from remediation_assets.sessions.store.holds import standing_holds
 from remediation_assets.sessions.store.rounds import IN_A_SHELL, gate_before, last_round
 from remediation_assets.settings import Settings
+from remediation_assets.wording import counted
 
 from .dagster_runs import RunFailed, run_job
 from .first_live_run import Start, how_to_start
 from .options import ExampleCommand, WaveName, choice_config, choice_options, existing_files, prepare, source_options
-from .output import counted, end_paused, report_errors, say, show_waves, summarize
+from .output import end_paused, report_errors, say, show_waves, summarize
 from .plan import PlanOptions, make_plan, show_next_findings
 from .progress import Progress, own_console
 

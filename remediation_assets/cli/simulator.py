@@ -9,10 +9,11 @@ from remediation_assets.ledger.ledger import Ledger
 from remediation_assets.locks import held
 from remediation_assets.reports.waves import totals
 from remediation_assets.settings import load_settings
+from remediation_assets.wording import counted
 
 from .dagster_runs import forget_materializations
 from .options import ExampleCommand, prepare
-from .output import Misused, counted, report_errors
+from .output import Misused, report_errors
 
 SIMULATOR_LOCK = "simulator.lock"
 

@@ -15,10 +15,11 @@ from remediation_assets.reports.plan import chosen_waves, planned_rows
 from remediation_assets.reports.waves import Around, WaveState, totals, wave_states
 from remediation_assets.sessions.store.rounds import IN_A_SHELL, gate_before
 from remediation_assets.settings import Settings, load_settings
+from remediation_assets.wording import counted
 
 from .dagster_runs import report_dead_runs
 from .options import ExampleCommand, WaveName
-from .output import counted, describe, report_errors, say, show_planned, show_waves, wide_console
+from .output import describe, report_errors, say, show_planned, show_waves, wide_console
 from .progress import wave_table
 from .shell import file_of
 

@@ -35,6 +35,7 @@ from remediation_assets.reports.waves import wave_states, waves_around_the_work
 from remediation_assets.sessions.store import reviews
 from remediation_assets.sessions.store.reviews import Decision, NotReviewable, Review
 from remediation_assets.settings import Settings
+from remediation_assets.wording import counted
 
 from .security import Forged, Guard
 
@@ -100,7 +101,7 @@ class _Dashboard:
         )
         self._templates.filters |= {
             **{"when": _when, "minutes": _minutes, "percent": _percent, "lines": _lines},
-            **{"number": _number, "counted": _counted, "split_addresses": _split_addresses},
+            **{"number": _number, "counted": counted, "split_addresses": _split_addresses},
         }
         self._templates.globals |= {"is_link": is_plain_url, "statuses": pages.STATUSES}
 
@@ -349,11 +350,6 @@ def _number(value: float) -> str:
     """Return a number without needless decimals: 85 and not 85.0."""
     # An integer of hundreds of digits, which a report may have, is no float.
     return str(value) if isinstance(value, int) else f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    """Return a count with its noun: 1 session, 2 sessions."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 _ADDRESS_AT_DEVIN = re.compile(r"(https://app\.devin\.ai/[^\s]*)")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from remediation_assets.cli.output import counted, describe
+from remediation_assets.cli.output import describe
 from remediation_assets.reports.waves import Totals
+from remediation_assets.wording import counted
 
 
 @pytest.mark.parametrize(
