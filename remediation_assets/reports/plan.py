@@ -48,10 +48,9 @@ def planned_rows(reader: Reader, waves: Sequence[str] | None = None) -> list[Pla
 
 @dataclass(frozen=True)
 class NextWaves:
-    """The next waves that nobody has started, and how many findings and waves come after them."""
+    """The next waves that nobody has started, and how many findings come after them."""
 
     waves: Sequence[str]
-    later_waves: int
     later_findings: int
 
 
@@ -65,8 +64,7 @@ def next_waves(reader: Reader, *, most: int = 3) -> NextWaves:
         GROUP BY w.wave, w.wave_number ORDER BY w.wave_number
         """
     ).fetchall()
-    later = rows[most:]
-    return NextWaves([wave for wave, _ in rows[:most]], len(later), sum(findings for _, findings in later))
+    return NextWaves([wave for wave, _ in rows[:most]], sum(findings for _, findings in rows[most:]))
 
 
 def repositories_to_start(reader: Reader, *, chosen_only: bool) -> list[tuple[str, int]]:

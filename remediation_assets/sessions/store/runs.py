@@ -14,8 +14,11 @@ _OF_RUNS = [EventType.RUN_STARTED, EventType.RUN_COMPLETED]
 
 def note_run_started(tx: Transaction) -> None:
     """Record that a run starts, unless one is under way; called before a claim is written."""
-    # With sessions already open, an older version of this software has started the run.
-    if _last_event(tx) is not EventType.RUN_STARTED and not tx.scalar(f"SELECT EXISTS (FROM attempts WHERE {OPEN})"):
+    # Asked first, because this runs before every chunk and a look at all events costs more. It also keeps an older
+    # version's sessions from being taken for a run that starts only now.
+    if tx.scalar(f"SELECT EXISTS (FROM attempts WHERE {OPEN})"):
+        return
+    if _last_event(tx) is not EventType.RUN_STARTED:
         waves = tx.scalar("SELECT count(*) FROM waves")
         findings = tx.scalar("SELECT count(*) FROM wave_findings")
         tx.record(EventType.RUN_STARTED, f"Run started: {findings} findings are planned in {waves} waves")
