@@ -114,8 +114,11 @@ def must_succeed(finished: FinishedRun) -> None:
 
 
 def say(message: str, settings: Settings, file: str | None = None) -> None:
-    """Print a message with our commands in it completed for this shell."""
-    click.echo(plain(completed(message, settings, file)))
+    """Print a message with our commands in it completed for this shell.
+
+    The FILE in them is the one that the running command was called with; `file` is for commands that have none.
+    """
+    click.echo(plain(completed(message, settings, _own_file() or file)))
 
 
 def end_paused(ledger: Ledger, settings: Settings, reason: str) -> NoReturn:

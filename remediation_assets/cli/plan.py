@@ -75,12 +75,8 @@ def plan(
         _print_as_json(ledger)
     elif show is None:
         show_waves(ledger)
-        show_next_findings(settings, ledger, str(file))
-        say(
-            f"`remediate run FILE{size} --dry-run` shows what a run would start, and what it costs at most.",
-            settings,
-            str(file),
-        )
+        show_next_findings(settings, ledger)
+        say(f"`remediate run FILE{size} --dry-run` shows what a run would start, and what it costs at most.", settings)
     else:
         _show_next_request(settings, ledger, show)
 
@@ -108,14 +104,14 @@ def make_plan(settings: Settings, ledger: Ledger, options: PlanOptions) -> None:
     must_succeed(finished)
 
 
-def show_next_findings(settings: Settings, ledger: Ledger, file: str) -> None:
+def show_next_findings(settings: Settings, ledger: Ledger) -> None:
     """Print the findings of the next waves that nobody has started, and the choice that the plan follows."""
     with ledger.published() as connection:
         following = next_waves(connection)
         rows = planned_rows(connection, following.waves)
         choice = current_choice(connection)
     if choice:
-        say(f"Chosen first: {choice.words}; `remediate plan FILE --all` ends the choice.", settings, file)
+        say(f"Chosen first: {choice.words}; `remediate plan FILE --all` ends the choice.", settings)
     if not rows:
         return
     click.echo(f"\nNext, nothing of it has been started ({counted(len(rows), 'finding')}):")
@@ -126,7 +122,6 @@ def show_next_findings(settings: Settings, ledger: Ledger, file: str) -> None:
             f"{counted(later, 'more finding follows', 'more findings follow')}; `remediate waves 2` lists one wave, "
             "`remediate plan FILE --json` all.",
             settings,
-            file,
         )
 
 

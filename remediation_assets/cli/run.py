@@ -81,25 +81,24 @@ def run(
     if wave:
         with ledger.published() as connection:
             find_wave(connection, wave)
-    runner = _Runner(ledger, settings, str(file), wave, dry_run=dry_run, ignore_gate=ignore_gate)
+    runner = _Runner(ledger, settings, wave, dry_run=dry_run, ignore_gate=ignore_gate)
     if wave and not ignore_gate and (closed := _closed_gate(ledger, wave)):
         end_paused(ledger, settings, closed)
     if dry_run:
         show_waves(ledger)
-        show_next_findings(settings, ledger, str(file))
+        show_next_findings(settings, ledger)
         _show_repositories(ledger)
     handled, started, ends_choice = runner.take_waves()
     if dry_run and handled > SHOWN_OF_DRY_RUN:
         more = counted(handled - SHOWN_OF_DRY_RUN, "more wave")
         click.echo(f"{more} would follow, each if the one before passes its gate.")
     if dry_run:
-        say("`remediate plan FILE --show FINDING` prints what would be sent for one finding.", settings, str(file))
+        say("`remediate plan FILE --show FINDING` prints what would be sent for one finding.", settings)
     if start is not Start.ALL:
         say(
             f"That was {start}. Look at the results; `remediate run FILE` continues with waves of {usual_size}, one "
             "after the other as long as their gates pass.",
             settings,
-            str(file),
         )
     if not started and not ends_choice:
         click.echo("Every wave has been run; no session is started." if handled else "No finding needs work.")
@@ -131,7 +130,6 @@ class _Runner:
 
     ledger: Ledger
     settings: Settings
-    file: str
     only: str | None
     dry_run: bool
     ignore_gate: bool
@@ -159,7 +157,7 @@ class _Runner:
             if decision.run and not self.dry_run:
                 self._name_a_pause(state)
             if decision.reason:
-                say(decision.reason, self.settings, self.file)
+                say(decision.reason, self.settings)
             if decision.run and self.dry_run:
                 if len(handled) <= SHOWN_OF_DRY_RUN:
                     click.echo(_describe_start(self.ledger, self.settings, state))
@@ -193,7 +191,6 @@ class _Runner:
             f"The chosen findings ({choice.words}) end here: {state.wave} and later waves have others. "
             "`remediate plan FILE --all` and `remediate run FILE` go on with them.",
             self.settings,
-            self.file,
         )
         return True
 
